@@ -1,0 +1,13 @@
+{{
+    attribute_versions(
+        ref("contract_attribute_runs"),
+        id="contract_id",
+        attributes=[
+            "contract_name",
+            "contract_short_name",
+            "image_url",
+            "display_order",
+            "date_end",
+        ],
+    )
+}}

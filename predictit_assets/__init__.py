@@ -1,0 +1,5 @@
+"""predictit_assets keeps the history that PredictIt doesn't: a Dagster code location for its odds."""
+
+from importlib.metadata import version
+
+__version__ = version("predictit_assets")

@@ -1,0 +1,109 @@
+"""How a window of each layer's tables is opened for its check: the registry of audits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import duckdb
+import ibis
+import pyarrow
+
+from predictit_assets.checks import Audit
+from predictit_assets.layers import landing, raw
+from predictit_assets.layers.curated import curated_key, curated_object
+from predictit_assets.layers.staging import staging_key
+from predictit_assets.schemas import core
+from predictit_assets.schemas.types import Schema, ibis_schema
+from predictit_assets.sources.source import Source
+from predictit_assets.storage.payloads import Payloads, Zone
+from predictit_assets.storage.warehouse import STAGING, Warehouse
+from predictit_assets.trading_day import Window
+
+CORE: dict[str, Schema] = {
+    "market_attribute_runs": core.MarketAttributeRuns,
+    "contract_attribute_runs": core.ContractAttributeRuns,
+    "dim_markets": core.DimMarkets,
+    "dim_contracts": core.DimContracts,
+    "dim_markets_history": core.DimMarketsHistory,
+    "dim_contracts_history": core.DimContractsHistory,
+    "fact_prices": core.FactPrices,
+}
+
+
+def source_audits(source: Source, payloads: Payloads, warehouse: Warehouse) -> list[Audit]:
+    """The audits of a source's tables, from landing to staging."""
+    return [
+        Audit(landing.landing_key(source), landing.LandingManifest, partial(_landing, payloads)),
+        Audit(raw.raw_key(source), source.manifest, partial(_raw, source, payloads)),
+        *(
+            Audit(curated_key(source, table), schema, partial(_curated, source, payloads, table))
+            for table, schema in source.tables.items()
+        ),
+        *(
+            Audit(
+                staging_key(source, table),
+                schema,
+                partial(_table, warehouse, STAGING, table),
+                suspicions=False,
+            )
+            for table, schema in source.tables.items()
+        ),
+    ]
+
+
+def core_audits(warehouse: Warehouse) -> list[Audit]:
+    """The audits of what is published."""
+    return [
+        Audit(["core", table], schema, partial(_table, warehouse, "core", table))
+        for table, schema in CORE.items()
+    ]
+
+
+@contextmanager
+def _landing(payloads: Payloads, window: Window) -> Iterator[ibis.Table]:
+    batch = landing.manifest(landing.held_in(payloads, window))
+    with duckdb.connect() as engine:
+        engine.register("landing", pyarrow.Table.from_batches([batch]))
+        yield ibis.duckdb.from_connection(engine).table("landing")
+
+
+@contextmanager
+def _raw(source: Source, payloads: Payloads, window: Window) -> Iterator[ibis.Table]:
+    keys = [
+        raw.manifest_object(payloads, day)
+        for day in payloads.days(Zone.RAW, Zone.QUARANTINE)
+        if day in window
+    ]
+    with _parquet(payloads, keys, source.manifest) as table:
+        yield table
+
+
+@contextmanager
+def _curated(source: Source, payloads: Payloads, name: str, window: Window) -> Iterator[ibis.Table]:
+    keys = [curated_object(source, name, day) for day in payloads.days(Zone.RAW) if day in window]
+    with _parquet(payloads, keys, source.tables[name]) as table:
+        yield table
+
+
+@contextmanager
+def _parquet(payloads: Payloads, keys: list[str], schema: Schema) -> Iterator[ibis.Table]:
+    """The rows of those Parquet objects that exist; no rows when none does."""
+    objects = payloads.objects
+    addresses = [objects.address(key) for key in keys if objects.exists(key)]
+    with duckdb.connect() as engine:
+        if addresses:
+            # By name: a file that lacks a column or has another one shows it as a fault.
+            rows = engine.read_parquet(addresses, hive_partitioning=False, union_by_name=True)
+            rows.create_view("rows")
+        else:
+            engine.register("rows", ibis_schema(schema).to_pyarrow().empty_table())
+        yield ibis.duckdb.from_connection(engine).table("rows")
+
+
+@contextmanager
+def _table(warehouse: Warehouse, schema: str, name: str, window: Window) -> Iterator[ibis.Table]:
+    with warehouse.table(schema, name) as table:
+        if "snapshot_date" in table.columns:
+            yield table.filter(table.snapshot_date.between(window.first, window.last))
+        else:
+            yield table

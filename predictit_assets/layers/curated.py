@@ -1,0 +1,125 @@
+"""Curated: typed Parquet, one file a day and table, rows sorted, the same bytes for the same raw."""
+
+import hashlib
+import io
+from collections.abc import Iterable
+from datetime import date
+
+import dagster as dg
+import pyarrow
+import pyarrow.parquet
+
+from predictit_assets.layers.raw import raw_key
+from predictit_assets.layers.shown import days_of, spec
+from predictit_assets.partitions import window_of
+from predictit_assets.schemas.types import ibis_schema
+from predictit_assets.sources.source import Source
+from predictit_assets.storage.payloads import Payloads, Stored, Zone
+
+PAYLOADS_A_BATCH = 32
+"""Payloads cut at once, into one row group. Part of the format: it decides the bytes."""
+
+
+def curated_object(source: Source, table: str, day: date) -> str:
+    """The key of a day's file."""
+    return f"curated/{source.name}/{table}/date={day}/{table}.parquet"
+
+
+def cut_day(source: Source, payloads: Payloads, day: date) -> dict[str, int]:
+    """Make a day's Parquet file of each table from the raw payloads of the day.
+
+    Returns the rows by table. A day without raw payloads has no files.
+    """
+    while True:
+        held = payloads.held(Zone.RAW, day)
+        files = _cut(source, payloads, held)
+        for table, (content, _) in files.items():
+            key = curated_object(source, table, day)
+            if held:
+                payloads.objects.replace(key, content)
+            else:
+                payloads.objects.delete(key)
+        # Another process may have proven more meanwhile and written the file before we did.
+        if payloads.held(Zone.RAW, day) == held:
+            return {table: rows for table, (_, rows) in files.items()}
+
+
+def _cut(
+    source: Source, payloads: Payloads, held: list[Stored]
+) -> dict[str, tuple[bytes, int]]:
+    """The content and the number of rows of each table's file."""
+    buffers = {table: io.BytesIO() for table in source.tables}
+    writers = {
+        table: pyarrow.parquet.ParquetWriter(
+            buffers[table],
+            ibis_schema(schema).to_pyarrow(),
+            compression="zstd",
+            store_decimal_as_integer=True,
+        )
+        for table, schema in source.tables.items()
+    }
+    rows = dict.fromkeys(source.tables, 0)
+    for start in range(0, len(held), PAYLOADS_A_BATCH):
+        observations = [payloads.read(stored) for stored in held[start : start + PAYLOADS_A_BATCH]]
+        # What has been taken out of raw meanwhile is missed by the listing that follows.
+        for table, batch in source.cut([o for o in observations if o]).items():
+            writers[table].write_batch(batch, row_group_size=len(batch))
+            rows[table] += len(batch)
+    for writer in writers.values():
+        writer.close()
+    return {table: (buffers[table].getvalue(), rows[table]) for table in source.tables}
+
+
+def curated_key(source: Source, table: str) -> list[str]:
+    """The asset key of a table in this layer."""
+    return ["curated", source.name, table]
+
+
+def curated_assets(
+    source: Source, payloads: Payloads, partitions: dg.DailyPartitionsDefinition
+) -> dg.AssetsDefinition:
+    """The tables of a source as Parquet objects."""
+
+    @dg.multi_asset(
+        name=f"curated_{source.name}",
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        specs=[
+            spec(
+                curated_key(source, table),
+                schema,
+                deps=[raw_key(source)],
+                kinds={"parquet"},
+                description=(
+                    f"{schema.__doc__} Typed Parquet, one file a day, rows sorted by time and id; "
+                    "the same payloads give the same bytes."
+                ),
+            )
+            for table, schema in source.tables.items()
+        ],
+    )
+    def cut(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult]:
+        for day in days_of(window_of(context), context):
+            for table, rows in cut_day(source, payloads, day).items():
+                key = curated_object(source, table, day)
+                content = payloads.objects.get(key)
+                context.add_asset_metadata(
+                    {
+                        "dagster/partition_row_count": rows,
+                        **(
+                            {
+                                "object": key,
+                                "bytes": len(content),
+                                "sha256": hashlib.sha256(content).hexdigest(),
+                            }
+                            if content
+                            else {}
+                        ),
+                    },
+                    asset_key=curated_key(source, table),
+                    partition_key=str(day),
+                )
+        for table in source.tables:
+            yield dg.MaterializeResult(asset_key=curated_key(source, table))
+
+    return cut

@@ -1,0 +1,152 @@
+"""dbt in this process: a subprocess costs seconds a call, most of them spent on starting.
+
+Leans on two insides of dagster-dbt (how a selection becomes dbt arguments, how a dbt event becomes
+Dagster's); tests/test_upstream.py holds them to what is expected here.
+"""
+
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtProject
+from dagster_dbt.asset_utils import (
+    DbtCliInvocationPartialParams,
+    get_manifest_and_translator_from_dbt_assets,
+    get_updated_cli_invocation_params_for_context,
+)
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+from filelock import FileLock
+
+from predictit_assets.errors import PredictitError
+from predictit_assets.settings import PROJECT_DIR
+
+DBT_DIR = PROJECT_DIR / "dbt_project"
+MANIFEST = DBT_DIR / "target" / "manifest.json"
+TOLD = {"NodeFinished", "LogModelResult", "LogTestResult"}
+"""The dbt events that dagster-dbt makes asset events of."""
+
+_one_at_a_time = threading.Lock()
+
+
+class DbtError(PredictitError):
+    """dbt failed: which nodes, and what it said of each."""
+
+
+class Dbt:
+    """The dbt project, built into the warehouse of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    @cached_property
+    def project(self) -> DbtProject:
+        """The project as dagster-dbt knows it."""
+        return DbtProject(project_dir=DBT_DIR, profiles_dir=DBT_DIR)
+
+    def manifest(self) -> Path:
+        """The manifest that assets are defined from, parsed first when the project is newer."""
+        sources = [*DBT_DIR.glob("*.yml"), *DBT_DIR.glob("m*/**/*.*"), *DBT_DIR.glob("tests/**/*.*")]
+        newest = max(path.stat().st_mtime for path in sources)
+        if not MANIFEST.exists() or MANIFEST.stat().st_mtime < newest:
+            self._invoke(["parse"], MANIFEST.parent)
+        return MANIFEST
+
+    def build(
+        self, context: dg.AssetExecutionContext, variables: str
+    ) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+        """One `dbt build` of what the context selects, told as Dagster's events.
+
+        `variables` is the YAML of `--vars`. Raises DbtError when a node failed, after the events
+        of those that didn't.
+        """
+        params = _params(context)
+        target = self._home / "dbt" / uuid.uuid4().hex
+        told: list[dict[str, Any]] = []
+
+        def listen(event: Any) -> None:
+            if event.info.name in TOLD:
+                told.append(_as_dict(event))
+
+        args = ["build", "--vars", variables, "--exclude-resource-type", "unit_test"]
+        try:
+            result = self._invoke(
+                [*args, *params.selection_args],
+                target,
+                manifest=self._parsed,
+                callbacks=[listen],
+            )
+            for event in told:
+                yield from DbtCoreCliEventMessage(
+                    raw_event=event, event_history_metadata={}
+                ).to_default_asset_events(
+                    manifest=params.manifest,
+                    dagster_dbt_translator=params.dagster_dbt_translator,
+                    context=context,
+                    target_path=target,
+                    project=self.project,
+                )
+        finally:
+            shutil.rmtree(target, ignore_errors=True)
+        failed = [
+            f"{node.node.name}: {node.message or node.status}"
+            for node in result.result.results
+            if node.status in {"error", "fail", "runtime error"}
+        ]
+        if failed:
+            raise DbtError("dbt build failed: " + "; ".join(failed))
+
+    @cached_property
+    def _parsed(self) -> Any:
+        return self._invoke(["parse"], self._home / "dbt").result
+
+    def _invoke(self, args: list[str], target: Path, **runner: Any) -> Any:
+        from dbt.cli.main import dbtRunner  # takes 2 s: only those pay who run dbt
+
+        target.mkdir(parents=True, exist_ok=True)
+        flags = ["--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)]
+        flags += ["--target-path", str(target), "--log-path", str(target)]
+        # dbt keeps adapters and flags in globals: one invocation at a time in a process.
+        # The file lock is for those that parse into the same folder.
+        with (
+            _one_at_a_time,
+            FileLock(target / ".lock"),
+            _environment(PREDICTIT_HOME=str(self._home)),
+        ):
+            result = dbtRunner(**runner).invoke(["--quiet", *args, *flags])
+        if result.exception:
+            raise DbtError(f"dbt {args[0]} failed: {result.exception}")
+        return result
+
+
+def _params(context: dg.AssetExecutionContext) -> DbtCliInvocationPartialParams:
+    manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
+    return get_updated_cli_invocation_params_for_context(
+        context=context, manifest=manifest, dagster_dbt_translator=translator
+    )
+
+
+def _as_dict(event: Any) -> dict[str, Any]:
+    from google.protobuf.json_format import MessageToDict
+
+    return MessageToDict(event, preserving_proto_field_name=True)
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

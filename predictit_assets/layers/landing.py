@@ -1,0 +1,115 @@
+"""Landing: each answer of the API as it was received. The only layer without a past."""
+
+import dagster as dg
+import pyarrow
+
+from predictit_assets.errors import NothingHeld
+from predictit_assets.layers.shown import payload_rows, rows_table, spec
+from predictit_assets.partitions import window_of
+from predictit_assets.schemas.manifests import LandingManifest
+from predictit_assets.schemas.types import record_batch
+from predictit_assets.sources.source import Source
+from predictit_assets.storage.payloads import Payloads, Stored, Zone
+from predictit_assets.trading_day import Window, today
+
+
+class LandingConfig(dg.Config):
+    """How to materialize landing."""
+
+    poll: bool = True
+    """Ask the API, when today's partition alone is materialized. Nothing else ever does."""
+
+
+def poll(source: Source, payloads: Payloads) -> Stored | None:
+    """Ask the API once and keep the answer; None when it was held already. Raises FetchError."""
+    return payloads.land(source.fetch())
+
+
+def held_in(payloads: Payloads, window: Window) -> list[Stored]:
+    """Every payload that the store holds of a window, in whatever zone, by capture time."""
+    held = [
+        stored for day in window.days for zone in Zone for stored in payloads.held(zone, day)
+    ]
+    return sorted(held, key=lambda stored: (stored.captured_at, stored.key))
+
+
+def manifest(held: list[Stored]) -> pyarrow.RecordBatch:
+    """The landing manifest of stored payloads. One row per object."""
+    names = [stored.name for stored in held]
+    return record_batch(
+        LandingManifest,
+        {
+            "snapshot_date": [stored.day for stored in held],
+            "captured_at": [name and name.captured_at.replace(tzinfo=None) for name in names],
+            "zone": [str(stored.zone) for stored in held],
+            "key": [stored.key for stored in held],
+            "bytes": [stored.size for stored in held],
+            "sha256": [name and name.sha256 for name in names],
+            "captured_on": [name and name.day for name in names],
+        },
+    )
+
+
+def landing_key(source: Source) -> list[str]:
+    """The asset key of the layer."""
+    return ["landing", source.name, source.dataset]
+
+
+def landing_asset(
+    source: Source, payloads: Payloads, partitions: dg.DailyPartitionsDefinition
+) -> dg.AssetsDefinition:
+    """Each answer of a source's API, byte for byte."""
+
+    @dg.multi_asset(
+        name=f"landing_{source.name}",
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        specs=[
+            spec(
+                landing_key(source),
+                LandingManifest,
+                kinds={"api", "json"},
+                description=(
+                    "Each answer of the API, byte for byte, one gzipped object a poll, named by "
+                    "its UTC capture time and a hash of its content. The API has no past: "
+                    "today's partition polls, any other reports what the store holds of its day. "
+                    "The columns are those of the manifest, one row per stored payload."
+                ),
+            )
+        ],
+    )
+    def land(context: dg.AssetExecutionContext, config: LandingConfig) -> dg.MaterializeResult:
+        window = window_of(context)
+        if config.poll and window == Window(today(), today()):
+            landed = poll(source, payloads)
+            context.log.info(f"landed {landed.key}" if landed else "the answer was held already")
+        held = held_in(payloads, window)
+        if not held:
+            raise NothingHeld(
+                f"the store holds no payload of {window}, and the API has no past: "
+                "`predictit import DIR` brings in saved payloads"
+            )
+        of_day = {day: [stored for stored in held if stored.day == day] for day in window.days}
+        for day, stored in of_day.items():
+            if not stored:
+                context.log.warning(f"no payload of {day} is held: nothing to build there")
+            context.add_asset_metadata(
+                {
+                    "payloads": len(stored),
+                    "bytes": sum(item.size for item in stored),
+                    **{str(z): sum(item.zone == z for item in stored) for z in Zone},
+                    **(
+                        {
+                            "first_captured_at": str(stored[0].captured_at),
+                            "last_captured_at": str(stored[-1].captured_at),
+                            "newest_objects": rows_table(payload_rows(stored)),
+                        }
+                        if stored
+                        else {}
+                    ),
+                },
+                partition_key=str(day),
+            )
+        return dg.MaterializeResult()
+
+    return land

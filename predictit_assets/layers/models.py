@@ -1,0 +1,68 @@
+"""Models: what dbt makes of the staged rows. Each layer of the dbt project is one Dagster op."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+
+from predictit_assets.layers.dbt import Dbt
+from predictit_assets.layers.shown import OWNERS, column_schema
+from predictit_assets.partitions import window_of
+from predictit_assets.schemas.types import Schema
+from predictit_assets.storage.warehouse import Warehouse
+from predictit_assets.trading_day import Window
+
+
+class Translator(DagsterDbtTranslator):
+    """Names dbt's nodes as the other layers name theirs: layer/table, layer as group."""
+
+    def __init__(self, schemas: Mapping[str, Schema]) -> None:
+        super().__init__()
+        self._schemas = schemas
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The layer: the folder below models/."""
+        return dbt_resource_props["fqn"][1]
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """The same as everywhere."""
+        return OWNERS
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Columns from the Pandera schema, like every other asset's."""
+        metadata = dict(super().get_metadata(dbt_resource_props))
+        if schema := self._schemas.get(dbt_resource_props["name"]):
+            metadata["dagster/column_schema"] = column_schema(schema)
+        return metadata
+
+
+def window_variables(window: Window) -> str:
+    """The dbt variables (YAML) of a build of these days; the end isn't included."""
+    return json.dumps({"start_date": str(window.first), "end_date": str(window.end)})
+
+
+def model_assets(
+    layer: str,
+    schemas: Mapping[str, Schema],
+    dbt: Dbt,
+    warehouse: Warehouse,
+    partitions: dg.DailyPartitionsDefinition,
+) -> dg.AssetsDefinition:
+    """The dbt models of one layer: a range of days is one dbt invocation."""
+
+    @dbt_assets(
+        name=layer,
+        manifest=dbt.manifest(),
+        project=dbt.project,
+        select=f"predictit.{layer}",
+        dagster_dbt_translator=Translator(schemas),
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def build(context: dg.AssetExecutionContext) -> Iterable[Any]:
+        window = window_of(context)
+        yield from dbt.build(context, window_variables(window))
+
+    return build

@@ -1,0 +1,170 @@
+"""Raw: the payloads whose structure is proven. The others go to quarantine, with the reason."""
+
+import io
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import pyarrow
+import pyarrow.parquet
+
+from predictit_assets.layers.landing import landing_key
+from predictit_assets.layers.shown import days_of, rows_table, spec
+from predictit_assets.partitions import window_of
+from predictit_assets.schemas.types import record_batch
+from predictit_assets.sources.source import Proof, Source, Unsound
+from predictit_assets.storage.payloads import Name, Payloads, Stored, Zone
+
+Row = dict[str, Any]
+
+
+def manifest_object(payloads: Payloads, day: date) -> str:
+    """The key of a day's manifest: derived from the payloads, and made anew with them."""
+    return f"{payloads.folder(Zone.RAW, day)}/_manifest.parquet"
+
+
+def prove_day(source: Source, payloads: Payloads, day: date) -> list[Row]:
+    """Move a day's landed payloads on, to raw or to quarantine, and list what became of each.
+
+    Returns the rows of the manifest, which it also stores. Safe to repeat and to interrupt: a
+    payload leaves landing only when it is whole where it belongs.
+    """
+    proofs: dict[Name, Proof] = {}
+    kept = {stored.captured_at: stored for stored in payloads.held(Zone.RAW, day)}
+    for stored in payloads.held(Zone.LANDING, day):
+        name = stored.name
+        # What is misnamed or in another day's folder is left for the check on landing to tell.
+        if name is None or name.day != day:
+            continue
+        try:
+            observation = payloads.read(stored)
+            if observation is None:  # another process moved it on
+                continue
+            proof = source.prove(observation)
+            _settle_moment(payloads, name, kept.get(name.captured_at))
+        except Unsound as fault:
+            payloads.quarantine(stored, name, fault)
+        else:
+            kept[name.captured_at] = payloads.accept(stored, name)
+            proofs[name] = proof
+    return _write_manifest(source, payloads, day, proofs)
+
+
+def _settle_moment(payloads: Payloads, name: Name, rival: Stored | None) -> None:
+    """Of two different payloads of the same capture time the smallest hash stays.
+
+    It doesn't depend on which came first, so neither does the warehouse. Raises Unsound when the
+    new one has to go; the rival in raw is sent to quarantine when that has to.
+    """
+    if rival is None or rival.name is None or rival.name == name:
+        return
+    smaller, larger = sorted([rival.name.sha256, name.sha256])
+    fault = Unsound(f"another payload of the same capture time is kept: {smaller}")
+    if larger == name.sha256:
+        raise fault
+    payloads.quarantine(rival, rival.name, fault)
+
+
+def _write_manifest(
+    source: Source, payloads: Payloads, day: date, proofs: dict[Name, Proof]
+) -> list[Row]:
+    key = manifest_object(payloads, day)
+    before = payloads.objects.get(key)
+    old = read_manifest(before) if before else []
+    known = {row["key"]: row for row in old}
+    rows = []
+    for stored in payloads.held(Zone.RAW, day) + payloads.held(Zone.QUARANTINE, day):
+        row = known.get(stored.key) or _row(source, payloads, stored, proofs)
+        if row:
+            rows.append(row)
+    rows.sort(key=lambda row: (row["captured_at"], row["key"]))
+    if rows != old:
+        columns = {name: [row[name] for row in rows] for name in _columns(source)}
+        table = pyarrow.Table.from_batches([record_batch(source.manifest, columns)])
+        buffer = io.BytesIO()
+        pyarrow.parquet.write_table(table, buffer, compression="zstd")
+        payloads.objects.replace(key, buffer.getvalue())
+    return rows
+
+
+def _row(
+    source: Source, payloads: Payloads, stored: Stored, proofs: dict[Name, Proof]
+) -> Row | None:
+    name = stored.name
+    if name is None:
+        return None
+    row: Row = dict.fromkeys(_columns(source)) | {
+        "snapshot_date": stored.day,
+        "captured_at": name.captured_at.replace(tzinfo=None),
+        "key": stored.key,
+        "bytes": stored.size,
+        "sha256": name.sha256,
+    }
+    if stored.zone is Zone.QUARANTINE:
+        return row | {"quarantined_because": payloads.reason(stored)}
+    proof = proofs.get(name)
+    if proof is None:  # proven in a run that was killed before it wrote the manifest
+        observation = payloads.read(stored)
+        if observation is None:
+            return None
+        proof = source.prove(observation)
+    return row | {**proof.counts, "new_fields": ", ".join(proof.new_fields) or None}
+
+
+def _columns(source: Source) -> list[str]:
+    return list(source.manifest.to_schema().columns)
+
+
+def read_manifest(stored: bytes) -> list[Row]:
+    """The rows of a stored manifest."""
+    return pyarrow.parquet.read_table(io.BytesIO(stored)).to_pylist()
+
+
+def raw_key(source: Source) -> list[str]:
+    """The asset key of the layer."""
+    return ["raw", source.name, source.dataset]
+
+
+def raw_asset(
+    source: Source, payloads: Payloads, partitions: dg.DailyPartitionsDefinition
+) -> dg.AssetsDefinition:
+    """The proven payloads of a source."""
+
+    @dg.multi_asset(
+        name=f"raw_{source.name}",
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        specs=[
+            spec(
+                raw_key(source),
+                source.manifest,
+                deps=[landing_key(source)],
+                kinds={"json"},
+                description=(
+                    "Payloads whose structure is proven, as they were received and never changed. "
+                    "A payload that isn't sound goes to quarantine/ with the reason and its JSON "
+                    "path beside it, and costs nobody else anything. The columns are those of the "
+                    "manifest, one row per payload."
+                ),
+            )
+        ],
+    )
+    def prove(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        for day in days_of(window_of(context), context):
+            rows = prove_day(source, payloads, day)
+            bad = [row for row in rows if row["quarantined_because"]]
+            for row in bad:
+                context.log.warning(f"quarantined: {row['key']}: {row['quarantined_because']}")
+            context.add_asset_metadata(
+                {
+                    "dagster/partition_row_count": len(rows) - len(bad),
+                    "quarantined": len(bad),
+                    "manifest": manifest_object(payloads, day),
+                    **({"newest_payloads": rows_table(rows)} if rows else {}),
+                    **({"quarantined_payloads": rows_table(bad)} if bad else {}),
+                },
+                partition_key=str(day),
+            )
+        return dg.MaterializeResult()
+
+    return prove

@@ -1,0 +1,92 @@
+"""What the UI shows of every asset: one place for groups, owners, column schemas and tables."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+from ibis.backends.sql.datatypes import DuckDBType
+
+from predictit_assets.schemas.types import Schema
+from predictit_assets.storage.payloads import Stored
+from predictit_assets.trading_day import Window
+
+OWNERS = ["team:market-data"]
+MOST_ROWS = 20
+"""Rows of a metadata table: enough to look, too few to weigh on the instance's storage."""
+MILESTONES = 20
+
+
+def column_schema(schema: Schema) -> dg.TableSchema:
+    """A Pandera schema as the column schema that Dagster shows."""
+    pandera_schema = schema.to_schema()
+    unique = set(pandera_schema.unique or [])
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=name,
+                type=DuckDBType.to_string(column.dtype.type),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, unique=column.unique or unique == {name}
+                ),
+            )
+            for name, column in pandera_schema.columns.items()
+        ]
+    )
+
+
+def spec(
+    key: Sequence[str],
+    schema: Schema,
+    *,
+    description: str,
+    kinds: set[str],
+    deps: Sequence[Sequence[str]] = (),
+    metadata: Mapping[str, Any] | None = None,
+) -> dg.AssetSpec:
+    """The spec of an asset; its layer is the first part of its key."""
+    return dg.AssetSpec(
+        key=dg.AssetKey(list(key)),
+        deps=[dg.AssetKey(list(dep)) for dep in deps],
+        description=description,
+        group_name=key[0],
+        owners=OWNERS,
+        kinds=kinds,
+        metadata={"dagster/column_schema": column_schema(schema), **(metadata or {})},
+    )
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Rows (newest last, as they come) as a table in the UI: the last few of them."""
+    return dg.MetadataValue.table(
+        [dg.TableRecord({k: _plain(v) for k, v in row.items()}) for row in rows[-MOST_ROWS:]],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in (rows[-1] if rows else {})]),
+    )
+
+
+def payload_rows(stored: Sequence[Stored]) -> list[dict[str, Any]]:
+    """Stored payloads for `rows_table`."""
+    return [
+        {
+            "captured_at": item.name and item.captured_at,
+            "bytes": item.size,
+            "sha256": item.name and item.name.sha256,
+            "key": item.key,
+        }
+        for item in stored
+    ]
+
+
+def days_of(window: Window, context: dg.AssetExecutionContext) -> Iterator[date]:
+    """The days of a window, telling the log now and then how far a long one has come."""
+    days = window.days
+    step = max(1, len(days) // MILESTONES)
+    for n, day in enumerate(days):
+        if n and n % step == 0:
+            context.log.info(f"{n} of {len(days)} days")
+        yield day
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -1,0 +1,41 @@
+"""The trading day as Dagster's partition, and the window of days that a run is about."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import dagster as dg
+
+from predictit_assets.trading_day import EASTERN, Window, today
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+PARTITION_TAG = "dagster/partition"
+
+
+def daily_partitions(start: date) -> dg.DailyPartitionsDefinition:
+    """One partition a trading day, today's among them."""
+    return dg.DailyPartitionsDefinition(
+        start_date=start.isoformat(), timezone=str(EASTERN), end_offset=1
+    )
+
+
+def window_of(context: dg.AssetExecutionContext) -> Window:
+    """The days that an asset's step is to make: one partition or a range."""
+    asked = context.partition_key_range
+    return Window(date.fromisoformat(asked.start), date.fromisoformat(asked.end))
+
+
+def window_of_tags(tags: Mapping[str, str], start: date) -> Window:
+    """The days of the run that bears these tags; every day since `start` when it names none."""
+    first = tags.get(RANGE_START_TAG) or tags.get(PARTITION_TAG)
+    last = tags.get(RANGE_END_TAG) or tags.get(PARTITION_TAG)
+    if not first or not last:
+        return Window(start, today())
+    return Window(date.fromisoformat(first), date.fromisoformat(last))
+
+
+def window_tags(window: Window) -> dict[str, str]:
+    """The tags of a run about these days."""
+    if window.first == window.last:
+        return {PARTITION_TAG: str(window.first)}
+    return {RANGE_START_TAG: str(window.first), RANGE_END_TAG: str(window.last)}

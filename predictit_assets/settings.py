@@ -1,0 +1,75 @@
+"""The environment, typed: every value that moves the project from a laptop to production."""
+
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from predictit_assets.errors import SettingsError
+
+PROJECT_DIR = Path(__file__).resolve().parents[1]
+
+
+class ObjectsHome(StrEnum):
+    """Where objects are kept."""
+
+    FOLDER = "folder"
+
+
+class WarehouseHome(StrEnum):
+    """Where tables are kept."""
+
+    DUCKDB = "duckdb"
+
+
+class Settings(BaseSettings):
+    """All settings. The name of each in the environment is its name here with `PREDICTIT_` before."""
+
+    model_config = SettingsConfigDict(env_prefix="PREDICTIT_", frozen=True)
+
+    home: Path = Field(PROJECT_DIR / "data", description="the folder that holds everything local")
+    objects: ObjectsHome = Field(ObjectsHome.FOLDER, description="where objects are kept")
+    warehouse: WarehouseHome = Field(WarehouseHome.DUCKDB, description="where tables are kept")
+    start: date = Field(date(2014, 11, 1), description="the first partition: PredictIt's first month")
+    api_url: str = Field("https://www.predictit.org", description="the API that is polled")
+    poll_interval: float = Field(60.0, ge=0, description="seconds between two calls of the API")
+    max_body_mb: int = Field(32, gt=0, description="the largest payload taken, in MB of JSON")
+    lock_timeout: float = Field(120.0, ge=0, description="seconds to wait for a busy warehouse")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @property
+    def objects_dir(self) -> Path:
+        """The folder of the object store at home."""
+        return self.home / "objects"
+
+    @property
+    def duckdb_file(self) -> Path:
+        """The warehouse at home."""
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def dagster_home(self) -> Path:
+        """The folder of the Dagster instance at home."""
+        return self.home / "dagster"
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises SettingsError, one line a value that can't be used, with the values that can.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(
+            "; ".join(
+                f"PREDICTIT_{str(fault['loc'][0]).upper()}={fault['input']!r}: {fault['msg']}"
+                for fault in error.errors()
+            )
+        ) from None

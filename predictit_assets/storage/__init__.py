@@ -1,0 +1,1 @@
+"""WHERE it is kept: objects, payloads among them, and the warehouse. No Dagster here."""

@@ -1,0 +1,61 @@
+"""The trading day: PredictIt's closing prices roll over at midnight Eastern, so that is a day here."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+EASTERN = ZoneInfo("America/New_York")
+
+
+def trading_day(at: datetime) -> date:
+    """The Eastern calendar day of a moment (timezone-aware)."""
+    return at.astimezone(EASTERN).date()
+
+
+def today() -> date:
+    """The trading day that is running now."""
+    return trading_day(datetime.now(UTC))
+
+
+def eastern_to_utc(wall: datetime, near: datetime) -> datetime:
+    """Read a naive Eastern wall time as UTC.
+
+    In autumn an hour happens twice: of its two readings the one nearer to `near` is taken.
+    """
+    readings = [wall.replace(tzinfo=EASTERN, fold=fold).astimezone(UTC) for fold in (0, 1)]
+    return min(readings, key=lambda reading: abs(reading - near))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of trading days, both ends included."""
+
+    first: date
+    last: date
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
+    @property
+    def end(self) -> date:
+        """The first day after the window."""
+        return self.last + timedelta(days=1)
+
+    @property
+    def days(self) -> list[date]:
+        """Every day of the window, oldest first."""
+        return [self.first + timedelta(days=n) for n in range((self.end - self.first).days)]
+
+
+def stretches(days: list[date]) -> list[Window]:
+    """Group days into windows without holes, oldest first."""
+    windows: list[Window] = []
+    for day in sorted(days):
+        if windows and day == windows[-1].end:
+            windows[-1] = Window(windows[-1].first, day)
+        else:
+            windows.append(Window(day, day))
+    return windows
