@@ -1,4 +1,4 @@
-"""predictit_assets keeps the history that PredictIt doesn't: a Dagster code location for its odds."""
+"""The history that PredictIt doesn't keep: a Dagster code location for its odds."""
 
 from importlib.metadata import version
 

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from predictit_assets import home
 from predictit_assets.checks import asset_checks
 from predictit_assets.layers.audited import CORE, core_audits, source_audits
 from predictit_assets.layers.curated import curated_assets
@@ -12,42 +13,31 @@ from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.staging import staging_asset
 from predictit_assets.partitions import daily_partitions
 from predictit_assets.settings import Settings
-from predictit_assets.sources.http import Client, Pace
-from predictit_assets.sources.predictit import PredictIt
-from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.storage.payloads import Payloads
-from predictit_assets.storage.warehouse import Warehouse
 
 BUILD_JOB = "build"
-
-
-def predictit_source(settings: Settings) -> PredictIt:
-    """PredictIt at the address that the settings name."""
-    pace = Pace(settings.home / "last_call", settings.poll_interval)
-    return PredictIt(Client(pace, settings.max_body_mb * 1_000_000), settings.api_url.rstrip("/"))
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Every asset, check and job, for the home that the settings describe."""
     partitions = daily_partitions(settings.start)
-    warehouse = Warehouse(settings.duckdb_file, settings.lock_timeout)
-    objects = ObjectStore(settings.objects_dir)
+    warehouse = home.warehouse(settings)
     dbt = Dbt(settings.home)
 
     assets: list[dg.AssetsDefinition] = []
     audits = []
-    for source in [predictit_source(settings)]:
-        payloads = Payloads(objects, source.name, source.dataset)
+    for source in [home.predictit(settings, say=dg.get_dagster_logger().info)]:
+        payloads = home.payloads(source, settings)
         assets += [
             landing_asset(source, payloads, partitions),
             raw_asset(source, payloads, partitions),
             curated_assets(source, payloads, partitions),
         ]
         assets += [
-            staging_asset(source, table, objects, warehouse, partitions) for table in source.tables
+            staging_asset(source, table, payloads.objects, warehouse, partitions)
+            for table in source.tables
         ]
         audits += source_audits(source, payloads, warehouse)
-    assets.append(model_assets("core", CORE, dbt, warehouse, partitions))
+    assets.append(model_assets("core", CORE, dbt, partitions))
     audits += core_audits(warehouse)
 
     return dg.Definitions(

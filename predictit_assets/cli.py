@@ -1,4 +1,4 @@
-"""The terminal: `predictit poll | import | build | board`."""
+"""The terminal: `predictit poll | import | build | board`, and `sample` for the made-up feed."""
 
 import sys
 from collections.abc import Iterator
@@ -9,8 +9,18 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from predictit_assets.errors import NothingHeld, PredictitError
+from predictit_assets.sample_feed.cli import app as sample_app
 from predictit_assets.settings import Settings, load_settings
 from predictit_assets.trading_day import Window, stretches, today
 
@@ -20,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keep and replay the odds of PredictIt.",
 )
+app.add_typer(sample_app, name="sample")
 out = Console()
 err = Console(stderr=True)
 
@@ -29,5 +40,156 @@ def main() -> None:
     try:
         app()
     except PredictitError as error:
-        err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        _say(f"[red]error:[/red] {escape(str(error))}")
         sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("interrupted; nothing is lost: the same command goes on where it stopped")
+        sys.exit(130)
+
+
+def _say(text: str) -> None:
+    err.print(text, highlight=False, soft_wrap=True)
+
+
+def _day(text: str) -> date:
+    if text == "today":
+        return today()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day: YYYY-MM-DD, or today") from None
+
+
+@contextmanager
+def _progress(doing: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as progress:
+        yield progress, progress.add_task(doing, total=total)
+
+
+@app.command()
+def poll() -> None:
+    """Ask the API once and keep the answer in landing."""
+    from predictit_assets import home
+
+    settings = load_settings()
+    source = home.predictit(settings, say=_say)
+    with err.status(f"asking {settings.api_url}"):
+        landed = home.payloads(source, settings).land(source.fetch())
+    if landed:
+        out.print(f"landed {landed.key} ({landed.size:,} bytes)", soft_wrap=True, highlight=False)
+    else:
+        out.print("the answer is held already")
+
+
+@app.command("import")
+def import_(
+    folder: Annotated[Path, typer.Argument(help="a folder of *.json and *.json.gz, at any depth")],
+) -> None:
+    """Land an archive of saved payloads, each under its own capture time.
+
+    The capture time is what the file's name begins with (YYYYMMDDTHHMMSSZ), or else the payload's
+    own timeStamp. Safe to repeat and to interrupt.
+    """
+    from predictit_assets import home
+    from predictit_assets.archive import Imported, import_files, payload_files
+
+    settings = load_settings()
+    source = home.predictit(settings, say=_say)
+    payloads = home.payloads(source, settings)
+    files = payload_files(folder)
+    imported: list[Imported] = []
+    with _progress("importing", len(files)) as (progress, task):
+        for one in import_files(files, source, payloads, settings.start, settings.max_body):
+            imported.append(one)
+            progress.advance(task)
+    landed = sum(one.landed for one in imported)
+    refused = [one for one in imported if one.refused]
+    out.print(
+        f"{landed} landed, {len(files) - landed - len(refused)} already there, "
+        f"{len(refused)} refused",
+        highlight=False,
+    )
+    for one in refused:
+        _say(f"refused: {one.file}: {one.refused}")
+    if refused:
+        raise PredictitError(f"{len(refused)} of {len(files)} files were refused")
+
+
+@app.command()
+def build(
+    first: Annotated[
+        date | None,
+        typer.Option("--from", parser=_day, metavar="DAY", help="first trading day (YYYY-MM-DD)"),
+    ] = None,
+    last: Annotated[
+        date | None, typer.Option("--to", parser=_day, metavar="DAY", help="last trading day")
+    ] = None,
+) -> None:
+    """Build every layer, from what was landed to what is published.
+
+    Without options every day that the store holds is built; `today` is a day too. Days that
+    follow each other are one run, recorded in the Dagster instance. The API isn't asked.
+    """
+    settings = load_settings()
+    windows = _windows(settings, first, last)
+    from predictit_assets.build import build_definitions
+    from predictit_assets.runs import Progress as Step
+    from predictit_assets.runs import open_instance, run_build
+
+    with err.status("loading the code location"):
+        definitions = build_definitions(settings)
+        instance = open_instance(settings)
+    for window in windows:
+        with _progress(str(window), None) as (progress, task):
+
+            def tell(step: Step) -> None:
+                progress.update(
+                    task,
+                    total=step.steps,
+                    completed=step.done,
+                    description=f"{window}: {step.doing:.60}",  # noqa: B023
+                )
+
+            warnings = run_build(definitions, instance, window, tell)
+        out.print(f"built {window}", highlight=False)
+        for warning in warnings:
+            _say(f"[yellow]warning:[/yellow] {escape(warning)}")
+
+
+def _windows(settings: Settings, first: date | None, last: date | None) -> list[Window]:
+    """What to build: the stretches of days held, within the bounds asked for."""
+    from predictit_assets import home
+
+    if first and last and first > last:
+        raise PredictitError(f"--from {first} is after --to {last}")
+    held = home.payloads(home.predictit(settings, say=_say), settings).days()
+    if not held:
+        raise NothingHeld(
+            f"{settings.objects_dir} holds no payload: `predictit poll` asks for one, "
+            "`predictit import DIR` brings in saved ones"
+        )
+    asked = Window(first or held[0], last or held[-1])
+    chosen = [day for day in held if day in asked]
+    if not chosen:
+        raise NothingHeld(f"no payload of {asked} is held; {held[0]} to {held[-1]} are")
+    missing = stretches([day for day in asked.days if day not in set(held)])
+    if missing and (first or last):
+        _say(f"nothing is held of {', '.join(map(str, missing))}")
+    return stretches(chosen)
+
+
+@app.command()
+def board(
+    market: Annotated[str, typer.Option(help="only markets whose name contains this")] = "",
+    markets: Annotated[int, typer.Option(min=1, help="how many markets")] = 12,
+    contracts: Annotated[int, typer.Option(min=1, help="how many contracts of each")] = 4,
+) -> None:
+    """Show the newest odds that are published, biggest moves first."""
+    from predictit_assets import home
+    from predictit_assets.board import newest_odds, render
+
+    odds = newest_odds(home.warehouse(load_settings()), market)
+    if not odds:
+        raise PredictitError(f"no open market's name contains {market!r}")
+    out.print(render(odds, markets, contracts))

@@ -25,14 +25,16 @@ class WarehouseHome(StrEnum):
 
 
 class Settings(BaseSettings):
-    """All settings. The name of each in the environment is its name here with `PREDICTIT_` before."""
+    """All settings: in the environment each bears `PREDICTIT_` before its name."""
 
     model_config = SettingsConfigDict(env_prefix="PREDICTIT_", frozen=True)
 
     home: Path = Field(PROJECT_DIR / "data", description="the folder that holds everything local")
     objects: ObjectsHome = Field(ObjectsHome.FOLDER, description="where objects are kept")
     warehouse: WarehouseHome = Field(WarehouseHome.DUCKDB, description="where tables are kept")
-    start: date = Field(date(2014, 11, 1), description="the first partition: PredictIt's first month")
+    start: date = Field(
+        date(2014, 11, 1), description="the first partition: PredictIt's first month"
+    )
     api_url: str = Field("https://www.predictit.org", description="the API that is polled")
     poll_interval: float = Field(60.0, ge=0, description="seconds between two calls of the API")
     max_body_mb: int = Field(32, gt=0, description="the largest payload taken, in MB of JSON")
@@ -42,6 +44,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
+
+    @property
+    def max_body(self) -> int:
+        """The largest payload taken, in bytes."""
+        return self.max_body_mb * 1_000_000
 
     @property
     def objects_dir(self) -> Path:

@@ -1,4 +1,4 @@
-"""The trading day: PredictIt's closing prices roll over at midnight Eastern, so that is a day here."""
+"""The trading day: an Eastern calendar day, as PredictIt's closing prices roll at its midnight."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta

@@ -82,15 +82,14 @@ polls_of_changed as (
 marked as (
     select
         *,
-        case when {{ differs_from_previous(all_attributes) }} then 1 else 0 end as starts_run
+        {{ differs_from_previous(all_attributes, "snapshot_date, " ~ id, "polled_at") }} as starts_run
     from polls_of_changed
-    window previous as (partition by snapshot_date, {{ id }} order by polled_at)
 ),
 
 numbered as (
     select
         *,
-        sum(starts_run) over (
+        count_if(starts_run) over (
             partition by snapshot_date, {{ id }}
             order by polled_at
             rows between unbounded preceding and current row
@@ -134,15 +133,14 @@ with
 marked as (
     select
         *,
-        case when {{ differs_from_previous(attributes) }} then 1 else 0 end as starts_version
+        {{ differs_from_previous(attributes, id, "first_seen_ts") }} as starts_version
     from {{ relation }}
-    window previous as (partition by {{ id }} order by first_seen_ts)
 ),
 
 numbered as (
     select
         *,
-        sum(starts_version) over (
+        count_if(starts_version) over (
             partition by {{ id }}
             order by first_seen_ts
             rows between unbounded preceding and current row
@@ -176,10 +174,11 @@ from closed
 {% endmacro %}
 
 
-{# Whether an attribute isn't what it was in the row before, of a window called previous. #}
-{% macro differs_from_previous(attributes) -%}
-    row_number() over previous = 1
-    {%- for attribute in attributes %}
-    or {{ attribute }} is distinct from lag({{ attribute }}) over previous
-    {%- endfor %}
+{# Whether an attribute isn't what it was in the row before; true of the first row. #}
+{% macro differs_from_previous(attributes, partition_by, order_by) -%}
+    {%- set previous = "(partition by " ~ partition_by ~ " order by " ~ order_by ~ ")" -%}
+    row_number() over {{ previous }} = 1
+        {%- for attribute in attributes %}
+        or {{ attribute }} is distinct from lag({{ attribute }}) over {{ previous }}
+        {%- endfor %}
 {%- endmacro %}

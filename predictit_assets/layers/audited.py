@@ -13,6 +13,7 @@ from predictit_assets.layers import landing, raw
 from predictit_assets.layers.curated import curated_key, curated_object
 from predictit_assets.layers.staging import staging_key
 from predictit_assets.schemas import core
+from predictit_assets.schemas.manifests import LandingManifest
 from predictit_assets.schemas.types import Schema, ibis_schema
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.payloads import Payloads, Zone
@@ -33,7 +34,7 @@ CORE: dict[str, Schema] = {
 def source_audits(source: Source, payloads: Payloads, warehouse: Warehouse) -> list[Audit]:
     """The audits of a source's tables, from landing to staging."""
     return [
-        Audit(landing.landing_key(source), landing.LandingManifest, partial(_landing, payloads)),
+        Audit(landing.landing_key(source), LandingManifest, partial(_landing, payloads)),
         Audit(raw.raw_key(source), source.manifest, partial(_raw, source, payloads)),
         *(
             Audit(curated_key(source, table), schema, partial(_curated, source, payloads, table))

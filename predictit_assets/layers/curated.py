@@ -1,4 +1,4 @@
-"""Curated: typed Parquet, one file a day and table, rows sorted, the same bytes for the same raw."""
+"""Curated: typed Parquet, one file a day and table; the same raw gives the same bytes."""
 
 import hashlib
 import io
@@ -44,9 +44,7 @@ def cut_day(source: Source, payloads: Payloads, day: date) -> dict[str, int]:
             return {table: rows for table, (_, rows) in files.items()}
 
 
-def _cut(
-    source: Source, payloads: Payloads, held: list[Stored]
-) -> dict[str, tuple[bytes, int]]:
+def _cut(source: Source, payloads: Payloads, held: list[Stored]) -> dict[str, tuple[bytes, int]]:
     """The content and the number of rows of each table's file."""
     buffers = {table: io.BytesIO() for table in source.tables}
     writers = {
@@ -98,7 +96,7 @@ def curated_assets(
             for table, schema in source.tables.items()
         ],
     )
-    def cut(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult]:
+    def cut(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
         for day in days_of(window_of(context), context):
             for table, rows in cut_day(source, payloads, day).items():
                 key = curated_object(source, table, day)

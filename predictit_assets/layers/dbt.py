@@ -52,15 +52,17 @@ class Dbt:
 
     def manifest(self) -> Path:
         """The manifest that assets are defined from, parsed first when the project is newer."""
-        sources = [*DBT_DIR.glob("*.yml"), *DBT_DIR.glob("m*/**/*.*"), *DBT_DIR.glob("tests/**/*.*")]
+        sources = [
+            *DBT_DIR.glob("*.yml"),
+            *DBT_DIR.glob("m*/**/*.*"),
+            *DBT_DIR.glob("tests/**/*.*"),
+        ]
         newest = max(path.stat().st_mtime for path in sources)
         if not MANIFEST.exists() or MANIFEST.stat().st_mtime < newest:
             self._invoke(["parse"], MANIFEST.parent)
         return MANIFEST
 
-    def build(
-        self, context: dg.AssetExecutionContext, variables: str
-    ) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+    def build(self, context: dg.AssetExecutionContext, variables: str) -> Iterator[Any]:
         """One `dbt build` of what the context selects, told as Dagster's events.
 
         `variables` is the YAML of `--vars`. Raises DbtError when a node failed, after the events
@@ -135,7 +137,8 @@ def _params(context: dg.AssetExecutionContext) -> DbtCliInvocationPartialParams:
 def _as_dict(event: Any) -> dict[str, Any]:
     from google.protobuf.json_format import MessageToDict
 
-    return MessageToDict(event, preserving_proto_field_name=True)
+    told: dict[str, Any] = MessageToDict(event, preserving_proto_field_name=True)
+    return told
 
 
 @contextmanager

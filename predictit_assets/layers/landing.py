@@ -20,16 +20,9 @@ class LandingConfig(dg.Config):
     """Ask the API, when today's partition alone is materialized. Nothing else ever does."""
 
 
-def poll(source: Source, payloads: Payloads) -> Stored | None:
-    """Ask the API once and keep the answer; None when it was held already. Raises FetchError."""
-    return payloads.land(source.fetch())
-
-
 def held_in(payloads: Payloads, window: Window) -> list[Stored]:
     """Every payload that the store holds of a window, in whatever zone, by capture time."""
-    held = [
-        stored for day in window.days for zone in Zone for stored in payloads.held(zone, day)
-    ]
+    held = [stored for day in window.days for zone in Zone for stored in payloads.held(zone, day)]
     return sorted(held, key=lambda stored: (stored.captured_at, stored.key))
 
 
@@ -78,10 +71,12 @@ def landing_asset(
             )
         ],
     )
-    def land(context: dg.AssetExecutionContext, config: LandingConfig) -> dg.MaterializeResult:
+    def land(
+        context: dg.AssetExecutionContext, config: LandingConfig
+    ) -> dg.MaterializeResult[None]:
         window = window_of(context)
         if config.poll and window == Window(today(), today()):
-            landed = poll(source, payloads)
+            landed = payloads.land(source.fetch())
             context.log.info(f"landed {landed.key}" if landed else "the answer was held already")
         held = held_in(payloads, window)
         if not held:

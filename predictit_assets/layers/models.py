@@ -11,7 +11,6 @@ from predictit_assets.layers.dbt import Dbt
 from predictit_assets.layers.shown import OWNERS, column_schema
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.types import Schema
-from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import Window
 
 
@@ -24,9 +23,9 @@ class Translator(DagsterDbtTranslator):
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The layer: the folder below models/."""
-        return dbt_resource_props["fqn"][1]
+        return str(dbt_resource_props["fqn"][1])
 
-    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """The same as everywhere."""
         return OWNERS
 
@@ -47,7 +46,6 @@ def model_assets(
     layer: str,
     schemas: Mapping[str, Schema],
     dbt: Dbt,
-    warehouse: Warehouse,
     partitions: dg.DailyPartitionsDefinition,
 ) -> dg.AssetsDefinition:
     """The dbt models of one layer: a range of days is one dbt invocation."""

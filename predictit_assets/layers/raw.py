@@ -117,7 +117,8 @@ def _columns(source: Source) -> list[str]:
 
 def read_manifest(stored: bytes) -> list[Row]:
     """The rows of a stored manifest."""
-    return pyarrow.parquet.read_table(io.BytesIO(stored)).to_pylist()
+    rows: list[Row] = pyarrow.parquet.read_table(io.BytesIO(stored)).to_pylist()
+    return rows
 
 
 def raw_key(source: Source) -> list[str]:
@@ -149,7 +150,7 @@ def raw_asset(
             )
         ],
     )
-    def prove(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def prove(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         for day in days_of(window_of(context), context):
             rows = prove_day(source, payloads, day)
             bad = [row for row in rows if row["quarantined_because"]]

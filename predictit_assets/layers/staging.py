@@ -47,7 +47,7 @@ def staging_asset(
             )
         ],
     )
-    def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         window = window_of(context)
         loaded = []
         for day in days_of(window, context):

@@ -111,7 +111,7 @@ class _Version(pa.DataFrameModel):
 
 
 class DimMarketsHistory(_Version):
-    """What a market was called. One row per market and run of polls with the same attributes."""
+    """What a market was called. One row per market and run of polls with equal attributes."""
 
     market_id: Bigint = pa.Field(gt=0, description="PredictIt's id of the market")
     market_name: Text = pa.Field(description="the question, white space folded")
@@ -127,7 +127,7 @@ class DimMarketsHistory(_Version):
 
 
 class DimContractsHistory(_Version):
-    """What a contract was called. One row per contract and run of polls with the same attributes."""
+    """What a contract was called. One row per contract and run of polls with equal attributes."""
 
     contract_id: Bigint = pa.Field(gt=0, description="PredictIt's id of the contract")
     contract_name: Text = pa.Field(description="the answer, white space folded")
@@ -152,7 +152,7 @@ class _Run(pa.DataFrameModel):
 
 
 class MarketAttributeRuns(_Run):
-    """What the histories are made of. One row per day, market and run with the same attributes."""
+    """What the histories are made of. One row per day, market and run of equal attributes."""
 
     market_id: Bigint = pa.Field(gt=0, description="PredictIt's id of the market")
     market_name: Text = pa.Field(description="the question, white space folded")
@@ -169,7 +169,7 @@ class MarketAttributeRuns(_Run):
 
 
 class ContractAttributeRuns(_Run):
-    """What the histories are made of. One row per day, contract and run with the same attributes."""
+    """What the histories are made of. One row per day, contract and run of equal attributes."""
 
     contract_id: Bigint = pa.Field(gt=0, description="PredictIt's id of the contract")
     market_id: Bigint = pa.Field(gt=0, description="the market it belongs to, for ever")

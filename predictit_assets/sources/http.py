@@ -1,5 +1,6 @@
 """Asking a public API politely: identified, paced, retried, bounded in time and size."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -80,7 +81,7 @@ class Client:
     pace: Pace
     max_body: int
     """The largest body in bytes, on the wire and unpacked."""
-    say: Callable[[str], None] = lambda text: None
+    say: Callable[[str], None] = logging.getLogger(__name__).info
     """Told about waits and retries."""
 
     def get(self, url: str) -> bytes:
@@ -114,7 +115,9 @@ class Client:
             raise FetchError(f"{url} answered 200 with an empty body ({kind})")
         if "html" in kind or body.lstrip()[:1] == b"<":
             start = " ".join(body[:200].decode(errors="replace").split())
-            raise FetchError(f"{url} answered 200 with a page instead of JSON ({kind}): {start:.80}")
+            raise FetchError(
+                f"{url} answered 200 with a page instead of JSON ({kind}): {start:.80}"
+            )
         return body
 
     def _read(self, url: str, response: requests.Response, deadline: float) -> bytes:

@@ -4,7 +4,7 @@ Prices are dollars a share, 0..1. `timeStamp` is naive Eastern wall time; everyt
 this module is UTC.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -18,7 +18,7 @@ from msgspec import Meta
 from predictit_assets.errors import NoSuchMarket
 from predictit_assets.schemas.manifests import RawManifest
 from predictit_assets.schemas.predictit import ContractSnapshots, MarketSnapshots
-from predictit_assets.schemas.types import record_batch
+from predictit_assets.schemas.types import Schema, record_batch
 from predictit_assets.sources.http import Client
 from predictit_assets.sources.source import Observation, Proof, Unsound
 from predictit_assets.trading_day import EASTERN, eastern_to_utc, trading_day
@@ -72,7 +72,7 @@ class _KnownContract(Contract, gc=False, forbid_unknown_fields=True):
 
 
 class _KnownMarket(Market, gc=False, forbid_unknown_fields=True):
-    contracts: list[_KnownContract]
+    contracts: list[_KnownContract]  # type: ignore[assignment]
 
 
 class _KnownMarketData(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -96,8 +96,8 @@ class PredictIt:
 
     name: ClassVar[str] = "predictit"
     dataset: ClassVar[str] = "market_data"
-    manifest: ClassVar[type[RawManifest]] = RawManifest
-    tables: ClassVar[dict[str, Any]] = {
+    manifest: ClassVar[Schema] = RawManifest
+    tables: ClassVar[Mapping[str, Schema]] = {
         "market_snapshots": MarketSnapshots,
         "contract_snapshots": ContractSnapshots,
     }
@@ -198,7 +198,7 @@ class _Rows:
         self.things: list[Any] = []
         self.markets: list[Market] = []
         self._polls: list[tuple[datetime, int]] = []
-        self._source_ts: list[datetime] = []
+        self._source_ts: list[datetime | None] = []
 
     def add(self, observation: Observation, things: list[Any], markets: list[Market]) -> None:
         """Append the things of one payload; `markets` holds the market of each."""

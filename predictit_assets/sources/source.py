@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-import pandera.ibis as pa
 import pyarrow
+
+from predictit_assets.schemas.types import Schema
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ class Unsound(Exception):
 class Source(Protocol):
     """Where payloads come from and what they mean."""
 
-    name: str
+    name: ClassVar[str]
     """The folder of the source: one word."""
-    dataset: str
+    dataset: ClassVar[str]
     """What its payloads are called, from landing to raw."""
-    manifest: type[pa.DataFrameModel]
+    manifest: ClassVar[Schema]
     """The schema of the raw manifest: the common columns and one a count of `Proof`."""
-    tables: Mapping[str, type[pa.DataFrameModel]]
+    tables: ClassVar[Mapping[str, Schema]]
     """The tables that its payloads are cut into, from curated to staging, with their schemas."""
 
     def fetch(self) -> Observation:

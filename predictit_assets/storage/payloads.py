@@ -162,7 +162,7 @@ class Payloads:
             return None
         try:
             payload = igzip.decompress(body)
-        except (isal_zlib.error, EOFError, OSError) as error:
+        except (isal_zlib.error, EOFError, OSError) as error:  # type: ignore[misc]
             raise Unsound(f"the object isn't whole gzip: {error}") from None
         if hashlib.sha256(payload).hexdigest() != stored.name.sha256:
             raise Unsound("the content isn't what the hash in the object's name says")

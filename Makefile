@@ -1,0 +1,88 @@
+# Everything sets itself up: a machine needs Python 3.11 and make, and a package index.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+SHELL := /bin/bash
+
+# The made-up feed keeps a home of its own, so that its odds never mix with real ones.
+FEED ?= live
+ifeq ($(FEED),sample)
+export PREDICTIT_HOME ?= $(CURDIR)/data/sample
+WITH_FEED := $(BIN)/predictit sample run
+else
+export PREDICTIT_HOME ?= $(CURDIR)/data
+endif
+export DAGSTER_HOME ?= $(PREDICTIT_HOME)/dagster
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export DO_NOT_TRACK := 1
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: ## offline: a week of made-up odds through the whole graph, and the board
+	@$(MAKE) --no-print-directory FEED=sample _demo
+
+_demo: $(VENV)/run
+	predictit sample archive $(PREDICTIT_HOME)/archive --days 7 --minutes 15
+	predictit import $(PREDICTIT_HOME)/archive
+	$(WITH_FEED) predictit poll
+	predictit build
+	predictit board
+	@echo "The same graph in the Dagster UI: make dev FEED=sample"
+
+run: $(VENV)/run ## one live poll of PredictIt through the whole graph, and the board
+	@predictit poll || { echo "Without PredictIt, try the made-up feed: make demo" >&2; exit 1; }
+	predictit build --from today
+	predictit board
+
+dev: $(VENV)/run instance ## the Dagster UI on http://127.0.0.1:3000 (FEED=sample: the made-up feed)
+	$(WITH_FEED) dg dev --host 127.0.0.1 --port $(or $(PORT),3000)
+
+instance: # the Dagster instance's folder and settings
+	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
+
+test: $(VENV)/dev ## all tests
+	pytest -n 2
+
+lint: $(VENV)/dev ## format, lint and types of Python and SQL
+	ruff format --check .
+	ruff check .
+	mypy
+	sqlfluff lint dbt_project
+
+format: $(VENV)/dev ## mend what ruff and sqlfluff can
+	ruff format .
+	ruff check --fix .
+	sqlfluff fix --quiet dbt_project
+
+lock: $(VENV)/dev ## pin anew what pyproject.toml asks for (hashes, no addresses)
+	pip install --quiet "uv==0.13.8"
+	uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.lock
+	uv pip compile pyproject.toml -c requirements/dev.lock $(LOCK) -o requirements/run.lock
+
+LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
+
+clean: ## remove the environment and what the made-up feed left (never your own data)
+	rm -rf $(VENV) data/sample dbt_project/target
+
+# The run environment is what users need; the dev environment adds the tools of the project.
+$(VENV)/run: requirements/run.lock pyproject.toml
+	@$(MAKE) --no-print-directory _install LOCKED=requirements/run.lock
+	@touch $@
+
+$(VENV)/dev: requirements/dev.lock pyproject.toml
+	@$(MAKE) --no-print-directory _install LOCKED=requirements/dev.lock
+	@touch $(VENV)/run $@
+
+_install:
+	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON): install Python 3.11, or name it: make PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing $(LOCKED) into $(VENV) (about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+
+.PHONY: help demo _demo run dev instance test lint format lock clean _install

@@ -1,0 +1,107 @@
+"""Runs in this process: the same job as the UI's, recorded in the same Dagster instance."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import dagster as dg
+
+from predictit_assets.build import BUILD_JOB
+from predictit_assets.errors import PredictitError
+from predictit_assets.partitions import window_tags
+from predictit_assets.settings import PROJECT_DIR, Settings
+from predictit_assets.trading_day import Window
+
+
+class BuildFailed(PredictitError):
+    """A run ended in failure: which steps, and why."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    done: int
+    """Steps that have ended."""
+    steps: int
+    doing: str
+    """The step that runs, or what it last said."""
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """The Dagster instance: that of DAGSTER_HOME when it is set, else the one at home."""
+    if not os.environ.get("DAGSTER_HOME"):
+        settings.dagster_home.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PROJECT_DIR / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+        os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    return dg.DagsterInstance.get()
+
+
+def run_build(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    window: Window,
+    tell: Callable[[Progress], None],
+) -> list[str]:
+    """Build a window of days, all of them in one run. Never asks the API.
+
+    Returns what the checks warn about, a sentence each. Raises BuildFailed.
+    """
+    job = definitions.resolve_job_def(BUILD_JOB)
+    run_id = str(uuid.uuid4())
+    steps = len(job.nodes)
+    done = 0
+
+    def listen(entry: dg.EventLogEntry) -> None:
+        nonlocal done
+        event = entry.dagster_event
+        if event is None or event.event_type is dg.DagsterEventType.STEP_START:
+            doing = f"{entry.step_key}: {entry.user_message}" if event is None else entry.step_key
+            tell(Progress(done, steps, doing or ""))
+        elif event.is_step_success or event.is_step_failure or event.is_step_skipped:
+            done += 1
+
+    instance.add_event_listener(run_id, listen)
+    landing = {
+        node.name: {"config": {"poll": False}}
+        for node in job.nodes
+        if node.name.startswith("landing_")
+    }
+    result = job.execute_in_process(
+        instance=instance,
+        run_id=run_id,
+        tags=window_tags(window),
+        run_config={
+            "ops": landing,
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        },
+        raise_on_error=False,
+    )
+    if not result.success:
+        raise BuildFailed(f"the run {run_id} over {window} failed: {_why(result)}")
+    return [
+        f"{check.asset_key.to_user_string()}: {check.description}"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed
+    ]
+
+
+def _why(result: dg.ExecuteInProcessResult) -> str:
+    broken = {
+        (check.asset_key, check.check_name): check
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
+    }
+    causes = [
+        f"check {name} of {key.to_user_string()}: {check.description or 'failed'}"
+        for (key, name), check in broken.items()
+    ]
+    for event in result.all_events:
+        if event.is_step_failure and not (broken and "check_" in str(event.step_key)):
+            error = event.step_failure_data.error
+            while error and error.cause:
+                error = error.cause
+            causes.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
+    return "; ".join(causes)
