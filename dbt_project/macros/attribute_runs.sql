@@ -177,8 +177,10 @@ from closed
 {# Whether an attribute isn't what it was in the row before; true of the first row. #}
 {% macro differs_from_previous(attributes, partition_by, order_by) -%}
     {%- set previous = "(partition by " ~ partition_by ~ " order by " ~ order_by ~ ")" -%}
-    row_number() over {{ previous }} = 1
+    (
+        row_number() over {{ previous }} = 1
         {%- for attribute in attributes %}
-        or {{ attribute }} is distinct from lag({{ attribute }}) over {{ previous }}
+        or lag({{ attribute }}) over {{ previous }} is distinct from {{ attribute }}
         {%- endfor %}
+    )
 {%- endmacro %}
