@@ -7,13 +7,10 @@ SHELL := /bin/bash
 
 # The made-up feed keeps a home of its own, so that its odds never mix with real ones.
 FEED ?= live
-ifeq ($(FEED),sample)
-export PREDICTIT_HOME ?= $(CURDIR)/data/sample
-WITH_FEED := $(BIN)/predictit sample run
-else
-export PREDICTIT_HOME ?= $(CURDIR)/data
-endif
-export DAGSTER_HOME ?= $(PREDICTIT_HOME)/dagster
+SAMPLE_HOME := $(or $(PREDICTIT_HOME),$(CURDIR)/data/sample)
+LIVE_HOME := $(or $(PREDICTIT_HOME),$(CURDIR)/data)
+HOME_OF_FEED := $(if $(filter sample,$(FEED)),$(SAMPLE_HOME),$(LIVE_HOME))
+WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
 export PATH := $(BIN):$(PATH)
@@ -23,27 +20,26 @@ export PATH := $(BIN):$(PATH)
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-demo: ## offline: a week of made-up odds through the whole graph, and the board
-	@$(MAKE) --no-print-directory FEED=sample _demo
-
-_demo: $(VENV)/run
+demo: export PREDICTIT_HOME := $(SAMPLE_HOME)
+demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, and the board
 	predictit sample archive $(PREDICTIT_HOME)/archive --days 7 --minutes 15
 	predictit import $(PREDICTIT_HOME)/archive
-	$(WITH_FEED) predictit poll
+	predictit sample run predictit poll
 	predictit build
 	predictit board
 	@echo "The same graph in the Dagster UI: make dev FEED=sample"
 
+run: export PREDICTIT_HOME := $(LIVE_HOME)
 run: $(VENV)/run ## one live poll of PredictIt through the whole graph, and the board
 	@predictit poll || { echo "Without PredictIt, try the made-up feed: make demo" >&2; exit 1; }
 	predictit build --from today
 	predictit board
 
-dev: $(VENV)/run instance ## the Dagster UI on http://127.0.0.1:3000 (FEED=sample: the made-up feed)
-	$(WITH_FEED) dg dev --host 127.0.0.1 --port $(or $(PORT),3000)
-
-instance: # the Dagster instance's folder and settings
+dev: export PREDICTIT_HOME := $(HOME_OF_FEED)
+dev: export DAGSTER_HOME := $(HOME_OF_FEED)/dagster
+dev: $(VENV)/run ## the Dagster UI on http://127.0.0.1:3000 (FEED=sample: the made-up feed)
 	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
+	$(WITH_FEED) dg dev --host 127.0.0.1 --port $(or $(PORT),3000)
 
 test: $(VENV)/dev ## all tests
 	pytest -n 2
@@ -85,4 +81,4 @@ _install:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCKED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 
-.PHONY: help demo _demo run dev instance test lint format lock clean _install
+.PHONY: help demo run dev test lint format lock clean _install
