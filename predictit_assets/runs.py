@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
@@ -32,10 +33,10 @@ class Progress:
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The Dagster instance: that of DAGSTER_HOME when it is set, else the one at home."""
-    if not os.environ.get("DAGSTER_HOME"):
-        settings.dagster_home.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(PROJECT_DIR / "dagster.yaml", settings.dagster_home / "dagster.yaml")
-        os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    folder = Path(os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home)))
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder == settings.dagster_home or not (folder / "dagster.yaml").exists():
+        shutil.copyfile(PROJECT_DIR / "dagster.yaml", folder / "dagster.yaml")
     return dg.DagsterInstance.get()
 
 
