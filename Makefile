@@ -13,6 +13,7 @@ HOME_OF_FEED := $(if $(filter sample,$(FEED)),$(SAMPLE_HOME),$(LIVE_HOME))
 WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
+from urllib.parse import urlsplit
 
 import duckdb
 from rich.console import RenderableType
@@ -20,7 +21,7 @@ with newest as (select max(last_seen_ts) as polled_at from core.dim_markets),
 
 odds as (
     select
-        facts.polled_at, markets.market_id, markets.market_short_name,
+        facts.polled_at, markets.market_id, markets.market_short_name, markets.market_url,
         contracts.contract_short_name, facts.last_trade_price,
         facts.last_trade_price - facts.last_close_price as since_close,
         facts.best_sell_yes_cost as bid, facts.best_buy_yes_cost as ask,
@@ -45,6 +46,7 @@ class Odds:
     polled_at: datetime
     market_id: int
     market: str
+    url: str
     contract: str
     last: Decimal | None
     since_close: Decimal | None
@@ -68,11 +70,11 @@ def newest_odds(warehouse: Warehouse, market: str = "") -> list[Odds]:
 
 
 def render(odds: Sequence[Odds], markets: int, contracts: int) -> RenderableType:
-    """The first `markets` markets with their first `contracts` contracts as a table."""
-    polled = odds[0].polled_at.astimezone(EASTERN) if odds else None
+    """The first `markets` markets (of at least one), `contracts` contracts of each, as a table."""
+    polled = odds[0].polled_at.replace(tzinfo=UTC).astimezone(EASTERN)
     table = Table(
-        title=f"Odds of {polled:%a %d %b %Y %H:%M} Eastern",
-        caption="Source: PredictIt; non-commercial use. Prices in cents.",
+        title=f"Odds of {polled:%a %d %b %Y %H:%M} Eastern, in cents",
+        caption=f"Source: {urlsplit(odds[0].url).hostname}; for non-commercial use.",
         title_justify="left",
         caption_justify="left",
     )

@@ -37,7 +37,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             for table in source.tables
         ]
         audits += source_audits(source, payloads, warehouse)
-    assets.append(model_assets("core", CORE, dbt, partitions))
+    assets.append(model_assets("core", CORE, dbt, warehouse, partitions))
     audits += core_audits(warehouse)
 
     return dg.Definitions(

@@ -106,7 +106,7 @@ def curated_assets(
                         "dagster/partition_row_count": rows,
                         **(
                             {
-                                "object": key,
+                                "object": dg.MetadataValue.path(payloads.objects.address(key)),
                                 "bytes": len(content),
                                 "sha256": hashlib.sha256(content).hexdigest(),
                             }

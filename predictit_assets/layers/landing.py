@@ -68,6 +68,7 @@ def landing_asset(
                     "today's partition polls, any other reports what the store holds of its day. "
                     "The columns are those of the manifest, one row per stored payload."
                 ),
+                metadata={"source": dg.MetadataValue.url(source.homepage)},
             )
         ],
     )

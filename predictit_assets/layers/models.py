@@ -11,6 +11,7 @@ from predictit_assets.layers.dbt import Dbt
 from predictit_assets.layers.shown import OWNERS, column_schema
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.types import Schema
+from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import Window
 
 
@@ -46,6 +47,7 @@ def model_assets(
     layer: str,
     schemas: Mapping[str, Schema],
     dbt: Dbt,
+    warehouse: Warehouse,
     partitions: dg.DailyPartitionsDefinition,
 ) -> dg.AssetsDefinition:
     """The dbt models of one layer: a range of days is one dbt invocation."""
@@ -61,6 +63,11 @@ def model_assets(
     )
     def build(context: dg.AssetExecutionContext) -> Iterable[Any]:
         window = window_of(context)
-        yield from dbt.build(context, window_variables(window))
+        for event in dbt.build(context, window_variables(window)):
+            if isinstance(event, dg.Output):
+                key = context.asset_key_for_output(event.output_name)
+                for day, rows in warehouse.rows_by_day(layer, key.path[-1], window).items():
+                    context.add_asset_metadata({"dagster/row_count": rows}, key, str(day))
+            yield event
 
     return build

@@ -160,7 +160,9 @@ def raw_asset(
                 {
                     "dagster/partition_row_count": len(rows) - len(bad),
                     "quarantined": len(bad),
-                    "manifest": manifest_object(payloads, day),
+                    "manifest": dg.MetadataValue.path(
+                        payloads.objects.address(manifest_object(payloads, day))
+                    ),
                     **({"newest_payloads": rows_table(rows)} if rows else {}),
                     **({"quarantined_payloads": rows_table(bad)} if bad else {}),
                 },

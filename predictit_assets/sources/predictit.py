@@ -96,6 +96,7 @@ class PredictIt:
 
     name: ClassVar[str] = "predictit"
     dataset: ClassVar[str] = "market_data"
+    homepage: ClassVar[str] = "https://www.predictit.org/"
     manifest: ClassVar[Schema] = RawManifest
     tables: ClassVar[Mapping[str, Schema]] = {
         "market_snapshots": MarketSnapshots,

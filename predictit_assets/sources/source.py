@@ -46,6 +46,8 @@ class Source(Protocol):
     """The folder of the source: one word."""
     dataset: ClassVar[str]
     """What its payloads are called, from landing to raw."""
+    homepage: ClassVar[str]
+    """Where people read about it, and about the licence of its data."""
     manifest: ClassVar[Schema]
     """The schema of the raw manifest: the common columns and one a count of `Proof`."""
     tables: ClassVar[Mapping[str, Schema]]

@@ -78,6 +78,19 @@ class Warehouse:
         with self.connect() as connection:
             yield ibis.duckdb.from_connection(connection).table(name, database=schema)
 
+    def rows_by_day(self, schema: str, table: str, window: Window) -> dict[date, int]:
+        """Rows of a table by day of the window; all under the last day when it has no days."""
+        with self.connect() as connection:
+            rows = connection.table(f'"{schema}"."{table}"')
+            if "snapshot_date" not in rows.columns:
+                return {window.last: len(rows)}
+            counted = connection.execute(
+                f'select snapshot_date, count(*) from "{schema}"."{table}"'
+                " where snapshot_date between ? and ? group by all",
+                [window.first, window.last],
+            )
+            return dict(counted.fetchall())
+
     def replace_window(
         self,
         table: str,
