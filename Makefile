@@ -23,10 +23,10 @@ help: ## what there is to make
 
 demo: export PREDICTIT_HOME := $(SAMPLE_HOME)
 demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, and the board
-	predictit sample archive $(PREDICTIT_HOME)/archive --days 7 --minutes 15
+	predictit sample archive $(PREDICTIT_HOME)/archive
 	predictit import $(PREDICTIT_HOME)/archive
 	predictit sample run predictit poll
-	predictit build
+	predictit sample run predictit build
 	predictit board
 	@echo "The same graph in the Dagster UI: make dev FEED=sample"
 

@@ -144,7 +144,10 @@ def _result(
     window: Window,
     faults: Sequence[Fault],
 ) -> dg.AssetCheckResult:
-    metadata: dict[str, dg.MetadataValue] = {"window": dg.MetadataValue.text(str(window))}
+    metadata: dict[str, dg.MetadataValue] = {
+        "window": dg.MetadataValue.text(str(window)),
+        "failing_rows": dg.MetadataValue.int(sum(fault.rows or 0 for fault in faults)),
+    }
     if faults:
         metadata["faults"] = dg.MetadataValue.md("\n".join(_markdown(fault) for fault in faults))
         days = sorted({day for fault in faults for day in fault.days})

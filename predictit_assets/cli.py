@@ -163,7 +163,10 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
 
     if first and last and first > last:
         raise PredictitError(f"--from {first} is after --to {last}")
-    held = home.payloads(home.predictit(settings, say=_say), settings).days()
+    days = home.payloads(home.predictit(settings, say=_say), settings).days()
+    held = [day for day in days if day >= settings.start]
+    if len(held) < len(days):
+        _say(f"{len(days) - len(held)} days before PREDICTIT_START={settings.start} are left out")
     if not held:
         raise NothingHeld(
             f"{settings.objects_dir} holds no payload: `predictit poll` asks for one, "

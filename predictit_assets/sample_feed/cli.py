@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,8 @@ from predictit_assets.sample_feed.archive import write_archive
 from predictit_assets.sample_feed.server import SampleServer
 from predictit_assets.sample_feed.world import World
 
+DAYS = 7
+
 app = typer.Typer(
     no_args_is_help=True, help="A made-up PredictIt, to try everything where there is no internet."
 )
@@ -23,7 +25,7 @@ app = typer.Typer(
 @app.command()
 def archive(
     folder: Annotated[Path, typer.Argument(help="where the payloads are written")],
-    days: Annotated[int, typer.Option(min=1, help="how far back it begins")] = 7,
+    days: Annotated[int, typer.Option(min=1, help="how far back it begins")] = DAYS,
     minutes: Annotated[int, typer.Option(min=1, help="minutes between two payloads")] = 15,
 ) -> None:
     """Write an archive of made-up payloads that ends now."""
@@ -50,12 +52,16 @@ def serve(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(context: typer.Context) -> None:
-    """Run a command with the made-up feed as its PredictIt, such as `run predictit poll`."""
+    """Run a command with the made-up feed as its PredictIt, such as `run predictit poll`.
+
+    Partitions begin where `archive` does by default, so that the UI shows no years of nothing.
+    """
     with SampleServer(World()) as server:
-        environment = os.environ | {
-            "PREDICTIT_API_URL": server.url,
-            "PREDICTIT_POLL_INTERVAL": os.environ.get("PREDICTIT_POLL_INTERVAL", "0"),
+        defaults = {
+            "PREDICTIT_POLL_INTERVAL": "0",
+            "PREDICTIT_START": str(date.today() - timedelta(days=DAYS)),
         }
+        environment = defaults | os.environ | {"PREDICTIT_API_URL": server.url}
         try:
             # The command is the caller's own.
             sys.exit(subprocess.run(context.args, env=environment, check=False).returncode)  # noqa: S603
