@@ -33,7 +33,8 @@ class Progress:
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The Dagster instance: that of DAGSTER_HOME when it is set, else the one at home."""
-    folder = Path(os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home)))
+    folder = Path(os.environ.get("DAGSTER_HOME") or settings.dagster_home)
+    os.environ["DAGSTER_HOME"] = str(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if folder == settings.dagster_home or not (folder / "dagster.yaml").exists():
         shutil.copyfile(PROJECT_DIR / "dagster.yaml", folder / "dagster.yaml")

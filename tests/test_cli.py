@@ -1,0 +1,147 @@
+"""The command line as people meet it: real processes, real files, a made-up PredictIt."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from predictit_assets.sample_feed import SampleServer
+
+PREDICTIT = str(Path(sys.executable).with_name("predictit"))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def predictit(home: Path, *args: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PREDICTIT_")
+    }
+    environment |= {"PREDICTIT_HOME": str(home), "DAGSTER_HOME": "", "COLUMNS": "100"}
+    environment |= {f"PREDICTIT_{name.upper()}": value for name, value in settings.items()}
+    return subprocess.run(
+        [PREDICTIT, *args], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def assert_one_clear_line(run: subprocess.CompletedProcess[str], *says: str) -> None:
+    """It failed, with one line and no traceback."""
+    assert run.returncode == 1, run.stdout + run.stderr
+    lines = [line for line in run.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, run.stderr
+    assert "Traceback" not in run.stderr
+    for text in says:
+        assert text in lines[0]
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("command", [[], ["poll"], ["import"], ["build"], ["board"], ["sample"]])
+def test_every_command_helps(home: Path, command: list[str]) -> None:
+    run = predictit(home, *command, "--help")
+    assert run.returncode == 0
+    assert "Usage" in run.stdout
+
+
+def test_poll_build_and_board(home: Path, feed: SampleServer) -> None:
+    """One made-up poll goes the whole road, and is recorded in the Dagster instance."""
+    polled = predictit(home, "poll", api_url=feed.url)
+    assert re.search(r"landed landing/predictit/market_data/date=\S+\.json\.gz", polled.stdout)
+
+    built = predictit(home, "build", "--from", "today", "--to", "today")
+    assert built.returncode == 0, built.stderr
+    assert built.stdout.startswith("built ")
+
+    board = predictit(home, "board", "--markets", "100", "--contracts", "100")
+    assert board.returncode == 0, board.stderr
+    assert "since close" in board.stdout
+    assert "www.example.org" in board.stdout
+
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        (run,) = instance.get_runs()
+        assert (run.job_name, run.status) == ("build", dg.DagsterRunStatus.SUCCESS)
+        assert dg.AssetKey(["core", "fact_prices"]) in instance.all_asset_keys()
+
+
+def test_two_polls_within_the_interval_are_kept_apart(home: Path, feed: SampleServer) -> None:
+    for _ in range(2):
+        assert predictit(home, "poll", api_url=feed.url, poll_interval="3").returncode == 0
+    first, second = feed.requests
+    assert second.monotonic - first.monotonic > 2.9
+
+
+def test_an_api_that_cannot_be_reached(home: Path) -> None:
+    run = predictit(home, "poll", api_url=f"http://127.0.0.1:{unused_port()}")
+    assert_one_clear_line(run, "can't be read", "Connection refused")
+
+
+def test_an_answer_that_is_a_page(home: Path, feed: SampleServer) -> None:
+    feed.misbehave("html")
+    run = predictit(home, "poll", api_url=feed.url)
+    assert_one_clear_line(run, "answered 200 with a page instead of JSON")
+    assert not list(home.glob("objects/**/*.gz"))
+
+
+def test_unknown_settings_name_the_known_ones(home: Path) -> None:
+    run = predictit(home, "build", warehouse="oracle")
+    assert_one_clear_line(run, "PREDICTIT_WAREHOUSE='oracle'", "'duckdb'")
+
+
+def test_a_bad_date(home: Path) -> None:
+    run = predictit(home, "build", "--from", "2026-13-01")
+    assert run.returncode == 2
+    assert "2026-13-01" in run.stderr
+
+
+def test_a_range_that_ends_before_it_begins(home: Path) -> None:
+    run = predictit(home, "build", "--from", "2026-01-02", "--to", "2026-01-01")
+    assert_one_clear_line(run, "--from 2026-01-02 is after --to 2026-01-01")
+
+
+def test_nothing_to_build(home: Path) -> None:
+    assert_one_clear_line(predictit(home, "build"), "holds no payload", "predictit poll")
+
+
+def test_no_board_before_a_build(home: Path) -> None:
+    assert_one_clear_line(predictit(home, "board"), "no warehouse", "predictit build")
+
+
+def test_days_that_hold_nothing_are_named_and_left_out(home: Path, feed: SampleServer) -> None:
+    predictit(home, "poll", api_url=feed.url)
+    run = predictit(home, "build", "--from", "2026-01-01", "--to", "2026-01-03")
+    assert_one_clear_line(run, "no payload of 2026-01-01 to 2026-01-03 is held")
+
+
+def test_an_import_that_refuses_files_says_which_and_fails(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    (folder / "20260304T170000Z.json").write_text("")
+    run = predictit(home, "import", str(folder))
+    assert_one_clear_line(run, "1 of 1 files were refused")
+    assert "0 landed, 0 already there, 1 refused" in run.stdout
+    assert "20260304T170000Z.json: is empty" in run.stderr
+
+
+def test_a_command_run_on_the_sample_feed_gets_its_address(home: Path) -> None:
+    run = predictit(home, "sample", "run", PREDICTIT, "poll")
+    assert run.returncode == 0, run.stderr
+    assert "landed landing/predictit" in run.stdout
+
+
+def test_the_sample_archive_can_be_imported(home: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    args = ["sample", "archive", str(archive), "--days", "1", "--minutes", "240"]
+    assert "6 payloads in" in predictit(home, *args).stdout
+    assert "6 landed, 0 already there, 0 refused" in predictit(home, "import", str(archive)).stdout
+    assert "0 landed, 6 already there, 0 refused" in predictit(home, "import", str(archive)).stdout

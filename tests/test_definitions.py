@@ -1,0 +1,104 @@
+"""The shape of the graph, as the code location shows it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from predictit_assets.build import build_definitions
+from predictit_assets.settings import PROJECT_DIR, Settings
+
+PARENTS = {
+    "landing/predictit/market_data": set(),
+    "raw/predictit/market_data": {"landing/predictit/market_data"},
+    "curated/predictit/market_snapshots": {"raw/predictit/market_data"},
+    "curated/predictit/contract_snapshots": {"raw/predictit/market_data"},
+    "staging/predictit/market_snapshots": {"curated/predictit/market_snapshots"},
+    "staging/predictit/contract_snapshots": {"curated/predictit/contract_snapshots"},
+    "core/fact_prices": {"staging/predictit/contract_snapshots"},
+    "core/market_attribute_runs": {"staging/predictit/market_snapshots"},
+    "core/contract_attribute_runs": {"staging/predictit/contract_snapshots"},
+    "core/dim_markets": {"core/market_attribute_runs"},
+    "core/dim_contracts": {"core/contract_attribute_runs", "core/market_attribute_runs"},
+    "core/dim_markets_history": {"core/market_attribute_runs"},
+    "core/dim_contracts_history": {"core/contract_attribute_runs"},
+}
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    return build_definitions(settings).resolve_asset_graph()
+
+
+def test_lineage_goes_from_the_payload_to_the_fact(graph: Any) -> None:
+    found = {
+        node.key.to_user_string(): {parent.to_user_string() for parent in node.parent_keys}
+        for node in graph.asset_nodes
+    }
+    assert found == PARENTS
+
+
+def test_every_asset_says_what_it_is(graph: Any) -> None:
+    for node in graph.asset_nodes:
+        assert node.group_name == node.key.path[0]
+        assert node.description
+        assert node.owners
+        assert node.kinds
+        columns = node.metadata["dagster/column_schema"].columns
+        assert all(column.description for column in columns)
+
+
+def test_every_asset_is_partitioned_by_eastern_day_with_today(graph: Any) -> None:
+    (partitions,) = {node.partitions_def for node in graph.asset_nodes}
+    assert isinstance(partitions, dg.DailyPartitionsDefinition)
+    assert partitions.timezone == "America/New_York"
+    assert partitions.end_offset == 1
+
+
+def test_every_asset_takes_a_range_in_one_run(graph: Any) -> None:
+    policies = {node.backfill_policy for node in graph.asset_nodes}
+    assert policies == {dg.BackfillPolicy.single_run()}
+
+
+def test_every_asset_has_a_blocking_check_of_its_schema(graph: Any) -> None:
+    blocking = {key for key in graph.asset_check_keys if graph.get_check_spec(key).blocking}
+    schemas = {key.asset_key for key in blocking if key.name == "schema"}
+    assert schemas == {node.key for node in graph.asset_nodes}
+
+
+def test_steps_share_one_process(settings: Settings) -> None:
+    assert build_definitions(settings).executor is dg.in_process_executor
+
+
+def test_building_definitions_touches_nothing(settings: Settings) -> None:
+    build_definitions(settings)
+    assert not (settings.home / "warehouse.duckdb").exists()
+    assert not (settings.home / "dagster").exists()
+
+
+def test_dg_can_check_and_list_the_definitions(tmp_path: Path) -> None:
+    dg_command = str(Path(sys.executable).with_name("dg"))
+    for args in (["check", "defs"], ["list", "defs", "--json"]):
+        run = subprocess.run(
+            [dg_command, *args],
+            cwd=PROJECT_DIR,
+            env={"PATH": str(Path(sys.executable).parent), "PREDICTIT_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+    assert "core/fact_prices" in run.stdout
+
+
+def test_sources_and_storage_know_no_dagster_and_layers_no_source() -> None:
+    package = PROJECT_DIR / "predictit_assets"
+    for folder in ("sources", "storage", "schemas", "sample_feed"):
+        for module in (package / folder).glob("*.py"):
+            assert "dagster" not in module.read_text().lower().replace("dagster here", ""), module
+    for module in (package / "layers").glob("*.py"):
+        assert "sources.predictit" not in module.read_text(), module

@@ -1,0 +1,58 @@
+"""What dbt makes of staged rows: its unit tests, and the contract that it shares with Pandera."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from conftest import NOON, build, observe
+
+from predictit_assets.layers.dbt import DBT_DIR
+from predictit_assets.layers.models import window_variables
+from predictit_assets.sample_feed import World
+from predictit_assets.settings import Settings
+from predictit_assets.storage.payloads import Payloads
+from predictit_assets.trading_day import Window, trading_day
+
+
+def test_the_unit_tests_of_dbt_pass(settings: Settings, payloads: Payloads, world: World) -> None:
+    # dbt takes the types of given rows from the tables, so there have to be some.
+    (observation,) = observe(world, NOON, 1, timedelta(minutes=1))
+    payloads.land(observation)
+    day = trading_day(NOON)
+    build(settings, Window(day, day))
+
+    run = subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("dbt")), "test", "--select", "test_type:unit"),
+            *("--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)),
+            *("--target-path", str(settings.home / "t"), "--log-path", str(settings.home / "t")),
+        ],
+        env=os.environ | {"PREDICTIT_HOME": str(settings.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    results = json.loads((settings.home / "t" / "run_results.json").read_text())["results"]
+    assert run.returncode == 0, run.stdout
+    assert len(results) >= 7
+    assert {result["status"] for result in results} == {"pass"}
+
+
+def test_no_model_asks_the_clock() -> None:
+    models = [*DBT_DIR.glob("models/**/*.sql"), *DBT_DIR.glob("macros/**/*.sql")]
+    asking = ("current_timestamp", "current_date", "now(", "getdate", "sysdate", "run_started_at")
+    assert models
+    for model in models:
+        assert not [word for word in asking if word in model.read_text().lower()], model
+
+
+def test_the_window_of_a_build_ends_before_the_day_after_it() -> None:
+    day = trading_day(NOON)
+    assert json.loads(window_variables(Window(day, day))) == {
+        "start_date": "2026-03-04",
+        "end_date": "2026-03-05",
+    }

@@ -1,0 +1,80 @@
+"""What we lean on in Dagster, dagster-dbt and Pandera without their promise: pinned here."""
+
+import dagster as dg
+import duckdb
+import ibis
+import pandera.ibis as pa
+import pytest
+from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from predictit_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
+
+DAYS = dg.DailyPartitionsDefinition("2026-01-01")
+
+
+def test_a_range_run_materializes_every_day_with_metadata_of_its_own() -> None:
+    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+    def counted(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        for day in context.partition_keys:
+            context.add_asset_metadata({"day": day}, partition_key=day)
+        return dg.MaterializeResult()
+
+    job = dg.define_asset_job("job", [counted], partitions_def=DAYS)
+    defs = dg.Definitions([counted], jobs=[job])
+    tags = {RANGE_START_TAG: "2026-01-02", RANGE_END_TAG: "2026-01-04"}
+    run = defs.resolve_job_def("job").execute_in_process(tags=tags)
+
+    told = [(m.partition, m.metadata["day"].value) for m in _materializations(run)]
+    assert told == [(day, day) for day in ("2026-01-02", "2026-01-03", "2026-01-04")]
+
+
+def _materializations(run: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:
+    return [event.materialization for event in run.get_asset_materialization_events()]
+
+
+def test_an_instance_tells_its_listeners_of_a_run() -> None:
+    @dg.asset
+    def one() -> None: ...
+
+    heard: list[str] = []
+    instance = dg.DagsterInstance.ephemeral()
+    instance.add_event_listener("11111111-1111-1111-1111-111111111111", heard.append)
+    dg.Definitions([one]).resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance, run_id="11111111-1111-1111-1111-111111111111"
+    )
+    assert heard
+
+
+def test_dagster_dbt_has_what_runs_dbt_in_this_process() -> None:
+    assert callable(get_updated_cli_invocation_params_for_context)
+    assert callable(DbtCoreCliEventMessage.to_default_asset_events)
+
+
+def test_pandera_marks_the_rules_that_warn_and_gives_their_rows() -> None:
+    class Prices(pa.DataFrameModel):
+        price: int
+
+        @pa.dataframe_check(raise_warning=True, description="is positive")
+        def positive(cls, data: pa.IbisData) -> ibis.Value:  # noqa: N805
+            return data.table.price > 0
+
+    (check,) = Prices.to_schema().checks
+    connection = duckdb.connect()
+    connection.execute("create table prices as select * from (values (1), (-1)) as t(price)")
+    table = ibis.duckdb.from_connection(connection).table("prices")
+    assert (check.name, check.raise_warning) == ("positive", True)
+    assert table.filter(~check(table).check_output).count().execute() == 1
+
+
+def test_the_partition_of_a_range_run_is_not_one_key() -> None:
+    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+    def asks(context: dg.AssetExecutionContext) -> None:
+        with pytest.raises(dg.DagsterInvariantViolationError):
+            _ = context.partition_key
+        assert context.partition_key_range == dg.PartitionKeyRange("2026-01-02", "2026-01-03")
+
+    job = dg.define_asset_job("job", [asks], partitions_def=DAYS)
+    tags = {RANGE_START_TAG: "2026-01-02", RANGE_END_TAG: "2026-01-03"}
+    defs = dg.Definitions([asks], jobs=[job])
+    assert defs.resolve_job_def("job").execute_in_process(tags=tags).success
