@@ -17,6 +17,7 @@ import ibis
 import pandera.ibis as pa
 from pandera.errors import SchemaError, SchemaErrorReason
 
+from predictit_assets.layers.failures import expected_failures
 from predictit_assets.partitions import window_of_tags
 from predictit_assets.schemas.types import Schema
 from predictit_assets.trading_day import Window
@@ -77,7 +78,7 @@ def _asset_checks(audit: Audit, start: date) -> dg.AssetChecksDefinition:
     def run_checks(context: dg.AssetCheckExecutionContext) -> Iterable[dg.AssetCheckResult]:
         window = window_of_tags(context.run.tags, start)
         selected = {key.name for key in context.selected_asset_check_keys}
-        with audit.open(window) as table:
+        with expected_failures(), audit.open(window) as table:
             if SCHEMA_CHECK in selected:
                 faults = broken_rules(audit.schema, table)
                 yield _result(asset, SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, window, faults)

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -100,10 +101,19 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
         f"check {name} of {key.to_user_string()}: {check.description or 'failed'}"
         for (key, name), check in broken.items()
     ]
-    for event in result.all_events:
-        if event.is_step_failure and not (broken and "check_" in str(event.step_key)):
-            error = event.step_failure_data.error
-            while error and error.cause:
-                error = error.cause
-            causes.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
+    causes += [
+        f"{event.step_key}: {_cause(event.step_failure_data)}"
+        for event in result.all_events
+        if event.is_step_failure and not (broken and str(event.step_key).startswith("check_"))
+    ]
     return "; ".join(causes)
+
+
+def _cause(failure: Any) -> str:
+    """Why a step failed, of Dagster's StepFailureData (which it doesn't export)."""
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    error = failure.error
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else "failed"

@@ -7,6 +7,7 @@ import dagster as dg
 import pyarrow.parquet
 
 from predictit_assets.layers.curated import curated_key, curated_object
+from predictit_assets.layers.failures import expected_failures
 from predictit_assets.layers.shown import days_of, spec
 from predictit_assets.partitions import window_of
 from predictit_assets.sources.source import Source
@@ -65,7 +66,8 @@ def staging_asset(
                 {"dagster/partition_row_count": rows, "object": key, "sha256": digest},
                 partition_key=str(day),
             )
-        warehouse.replace_window(table, schema, window, loaded, context.run_id)
+        with expected_failures():
+            warehouse.replace_window(table, schema, window, loaded, context.run_id)
         return dg.MaterializeResult(
             metadata={"days_loaded": len(loaded), "rows_loaded": sum(o.rows for o in loaded)}
         )
