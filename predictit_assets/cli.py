@@ -1,5 +1,6 @@
 """The terminal: `predictit poll | import | build | board`, and `sample` for the made-up feed."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,9 +63,13 @@ def _day(text: str) -> date:
 
 @contextmanager
 def _progress(doing: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
+    """A progress bar on the terminal."""
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as progress:
-        yield progress, progress.add_task(doing, total=total)
+    # Dagster redirects standard error into its logs while a step runs: draw on a copy of it.
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
+        console = Console(file=terminal)
+        with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+            yield progress, progress.add_task(doing, total=total)
 
 
 @app.command()
