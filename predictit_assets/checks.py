@@ -17,7 +17,7 @@ import ibis
 import pandera.ibis as pa
 from pandera.errors import SchemaError, SchemaErrorReason
 
-from predictit_assets.layers.failures import expected_failures
+from predictit_assets.failures import expected_failures
 from predictit_assets.partitions import window_of_tags
 from predictit_assets.schemas.types import Schema
 from predictit_assets.trading_day import Window

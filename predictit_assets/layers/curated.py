@@ -9,8 +9,8 @@ import dagster as dg
 import pyarrow
 import pyarrow.parquet
 
+from predictit_assets.layers.asset import days_of, layer_asset, spec
 from predictit_assets.layers.raw import raw_key
-from predictit_assets.layers.shown import days_of, spec
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.types import ibis_schema
 from predictit_assets.sources.source import Source
@@ -78,11 +78,9 @@ def curated_assets(
 ) -> dg.AssetsDefinition:
     """The tables of a source as Parquet objects."""
 
-    @dg.multi_asset(
-        name=f"curated_{source.name}",
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        specs=[
+    @layer_asset(
+        f"curated_{source.name}",
+        [
             spec(
                 curated_key(source, table),
                 schema,
@@ -95,6 +93,7 @@ def curated_assets(
             )
             for table, schema in source.tables.items()
         ],
+        partitions,
     )
     def cut(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
         for day in days_of(window_of(context), context):

@@ -4,8 +4,8 @@ import dagster as dg
 import pyarrow
 
 from predictit_assets.errors import NothingHeld
-from predictit_assets.layers.failures import expected_failures
-from predictit_assets.layers.shown import payload_rows, rows_table, spec
+from predictit_assets.failures import expected_failures
+from predictit_assets.layers.asset import layer_asset, payload_rows, rows_table, spec
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.manifests import LandingManifest
 from predictit_assets.schemas.types import record_batch
@@ -54,11 +54,9 @@ def landing_asset(
 ) -> dg.AssetsDefinition:
     """Each answer of a source's API, byte for byte."""
 
-    @dg.multi_asset(
-        name=f"landing_{source.name}",
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        specs=[
+    @layer_asset(
+        f"landing_{source.name}",
+        [
             spec(
                 landing_key(source),
                 LandingManifest,
@@ -72,6 +70,7 @@ def landing_asset(
                 metadata={"source": dg.MetadataValue.url(source.homepage)},
             )
         ],
+        partitions,
     )
     def land(
         context: dg.AssetExecutionContext, config: LandingConfig

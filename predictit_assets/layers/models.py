@@ -7,9 +7,9 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 
+from predictit_assets.failures import expected_failures
+from predictit_assets.layers.asset import OWNERS, column_schema
 from predictit_assets.layers.dbt import Dbt
-from predictit_assets.layers.failures import expected_failures
-from predictit_assets.layers.shown import OWNERS, column_schema
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.types import Schema
 from predictit_assets.storage.warehouse import Warehouse

@@ -8,8 +8,8 @@ import dagster as dg
 import pyarrow
 import pyarrow.parquet
 
+from predictit_assets.layers.asset import days_of, layer_asset, rows_table, spec
 from predictit_assets.layers.landing import landing_key
-from predictit_assets.layers.shown import days_of, rows_table, spec
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.types import record_batch
 from predictit_assets.sources.source import Proof, Source, Unsound
@@ -131,11 +131,9 @@ def raw_asset(
 ) -> dg.AssetsDefinition:
     """The proven payloads of a source."""
 
-    @dg.multi_asset(
-        name=f"raw_{source.name}",
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        specs=[
+    @layer_asset(
+        f"raw_{source.name}",
+        [
             spec(
                 raw_key(source),
                 source.manifest,
@@ -149,6 +147,7 @@ def raw_asset(
                 ),
             )
         ],
+        partitions,
     )
     def prove(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         for day in days_of(window_of(context), context):

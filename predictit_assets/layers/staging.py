@@ -6,9 +6,9 @@ import io
 import dagster as dg
 import pyarrow.parquet
 
+from predictit_assets.failures import expected_failures
+from predictit_assets.layers.asset import days_of, layer_asset, spec
 from predictit_assets.layers.curated import curated_key, curated_object
-from predictit_assets.layers.failures import expected_failures
-from predictit_assets.layers.shown import days_of, spec
 from predictit_assets.partitions import window_of
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.objects import ObjectStore
@@ -30,11 +30,9 @@ def staging_asset(
     """One table of a source in the warehouse."""
     schema = source.tables[table]
 
-    @dg.multi_asset(
-        name=f"staging_{source.name}_{table}",
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        specs=[
+    @layer_asset(
+        f"staging_{source.name}_{table}",
+        [
             spec(
                 staging_key(source, table),
                 schema,
@@ -47,6 +45,7 @@ def staging_asset(
                 metadata={"dagster/table_name": f"{STAGING}.{table}"},
             )
         ],
+        partitions,
     )
     def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         window = window_of(context)

@@ -1,6 +1,6 @@
-"""What the UI shows of every asset: one place for groups, owners, column schemas and tables."""
+"""What the assets of all layers have in common: how they run, and what the UI shows of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -54,6 +54,18 @@ def spec(
         owners=OWNERS,
         kinds=kinds,
         metadata={"dagster/column_schema": column_schema(schema), **(metadata or {})},
+    )
+
+
+def layer_asset(
+    name: str, specs: Sequence[dg.AssetSpec], partitions: dg.DailyPartitionsDefinition
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Decorate the body of a layer's assets: a day or a range of days, always in one run."""
+    return dg.multi_asset(
+        name=name,
+        specs=specs,
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
     )
 
 
