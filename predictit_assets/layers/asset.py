@@ -8,11 +8,10 @@ import dagster as dg
 from ibis.backends.sql.datatypes import DuckDBType
 
 from predictit_assets.schemas.types import Schema
-from predictit_assets.storage.payloads import Stored
 from predictit_assets.trading_day import Window
 
 OWNERS = ["team:market-data"]
-MOST_ROWS = 20
+MOST_ROWS = 5
 """Rows of a metadata table: enough to look, too few to weigh on the instance's storage."""
 MILESTONES = 20
 
@@ -69,25 +68,13 @@ def layer_asset(
     )
 
 
-def rows_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """Rows (newest last, as they come) as a table in the UI: the last few of them."""
+def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dg.MetadataValue:
+    """Some columns of rows (newest last, as they come) as a table in the UI, newest first."""
+    newest = rows[: -MOST_ROWS - 1 : -1]
     return dg.MetadataValue.table(
-        [dg.TableRecord({k: _plain(v) for k, v in row.items()}) for row in rows[-MOST_ROWS:]],
-        schema=dg.TableSchema([dg.TableColumn(name) for name in (rows[-1] if rows else {})]),
+        [dg.TableRecord({name: _plain(row[name]) for name in columns}) for row in newest],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in columns]),
     )
-
-
-def payload_rows(stored: Sequence[Stored]) -> list[dict[str, Any]]:
-    """Stored payloads for `rows_table`."""
-    return [
-        {
-            "captured_at": item.name and item.captured_at,
-            "bytes": item.size,
-            "sha256": item.name and item.name.sha256,
-            "key": item.key,
-        }
-        for item in stored
-    ]
 
 
 def days_of(window: Window, context: dg.AssetExecutionContext) -> Iterator[date]:

@@ -1,17 +1,23 @@
 """Landing: each answer of the API as it was received. The only layer without a past."""
 
+from collections import Counter
+from datetime import date
+from typing import Any
+
 import dagster as dg
 import pyarrow
 
 from predictit_assets.errors import NothingHeld
 from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import layer_asset, payload_rows, rows_table, spec
+from predictit_assets.layers.asset import layer_asset, rows_table, spec
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.manifests import LandingManifest
 from predictit_assets.schemas.types import record_batch
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.payloads import Payloads, Stored, Zone
 from predictit_assets.trading_day import Window, today
+
+Row = dict[str, Any]
 
 
 class LandingConfig(dg.Config):
@@ -86,27 +92,27 @@ def landing_asset(
                     f"the store holds no payload of {window}, and the API has no past: "
                     "`predictit import DIR` brings in saved payloads"
                 )
-        of_day = {day: [stored for stored in held if stored.day == day] for day in window.days}
-        for day, stored in of_day.items():
-            if not stored:
+        by_day: dict[date, list[Row]] = {day: [] for day in window.days}
+        for row in manifest(held).to_pylist():
+            by_day[row["snapshot_date"]].append(row)
+        for day, rows in by_day.items():
+            if not rows:
                 context.log.warning(f"no payload of {day} is held: nothing to build there")
-            context.add_asset_metadata(
-                {
-                    "payloads": len(stored),
-                    "bytes": sum(item.size for item in stored),
-                    **{str(z): sum(item.zone == z for item in stored) for z in Zone},
-                    **(
-                        {
-                            "first_captured_at": str(stored[0].captured_at),
-                            "last_captured_at": str(stored[-1].captured_at),
-                            "newest_objects": rows_table(payload_rows(stored)),
-                        }
-                        if stored
-                        else {}
-                    ),
-                },
-                partition_key=str(day),
-            )
+            context.add_asset_metadata(_metadata(rows), partition_key=str(day))
         return dg.MaterializeResult()
 
     return land
+
+
+def _metadata(rows: list[Row]) -> dict[str, Any]:
+    """What the UI shows of a day's landing manifest."""
+    zones = Counter(row["zone"] for row in rows)
+    counts = {"payloads": len(rows), "bytes": sum(row["bytes"] for row in rows)}
+    counts |= {str(zone): zones[zone] for zone in Zone}
+    if not rows:
+        return counts
+    return counts | {
+        "first_captured_at": str(rows[0]["captured_at"]),
+        "last_captured_at": str(rows[-1]["captured_at"]),
+        "newest_payloads": rows_table(rows, ["captured_at", "zone", "bytes", "key"]),
+    }

@@ -17,6 +17,9 @@ from predictit_assets.storage.payloads import Name, Payloads, Stored, Zone
 
 Row = dict[str, Any]
 
+SHOWN = ["captured_at", "markets", "contracts", "bytes", "quarantined_because", "key"]
+"""The columns of the manifest that the UI shows of the newest payloads."""
+
 
 def manifest_object(payloads: Payloads, day: date) -> str:
     """The key of a day's manifest: derived from the payloads, and made anew with them."""
@@ -162,8 +165,16 @@ def raw_asset(
                     "manifest": dg.MetadataValue.path(
                         payloads.objects.address(manifest_object(payloads, day))
                     ),
-                    **({"newest_payloads": rows_table(rows)} if rows else {}),
-                    **({"quarantined_payloads": rows_table(bad)} if bad else {}),
+                    **({"newest_payloads": rows_table(rows, SHOWN)} if rows else {}),
+                    **(
+                        {
+                            "quarantined_payloads": rows_table(
+                                bad, ["captured_at", "quarantined_because", "key"]
+                            )
+                        }
+                        if bad
+                        else {}
+                    ),
                 },
                 partition_key=str(day),
             )
