@@ -77,6 +77,9 @@ class Dbt:
                 told.append(_as_dict(event))
 
         args = ["build", "--vars", variables, "--exclude-resource-type", "unit_test"]
+        # A test that needs models of a later layer runs with that one. (Where Dagster names the
+        # tests themselves, it asks for no others.)
+        args += ["--indirect-selection", params.indirect_selection or "buildable"]
         try:
             result = self._invoke(
                 [*args, *params.selection_args],
