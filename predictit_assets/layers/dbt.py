@@ -32,6 +32,9 @@ MANIFEST = DBT_DIR / "target" / "manifest.json"
 TOLD = {"NodeFinished", "LogModelResult", "LogTestResult"}
 """The dbt events that dagster-dbt makes asset events of."""
 
+MOST_TEXT = 400
+"""Characters of what dbt says of a failure: it can print the whole statement."""
+
 _one_at_a_time = threading.Lock()
 
 
@@ -100,7 +103,7 @@ class Dbt:
         finally:
             shutil.rmtree(target, ignore_errors=True)
         failed = [
-            f"{node.node.name}: {node.message or node.status}"
+            f"{node.node.name}: {_one_line(node.message or node.status)}"
             for node in result.result.results
             if node.status in {"error", "fail", "runtime error"}
         ]
@@ -124,10 +127,14 @@ class Dbt:
             FileLock(target / ".lock"),
             _environment(PREDICTIT_HOME=str(self._home)),
         ):
-            result = dbtRunner(**runner).invoke(["--quiet", *args, *flags])
+            result = dbtRunner(**runner).invoke(["--log-level", "none", *args, *flags])
         if result.exception:
-            raise DbtError(f"dbt {args[0]} failed: {result.exception}")
+            raise DbtError(f"dbt {args[0]} failed: {_one_line(result.exception)}")
         return result
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())[:MOST_TEXT]
 
 
 def _params(context: dg.AssetExecutionContext) -> DbtCliInvocationPartialParams:
