@@ -36,9 +36,13 @@ class Settings(BaseSettings):
         date(2014, 11, 1), description="the first partition: PredictIt's first month"
     )
     api_url: str = Field("https://www.predictit.org", description="the API that is polled")
-    poll_interval: float = Field(60.0, ge=0, description="seconds between two calls of the API")
+    poll_interval: float = Field(
+        60.0, ge=0, allow_inf_nan=False, description="seconds between two calls of the API"
+    )
     max_body_mb: int = Field(32, gt=0, description="the largest payload taken, in MB of JSON")
-    lock_timeout: float = Field(120.0, ge=0, description="seconds to wait for a busy warehouse")
+    lock_timeout: float = Field(
+        120.0, ge=0, allow_inf_nan=False, description="seconds to wait for a busy warehouse"
+    )
 
     @field_validator("home")
     @classmethod

@@ -4,16 +4,19 @@ import hashlib
 import io
 from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import pyarrow
 import pyarrow.parquet
 
+from predictit_assets.errors import PredictitError
+from predictit_assets.failures import expected_failures
 from predictit_assets.layers.asset import days_of, layer_asset, spec
 from predictit_assets.layers.raw import raw_key
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.types import ibis_schema
-from predictit_assets.sources.source import Source
+from predictit_assets.sources.source import Observation, Source, Unsound
 from predictit_assets.storage.payloads import Payloads, Stored, Zone
 
 PAYLOADS_A_BATCH = 32
@@ -58,14 +61,24 @@ def _cut(source: Source, payloads: Payloads, held: list[Stored]) -> dict[str, tu
     }
     rows = dict.fromkeys(source.tables, 0)
     for start in range(0, len(held), PAYLOADS_A_BATCH):
-        observations = [payloads.read(stored) for stored in held[start : start + PAYLOADS_A_BATCH]]
+        read = [_read(payloads, stored) for stored in held[start : start + PAYLOADS_A_BATCH]]
         # What has been taken out of raw meanwhile is missed by the listing that follows.
-        for table, batch in source.cut([o for o in observations if o]).items():
+        observations = [observation for observation in read if observation]
+        if not observations:
+            continue
+        for table, batch in source.cut(observations).items():
             writers[table].write_batch(batch, row_group_size=len(batch))
             rows[table] += len(batch)
     for writer in writers.values():
         writer.close()
     return {table: (buffers[table].getvalue(), rows[table]) for table in source.tables}
+
+
+def _read(payloads: Payloads, stored: Stored) -> Observation | None:
+    try:
+        return payloads.read(stored)
+    except Unsound as fault:  # it was sound when it came here, and nothing in raw ever changes
+        raise PredictitError(f"{stored.key} is damaged, restore it: {fault.reason}") from None
 
 
 def curated_key(source: Source, table: str) -> list[str]:
@@ -97,26 +110,28 @@ def curated_assets(
     )
     def cut(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
         for day in days_of(window_of(context), context):
-            for table, rows in cut_day(source, payloads, day).items():
+            with expected_failures():
+                rows = cut_day(source, payloads, day)
+            for table in source.tables:
                 key = curated_object(source, table, day)
-                content = payloads.objects.get(key)
                 context.add_asset_metadata(
-                    {
-                        "dagster/partition_row_count": rows,
-                        **(
-                            {
-                                "object": dg.MetadataValue.path(payloads.objects.address(key)),
-                                "bytes": len(content),
-                                "sha256": hashlib.sha256(content).hexdigest(),
-                            }
-                            if content
-                            else {}
-                        ),
-                    },
-                    asset_key=curated_key(source, table),
-                    partition_key=str(day),
+                    {"dagster/partition_row_count": rows[table], **_metadata(payloads, key)},
+                    curated_key(source, table),
+                    str(day),
                 )
         for table in source.tables:
             yield dg.MaterializeResult(asset_key=curated_key(source, table))
 
     return cut
+
+
+def _metadata(payloads: Payloads, key: str) -> dict[str, Any]:
+    """What the UI shows of a day's file."""
+    content = payloads.objects.get(key)
+    if content is None:
+        return {}
+    return {
+        "object": dg.MetadataValue.path(payloads.objects.address(key)),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
