@@ -1,6 +1,7 @@
 """Archives: folders of payloads that somebody saved, landed under their own capture times."""
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -63,7 +64,7 @@ def _read(file: Path, source: Source, max_body: int) -> Observation:
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
             body = stream.read(max_body + 1)
-    except (EOFError, OSError) as error:  # gzip.BadGzipFile is an OSError
+    except (EOFError, OSError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
         raise Refused(f"can't be read: {error}") from None
     if not body.strip():
         raise Refused("is empty")

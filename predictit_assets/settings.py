@@ -27,7 +27,7 @@ class WarehouseHome(StrEnum):
 class Settings(BaseSettings):
     """All settings: in the environment each bears `PREDICTIT_` before its name."""
 
-    model_config = SettingsConfigDict(env_prefix="PREDICTIT_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="PREDICTIT_", env_ignore_empty=True, frozen=True)
 
     home: Path = Field(PROJECT_DIR / "data", description="the folder that holds everything local")
     objects: ObjectsHome = Field(ObjectsHome.FOLDER, description="where objects are kept")
@@ -43,6 +43,13 @@ class Settings(BaseSettings):
     lock_timeout: float = Field(
         120.0, ge=0, allow_inf_nan=False, description="seconds to wait for a busy warehouse"
     )
+
+    @field_validator("api_url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("should begin with http:// or https://")
+        return url
 
     @field_validator("home")
     @classmethod

@@ -10,13 +10,12 @@ import dagster as dg
 import pyarrow
 import pyarrow.parquet
 
-from predictit_assets.errors import PredictitError
 from predictit_assets.failures import expected_failures
 from predictit_assets.layers.asset import days_of, layer_asset, spec
 from predictit_assets.layers.raw import raw_key
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.types import ibis_schema
-from predictit_assets.sources.source import Observation, Source, Unsound
+from predictit_assets.sources.source import Source
 from predictit_assets.storage.payloads import Payloads, Stored, Zone
 
 PAYLOADS_A_BATCH = 32
@@ -61,24 +60,18 @@ def _cut(source: Source, payloads: Payloads, held: list[Stored]) -> dict[str, tu
     }
     rows = dict.fromkeys(source.tables, 0)
     for start in range(0, len(held), PAYLOADS_A_BATCH):
-        read = [_read(payloads, stored) for stored in held[start : start + PAYLOADS_A_BATCH]]
+        batch = held[start : start + PAYLOADS_A_BATCH]
+        read = [payloads.read_proven(stored) for stored in batch]
         # What has been taken out of raw meanwhile is missed by the listing that follows.
         observations = [observation for observation in read if observation]
         if not observations:
             continue
-        for table, batch in source.cut(observations).items():
-            writers[table].write_batch(batch, row_group_size=len(batch))
-            rows[table] += len(batch)
+        for table, cut in source.cut(observations).items():
+            writers[table].write_batch(cut, row_group_size=len(cut))
+            rows[table] += len(cut)
     for writer in writers.values():
         writer.close()
     return {table: (buffers[table].getvalue(), rows[table]) for table in source.tables}
-
-
-def _read(payloads: Payloads, stored: Stored) -> Observation | None:
-    try:
-        return payloads.read(stored)
-    except Unsound as fault:  # it was sound when it came here, and nothing in raw ever changes
-        raise PredictitError(f"{stored.key} is damaged, restore it: {fault.reason}") from None
 
 
 def curated_key(source: Source, table: str) -> list[str]:

@@ -61,9 +61,8 @@ def _settle_moment(payloads: Payloads, name: Name, rival: Stored | None) -> None
     """
     if rival is None or rival.name is None or rival.name == name:
         return
-    smaller, larger = sorted([rival.name.sha256, name.sha256])
-    fault = Unsound(f"another payload of the same capture time is kept: {smaller}")
-    if larger == name.sha256:
+    fault = Unsound("another payload of the same capture time has a smaller hash")
+    if name.sha256 > rival.name.sha256:
         raise fault
     payloads.quarantine(rival, rival.name, fault)
 
@@ -74,7 +73,8 @@ def _write_manifest(
     key = manifest_object(payloads, day)
     before = payloads.objects.get(key)
     old = read_manifest(before) if before else []
-    known = {row["key"]: row for row in old}
+    # A reason may have changed: what was put back from quarantine can be unsound in another way.
+    known = {row["key"]: row for row in old if row["quarantined_because"] is None}
     rows = []
     for stored in payloads.held(Zone.RAW, day) + payloads.held(Zone.QUARANTINE, day):
         row = known.get(stored.key) or _row(source, payloads, stored, proofs)
@@ -107,7 +107,7 @@ def _row(
         return row | {"quarantined_because": payloads.reason(stored)}
     proof = proofs.get(name)
     if proof is None:  # proven in a run that was killed before it wrote the manifest
-        observation = payloads.read(stored)
+        observation = payloads.read_proven(stored)
         if observation is None:
             return None
         proof = source.prove(observation)

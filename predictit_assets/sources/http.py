@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,11 @@ class Client:
 
     def _get_once(self, url: str) -> bytes:
         before = self.pace.take_turn(self.say)
-        headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": USER_AGENT,
+        }
         deadline = time.monotonic() + TOTAL_TIMEOUT
         try:
             with requests.get(
@@ -106,7 +111,7 @@ class Client:
                 if response.status_code != requests.codes.ok:
                     raise _refusal(url, response)
                 body = self._read(url, response, deadline)
-        except (requests.RequestException, HTTPError) as error:
+        except (requests.RequestException, HTTPError, zlib.error) as error:
             if any(isinstance(cause, NOT_CONNECTED) for cause in _causes(error)):
                 self.pace.give_back(before)
             raise _PassingFault(f"{url} can't be read: {_first_cause(error)}") from error
@@ -122,13 +127,17 @@ class Client:
 
     def _read(self, url: str, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
-        # read1 comes back with what is there; read and stream would wait for a whole chunk.
-        while chunk := response.raw.read1(64 * 1024, decode_content=True):
-            body += chunk
+        zipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
+        unzip = zlib.decompressobj(wbits=31) if zipped else None
+        # read1 comes back with what is there, however little; unzipped it may be nothing yet.
+        while chunk := response.raw.read1(64 * 1024, decode_content=False):
+            body += unzip.decompress(chunk, self.max_body + 1) if unzip else chunk
             if max(len(body), response.raw.tell()) > self.max_body:
                 raise FetchError(f"{url} answered with more than {self.max_body / 1e6:.0f} MB")
             if time.monotonic() > deadline:
                 raise _PassingFault(f"{url} took over {TOTAL_TIMEOUT:.0f} s for one answer")
+        if unzip and not unzip.eof:
+            raise _PassingFault(f"{url} answered with a gzip that was cut short")
         return bytes(body)
 
     def _wait(self, state: RetryCallState) -> float:
@@ -149,8 +158,9 @@ def _refusal(url: str, response: requests.Response) -> FetchError:
     if response.status_code not in RETRYABLE:
         return FetchError(text)
     try:
-        asked = Retry().parse_retry_after(response.headers.get("Retry-After", "0"))
-    except InvalidHeader:
+        retry = Retry(retry_after_max=10**9)
+        asked = retry.parse_retry_after(response.headers.get("Retry-After", "0"))
+    except (InvalidHeader, ValueError, OverflowError):  # a number or a date beyond all bounds
         asked = 0.0
     if asked > LONGEST_WAIT:
         return FetchError(f"{text} (it asks to wait {asked:.0f} s: try again then)")

@@ -121,10 +121,10 @@ class PredictIt:
         try:
             market = _decode(body)[0]
             stamp = datetime.fromisoformat(market.time_stamp)
-        except (Unsound, ValueError):
+            # Of an hour that happens twice nothing tells which one it is: the first is taken.
+            return stamp.replace(tzinfo=EASTERN).astimezone(UTC)
+        except (Unsound, ValueError, OverflowError):
             return None
-        # Of an hour that happens twice nothing tells which one it is: the first is taken.
-        return stamp.replace(tzinfo=EASTERN).astimezone(UTC)
 
     def prove(self, observation: Observation) -> Proof:
         """Decode the payload against the typed model. Raises Unsound with the JSON path."""
@@ -231,7 +231,7 @@ def _decode(body: bytes) -> list[Market]:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at ")
         raise Unsound(reason, path.strip("`") or "$") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unsound(f"not JSON: {error}") from None
 
 
@@ -251,7 +251,10 @@ def _new_fields(body: bytes) -> list[str]:
         pass  # something is new: look for all of it
     else:
         return []
-    payload = msgspec.json.decode(body)
+    try:
+        payload = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unsound(f"a field that nobody knew of can't be read: {error}") from None
     markets = payload["markets"]
     contracts = [contract for market in markets for contract in market["contracts"]]
     return sorted(

@@ -20,13 +20,14 @@ from typing import Self
 
 from isal import igzip, isal_zlib
 
+from predictit_assets.errors import PredictitError
 from predictit_assets.sources.source import Observation, Unsound
 from predictit_assets.storage.objects import Object, ObjectStore
 from predictit_assets.trading_day import trading_day
 
 SUFFIX = ".json.gz"
 REASON_SUFFIX = ".reason.json"
-CAPTURE_TIME = r"(\d{8}T\d{6})(?:\.(\d{6}))?Z"
+CAPTURE_TIME = r"([1-9][0-9]{7}T[0-9]{6})(?:\.([0-9]{6}))?Z"
 _NAME = re.compile(rf"{CAPTURE_TIME}-([0-9a-f]{{64}}){re.escape(SUFFIX)}")
 
 
@@ -126,7 +127,8 @@ class Payloads:
             for zone in zones or Zone
             for folder in self.objects.folders(f"{zone}/{self._below}")
         }
-        return sorted(date.fromisoformat(folder.removeprefix("date=")) for folder in folders)
+        days = (re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", folder) for folder in folders)
+        return sorted(date.fromisoformat(day[1]) for day in days if day)
 
     def held(self, zone: Zone, day: date) -> list[Stored]:
         """The payloads of a day in a zone, by capture time and hash."""
@@ -168,13 +170,23 @@ class Payloads:
             raise Unsound("the content isn't what the hash in the object's name says")
         return Observation(stored.name.captured_at, payload)
 
+    def read_proven(self, stored: Stored) -> Observation | None:
+        """A payload of raw, or None when it has moved on. Raises PredictitError when damaged."""
+        try:
+            return self.read(stored)
+        except Unsound as fault:  # it was sound when it came here, and nothing in raw changes
+            raise PredictitError(f"{stored.key} is damaged, restore it: {fault.reason}") from None
+
     def accept(self, stored: Stored, name: Name) -> Stored:
         """Move a proven payload to raw; returns where it lies then."""
         key = self.key(Zone.RAW, name)
-        self._move(stored, key)
-        # It may have been put back into landing from quarantine, to be proven again.
-        self.objects.delete(self.key(Zone.QUARANTINE, name) + REASON_SUFFIX)
+        with contextlib.suppress(FileNotFoundError):
+            self.objects.copy_if_absent(stored.key, key)
+        # It may have been put back into landing from quarantine, to be proven again. Landing
+        # lets go of it last, so that a crash before that is mended by the next proof.
         self.objects.delete(self.key(Zone.QUARANTINE, name))
+        self.objects.delete(self.key(Zone.QUARANTINE, name) + REASON_SUFFIX)
+        self.objects.delete(stored.key)
         return Stored(Zone.RAW, name.day, key, stored.size, name)
 
     def quarantine(self, stored: Stored, name: Name, fault: Unsound) -> None:

@@ -1,0 +1,231 @@
+"""The environment says where everything is; the trading day says what a day is."""
+
+import os
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from predictit_assets import trading_day as trading_days
+from predictit_assets.errors import SettingsError
+from predictit_assets.settings import PROJECT_DIR, ObjectsHome, WarehouseHome, load_settings
+from predictit_assets.trading_day import Window, eastern_to_utc, stretches, trading_day
+
+EASTERN = ZoneInfo("America/New_York")
+DAYS = st.dates(date(2014, 11, 1), date(2040, 1, 1))
+MOMENTS = st.datetimes(datetime(2014, 11, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
+unhurried = hypothesis_settings(deadline=None)
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.upper().startswith("PREDICTIT_"):
+            monkeypatch.delenv(name)
+
+
+# Settings
+
+
+def test_nothing_has_to_be_set() -> None:
+    settings = load_settings()
+
+    assert settings.home == PROJECT_DIR / "data"
+    assert (PROJECT_DIR / "pyproject.toml").is_file()
+    assert settings.objects is ObjectsHome.FOLDER
+    assert settings.warehouse is WarehouseHome.DUCKDB
+    assert settings.start == date(2014, 11, 1)
+    assert settings.api_url == "https://www.predictit.org"
+    assert settings.poll_interval == 60
+    assert settings.max_body == 32_000_000
+    assert settings.lock_timeout == 120
+
+
+def test_what_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "OBJECTS", "START"):
+        monkeypatch.setenv(f"PREDICTIT_{name}", "")
+
+    assert load_settings().home == PROJECT_DIR / "data"
+    assert load_settings().objects is ObjectsHome.FOLDER
+
+
+def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    values = {
+        "HOME": str(tmp_path),
+        "OBJECTS": "folder",
+        "WAREHOUSE": "duckdb",
+        "START": "2026-01-02",
+        "API_URL": "http://127.0.0.1:8710",
+        "POLL_INTERVAL": "0.5",
+        "MAX_BODY_MB": "7",
+        "LOCK_TIMEOUT": "0",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"PREDICTIT_{name}", value)
+
+    settings = load_settings()
+
+    assert {name.upper(): str(value) for name, value in settings if name != "lock_timeout"} == {
+        name: value for name, value in values.items() if name != "LOCK_TIMEOUT"
+    }
+    assert settings.lock_timeout == 0
+    assert settings.max_body == 7_000_000
+
+
+def test_everything_local_lies_in_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREDICTIT_HOME", "~/odds")
+    settings = load_settings()
+
+    assert settings.home == Path.home() / "odds"
+    assert settings.objects_dir == settings.home / "objects"
+    assert settings.duckdb_file == settings.home / "warehouse.duckdb"
+    assert settings.dagster_home == settings.home / "dagster"
+
+
+def test_a_home_is_a_place_whatever_the_current_folder_becomes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREDICTIT_HOME", "here")
+
+    assert load_settings().home == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "known"),
+    [
+        ("OBJECTS", "s4", "'folder'"),
+        ("WAREHOUSE", "a\nb", "'duckdb'"),
+        ("START", "yesterday", "valid date"),
+        ("START", "2026-02-30", "valid date"),
+        ("POLL_INTERVAL", "soon", "valid number"),
+        ("POLL_INTERVAL", "-1", "greater than or equal to 0"),
+        ("POLL_INTERVAL", "nan", "Input should be"),
+        ("POLL_INTERVAL", "inf", "finite number"),
+        ("API_URL", "ftp://odds", "should begin with http"),
+        ("MAX_BODY_MB", "0", "greater than 0"),
+        ("MAX_BODY_MB", "1.5", "valid integer"),
+        ("LOCK_TIMEOUT", "-0.1", "greater than or equal to 0"),
+        ("LOCK_TIMEOUT", "nan", "Input should be"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_one_line_with_those_that_can(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, known: str
+) -> None:
+    monkeypatch.setenv(f"PREDICTIT_{name}", value)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+
+    text = str(caught.value)
+    assert text.startswith(f"PREDICTIT_{name}={value!r}: ")
+    assert known in text
+    assert len(text.splitlines()) == 1
+
+
+def test_each_value_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREDICTIT_OBJECTS", "s4")
+    monkeypatch.setenv("PREDICTIT_WAREHOUSE", "postgres")
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+
+    assert re.findall(r"PREDICTIT_(\w+)=", str(caught.value)) == ["OBJECTS", "WAREHOUSE"]
+
+
+# The trading day
+
+
+def midnight(day: date) -> datetime:
+    """When a day begins in New York."""
+    return datetime.combine(day, time(), EASTERN).astimezone(UTC)
+
+
+@unhurried
+@given(MOMENTS)
+def test_each_moment_belongs_to_the_one_day_that_it_lies_in(moment: datetime) -> None:
+    day = trading_day(moment)
+
+    assert midnight(day) <= moment < midnight(day + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("day", "begins", "hours"),
+    [
+        ("2026-03-07", "2026-03-07T05:00Z", 24),
+        ("2026-03-08", "2026-03-08T05:00Z", 23),
+        ("2026-03-09", "2026-03-09T04:00Z", 24),
+        ("2026-11-01", "2026-11-01T04:00Z", 25),
+        ("2026-11-02", "2026-11-02T05:00Z", 24),
+    ],
+)
+def test_a_day_has_as_many_hours_as_new_york_gives_it(day: str, begins: str, hours: int) -> None:
+    first = datetime.fromisoformat(begins)
+    last = first + timedelta(hours=hours, microseconds=-1)
+    tick = timedelta(microseconds=1)
+
+    assert [str(trading_day(at)) for at in (first, last)] == [day, day]
+    assert trading_day(first - tick) < trading_day(first)
+    assert trading_day(last + tick) > trading_day(last)
+
+
+def test_today_is_the_day_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    late_evening = datetime(2026, 3, 4, 22, 0, tzinfo=EASTERN)
+    clock = SimpleNamespace(now=lambda zone: late_evening.astimezone(zone))
+    monkeypatch.setattr(trading_days, "datetime", clock)
+
+    assert trading_days.today() == date(2026, 3, 4)
+
+
+@unhurried
+@given(
+    st.one_of(
+        MOMENTS,
+        st.datetimes(datetime(2026, 11, 1, 4), datetime(2026, 11, 1, 8), timezones=st.just(UTC)),
+    ),
+    st.timedeltas(timedelta(minutes=-29), timedelta(minutes=29)),
+)
+def test_a_wall_clock_is_read_as_the_moment_it_showed(moment: datetime, age: timedelta) -> None:
+    wall = moment.astimezone(EASTERN).replace(tzinfo=None)
+
+    assert eastern_to_utc(wall, moment + age) == moment
+
+
+@unhurried
+@given(DAYS, st.integers(0, 400), DAYS)
+def test_a_window_is_the_days_from_its_first_to_its_last(
+    first: date, more: int, other: date
+) -> None:
+    window = Window(first, first + timedelta(days=more))
+
+    assert window.days == [first + timedelta(days=n) for n in range(more + 1)]
+    assert window.end == window.days[-1] + timedelta(days=1)
+    assert (other in window) == (other in window.days)
+
+
+def test_a_window_says_what_it_is() -> None:
+    assert str(Window(date(2026, 3, 4), date(2026, 3, 4))) == "2026-03-04"
+    assert str(Window(date(2026, 3, 4), date(2026, 3, 6))) == "2026-03-04 to 2026-03-06"
+
+
+@unhurried
+@given(st.sets(st.dates(date(2026, 2, 20), date(2026, 3, 20))), st.randoms())
+def test_stretches_are_the_longest_windows_that_hold_the_days_and_no_other(
+    days: set[date], random: Random
+) -> None:
+    shuffled = list(days)
+    random.shuffle(shuffled)
+
+    windows = stretches(shuffled)
+
+    assert [day for window in windows for day in window.days] == sorted(days)
+    for window in windows:
+        assert window.end not in days
+        assert window.first - timedelta(days=1) not in days
