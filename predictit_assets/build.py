@@ -21,7 +21,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Every asset, check and job, for the home that the settings describe."""
     partitions = daily_partitions(settings.start)
     warehouse = home.warehouse(settings)
-    dbt = Dbt(settings.home)
+    dbt = Dbt(settings.home, settings.lock_timeout)
 
     assets: list[dg.AssetsDefinition] = []
     audits = []

@@ -5,9 +5,8 @@ marked `raise_warning` is a check of its own name that warns. Rows stay in the e
 days and a few examples come out.
 """
 
-import copy
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +14,8 @@ from datetime import date
 import dagster as dg
 import ibis
 import pandera.ibis as pa
-from pandera.errors import SchemaError, SchemaErrorReason
+from pandera.api.ibis.types import IbisData
+from pandera.config import ValidationDepth, config_context
 
 from predictit_assets.failures import expected_failures
 from predictit_assets.partitions import window_of_tags
@@ -98,44 +98,71 @@ def suspicions(schema: Schema) -> list[pa.Check]:
 
 def suspicion(check: pa.Check, table: ibis.Table) -> Fault | None:
     """What is suspicious about a table by one of its rules that warn."""
-    failing = table.filter(~check(table).check_output)
-    return _fault(check.description, failing) if failing.count().execute() else None
+    return next(iter(_faults(table, {check.description: ~_holds(check, table)})), None)
 
 
 def broken_rules(schema: Schema, table: ibis.Table) -> list[Fault]:
-    """The rules of a schema, other than those that warn, that a table breaks."""
-    strict = copy.deepcopy(schema.to_schema())
-    strict.checks = [check for check in strict.checks if not check.raise_warning]
+    """The rules of a schema, other than those that warn, that a table breaks.
+
+    Pandera would fetch every faulty row to tell of it. So it judges columns and types, and gives
+    the rules of the rows as expressions, which the engine counts in one query.
+    """
+    strict = schema.to_schema()
     try:
-        strict.validate(table, lazy=True)
+        with config_context(validation_depth=ValidationDepth.SCHEMA_ONLY):
+            strict.validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        return [_broken(error, table) for error in errors.schema_errors[:MOST_FAULTS]]
-    return []
+        return [Fault(str(error)[:MOST_TEXT], None, (), ()) for error in errors.schema_errors]
+    return _faults(table, dict(_breaches(strict, table)))
 
 
-def _broken(error: SchemaError, table: ibis.Table) -> Fault:
-    column = error.schema.name if error.schema.name in table.columns else None
-    match error.reason_code:
-        case SchemaErrorReason.SERIES_CONTAINS_NULLS:
-            return _fault(f"{column} is NULL", table.filter(table[column].isnull()))
-        case SchemaErrorReason.DUPLICATES:
-            return _fault("rows of the same key", error.failure_cases)
-        case SchemaErrorReason.DATAFRAME_CHECK:
-            rule = f"{column}: {error.check.error or error.check.name}" if column else None
-            failing = table.filter(~error.check(table, column).check_output)
-            return _fault(rule or error.check.description, failing)
-        case _:
-            return Fault(str(error)[:MOST_TEXT], None, (), ())
+def _breaches(schema: pa.DataFrameSchema, table: ibis.Table) -> Iterator[tuple[str, ibis.Value]]:
+    """Each rule of the rows, and when a row breaks it."""
+    for name, column in schema.columns.items():
+        if not column.nullable:
+            yield f"{name} is NULL", table[name].isnull()
+        for check in column.checks:
+            breach = table[name].notnull() & ~_holds(check, table, name)
+            yield f"{name}: {check.error or check.name}", breach
+    for check in schema.checks:
+        if not check.raise_warning:
+            yield check.description, ~_holds(check, table)
+    keys = [[name] for name, column in schema.columns.items() if column.unique]
+    for key in [*keys, list(schema.unique or [])]:
+        if key:
+            yield f"rows of the same {', '.join(key)}", table.count().over(group_by=key) > 1
 
 
-def _fault(rule: str, failing: ibis.Table) -> Fault:
+def _holds(check: pa.Check, table: ibis.Table, column: str | None = None) -> ibis.Value:
+    """A Pandera check as a boolean expression over the rows of the table."""
+    check(table, column)  # evaluates nothing, but gives Pandera's own checks their Ibis form
+    holds = check.get_backend(table)(check).check_fn(IbisData(table, column))
+    if isinstance(holds, ibis.Table):  # Pandera's own checks select it into a table of one column
+        (holds,) = (value.to_expr() for value in holds.op().values.values())
+    return holds
+
+
+def _faults(table: ibis.Table, breaches: Mapping[str, ibis.Value]) -> list[Fault]:
+    """The rules that are broken, the most faults that are told of. Unknown is not broken."""
+    known = {rule: breach.fill_null(False) for rule, breach in breaches.items()}
+    flags = table.select(**{f"rule_{n}": flag for n, flag in enumerate(known.values())})
+    counts = flags.aggregate(**{name: flags[name].sum() for name in flags.columns})
+    (broken,) = counts.to_pyarrow().to_pylist()
+    return [
+        _fault(rule, int(rows), table.filter(known[rule]))
+        for rule, rows in zip(known, broken.values(), strict=True)
+        if rows
+    ][:MOST_FAULTS]
+
+
+def _fault(rule: str, rows: int, failing: ibis.Table) -> Fault:
     days: tuple[date, ...] = ()
     if "snapshot_date" in failing.columns:
         distinct = failing.select("snapshot_date").distinct().order_by("snapshot_date")
         days = tuple(distinct.limit(MOST_DAYS + 1).to_pyarrow()["snapshot_date"].to_pylist())
     examples = failing.limit(MOST_EXAMPLES).to_pyarrow().to_pylist()
     texts = tuple(json.dumps(row, default=str, ensure_ascii=False)[:MOST_TEXT] for row in examples)
-    return Fault(rule, int(failing.count().execute()), days, texts)
+    return Fault(rule, rows, days, texts)
 
 
 def _result(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from filelock import FileLock
 
 from predictit_assets.build import BUILD_JOB
 from predictit_assets.errors import PredictitError
@@ -39,7 +40,11 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     folder.mkdir(parents=True, exist_ok=True)
     if folder == settings.dagster_home or not (folder / "dagster.yaml").exists():
         shutil.copyfile(PROJECT_DIR / "dagster.yaml", folder / "dagster.yaml")
-    return dg.DagsterInstance.get()
+    # Two processes that make the same SQLite files at once would trip over each other.
+    with FileLock(folder / ".making"):
+        instance = dg.DagsterInstance.get()
+        instance.all_asset_keys()  # makes the last of the files, which would be made at first use
+    return instance
 
 
 def run_build(

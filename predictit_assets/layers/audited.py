@@ -93,9 +93,15 @@ def _parquet(payloads: Payloads, keys: list[str], schema: Schema) -> Iterator[ib
     addresses = [objects.address(key) for key in keys if objects.exists(key)]
     with duckdb.connect() as engine:
         if addresses:
-            # By name: a file that lacks a column or has another one shows it as a fault.
             rows = engine.read_parquet(addresses, hive_partitioning=False, union_by_name=True)
-            rows.create_view("rows")
+            # By name, one file's column would be filled with NULLs for those that lack it.
+            everywhere = engine.execute(
+                "select name from parquet_schema(?) group by name having count(*) = ?",
+                [addresses, len(addresses)],
+            )
+            lacking = set(ibis_schema(schema)) - {name for (name,) in everywhere.fetchall()}
+            kept = [name for name in rows.columns if name not in lacking]
+            rows.project(", ".join(f'"{name}"' for name in kept)).create_view("rows")
         else:
             engine.register("rows", ibis_schema(schema).to_pyarrow().empty_table())
         yield ibis.duckdb.from_connection(engine).table("rows")

@@ -4,6 +4,7 @@ Leans on two insides of dagster-dbt (how a selection becomes dbt arguments, how 
 Dagster's); tests/test_upstream.py holds them to what is expected here.
 """
 
+import math
 import os
 import shutil
 import threading
@@ -45,8 +46,10 @@ class DbtError(PredictitError):
 class Dbt:
     """The dbt project, built into the warehouse of one home."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, lock_timeout: float) -> None:
         self._home = home
+        # dbt sleeps 1, 2, 4, ... seconds between its attempts to open a busy warehouse.
+        self._connect_attempts = math.ceil(math.log2(lock_timeout + 1))
 
     @cached_property
     def project(self) -> DbtProject:
@@ -125,7 +128,10 @@ class Dbt:
         with (
             _one_at_a_time,
             FileLock(target / ".lock"),
-            _environment(PREDICTIT_HOME=str(self._home)),
+            _environment(
+                PREDICTIT_HOME=str(self._home),
+                PREDICTIT_CONNECT_ATTEMPTS=str(self._connect_attempts),
+            ),
         ):
             result = dbtRunner(**runner).invoke(["--log-level", "none", *args, *flags])
         if result.exception:

@@ -1,0 +1,569 @@
+"""Each check finds its own fault, stops what comes after it, and says little about it."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import ibis
+import pytest
+import yaml
+from conftest import observe
+from ibis.backends.duckdb import Backend
+from ibis.backends.sql.datatypes import DuckDBType
+
+from predictit_assets import home
+from predictit_assets.build import build_definitions
+from predictit_assets.checks import Audit, asset_checks, broken_rules, suspicion, suspicions
+from predictit_assets.layers.audited import CORE
+from predictit_assets.layers.dbt import DBT_DIR
+from predictit_assets.partitions import window_tags
+from predictit_assets.sample_feed import World
+from predictit_assets.schemas.core import DimContracts, DimMarkets
+from predictit_assets.schemas.predictit import ContractSnapshots
+from predictit_assets.schemas.types import Schema, ibis_schema
+from predictit_assets.settings import Settings
+from predictit_assets.sources.source import Observation
+from predictit_assets.storage.payloads import Name, Payloads
+from predictit_assets.trading_day import Window
+
+LAYERS = ["landing", "raw", "curated", "staging", "core"]
+DAYS = Window(date(2026, 3, 4), date(2026, 3, 5))
+MORNING = datetime(2026, 3, 4, 13, tzinfo=UTC)
+MARKETS, CONTRACTS = "predictit/market_snapshots", "predictit/contract_snapshots"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of part of the graph came to. Names are `asset:check` and `asset`."""
+
+    red: set[str]
+    """Failed checks that block."""
+    warned: set[str]
+    """Failed checks that don't."""
+    materialized: set[str]
+    succeeded: bool
+    metadata: dict[str, dict[str, Any]]
+    """Of each failed check."""
+
+
+def run(settings: Settings, selection: dg.AssetSelection, window: Window = DAYS) -> Outcome:
+    """Run part of the graph with its checks."""
+    definitions = dg.Definitions.merge(
+        build_definitions(settings),
+        dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection)]),
+    )
+    return outcome(definitions.resolve_job_def("part"), window)
+
+
+def outcome(job: dg.JobDefinition, window: Window) -> Outcome:
+    result = job.execute_in_process(
+        instance=dg.DagsterInstance.ephemeral(),
+        tags=window_tags(window),
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        raise_on_error=False,
+    )
+    failed = {
+        f"{one.asset_key.to_user_string()}:{one.check_name}": one
+        for one in result.get_asset_check_evaluations()
+        if not one.passed
+    }
+    error = dg.AssetCheckSeverity.ERROR
+    return Outcome(
+        red={name for name, one in failed.items() if one.severity is error},
+        warned={name for name, one in failed.items() if one.severity is not error},
+        materialized={
+            event.asset_key.to_user_string()
+            for event in result.all_events
+            if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION and event.asset_key
+        },
+        succeeded=result.success,
+        metadata={
+            name: {"description": one.description}
+            | {label: value.value for label, value in one.metadata.items()}
+            for name, one in failed.items()
+        },
+    )
+
+
+def only_checks(layer: str) -> dg.AssetSelection:
+    assets = dg.AssetSelection.groups(layer)
+    return assets - assets.without_checks()
+
+
+def checks_and_what_follows(layer: str) -> dg.AssetSelection:
+    """The checks of a layer, as they stand in a build after its assets, and all later layers."""
+    later = LAYERS[LAYERS.index(layer) + 1 :]
+    return only_checks(layer) | dg.AssetSelection.groups(*later)
+
+
+UP_TO_CURATED = dg.AssetSelection.groups("landing", "raw", "curated")
+
+
+@pytest.fixture(scope="session")
+def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home with two sound days in every layer. Not to be changed."""
+    settings = Settings(home=tmp_path_factory.mktemp("checks") / "home", poll_interval=0)
+    for observation in observe(world, MORNING, 6, timedelta(hours=6)):
+        payloads_of(settings).land(observation)
+    everything = dg.AssetSelection.groups(*LAYERS)
+    assert run(settings, everything) == Outcome(
+        red=set(),
+        warned=set(),
+        materialized={
+            "landing/predictit/market_data",
+            "raw/predictit/market_data",
+            *(
+                f"{layer}/{table}"
+                for layer in ("curated", "staging")
+                for table in (MARKETS, CONTRACTS)
+            ),
+            *(f"core/{table}" for table in CORE),
+        },
+        succeeded=True,
+        metadata={},
+    )
+    return settings
+
+
+@pytest.fixture
+def settings(built: Settings, tmp_path: Path) -> Settings:
+    """A home of one's own with two sound days in every layer."""
+    shutil.copytree(built.home, tmp_path / "home")
+    return Settings(home=tmp_path / "home", poll_interval=0, lock_timeout=20)
+
+
+def payloads_of(settings: Settings) -> Payloads:
+    return home.payloads(home.predictit(settings, say=lambda text: None), settings)
+
+
+def sql(settings: Settings, statement: str) -> None:
+    with duckdb.connect(settings.duckdb_file) as connection:
+        connection.execute(statement)
+
+
+def rewrite(file: Path, select: str) -> None:
+    """Replace a Parquet file by what a query makes of its rows, which it calls `rows`."""
+    with duckdb.connect() as engine:
+        engine.execute(
+            f"create table rows as from read_parquet('{file}', hive_partitioning = false)"
+        )
+        engine.execute(f"copy ({select}) to '{file}' (format parquet)")
+
+
+# --- Landing -------------------------------------------------------------------------------------
+
+
+def landing_folder(settings: Settings, day: date) -> Path:
+    folder = settings.objects_dir / "landing/predictit/market_data" / f"date={day}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_a_payload_in_another_days_folder_blocks_raw(settings: Settings) -> None:
+    name = Name.of(Observation(MORNING + timedelta(minutes=1), b"a payload"))
+    (landing_folder(settings, DAYS.last) / str(name)).write_bytes(b"a gzip of at least 20 bytes")
+    ran = run(settings, checks_and_what_follows("landing"))
+    assert ran.red == {"landing/predictit/market_data:schema"}
+    assert ran.warned == ran.materialized == set()
+    assert ran.metadata["landing/predictit/market_data:schema"]["failing_days"] == str(DAYS.last)
+
+
+def test_an_object_that_is_not_named_by_the_rule_blocks_raw(settings: Settings) -> None:
+    (landing_folder(settings, DAYS.first) / "odds.json").write_text("at least twenty bytes long")
+    ran = run(settings, checks_and_what_follows("landing"))
+    assert ran.red == {"landing/predictit/market_data:schema"}
+    assert ran.warned == ran.materialized == set()
+
+
+# --- Raw -----------------------------------------------------------------------------------------
+
+
+def edited(observation: Observation, edit: Callable[[Any], None]) -> Observation:
+    payload = json.loads(observation.body)
+    edit(payload["markets"])
+    return replace(observation, body=json.dumps(payload).encode())
+
+
+def land_edited(settings: Settings, world: World, edit: Callable[[Any], None]) -> None:
+    """Land one more poll of the first day, after something was done to its markets."""
+    at = MORNING + timedelta(hours=1)
+    payloads_of(settings).land(edited(Observation(at, world.body(at)), edit))
+
+
+@pytest.mark.parametrize(
+    ("edit", "check"),
+    [
+        (lambda markets: markets[0].pop("name"), "nothing_quarantined"),
+        (lambda markets: markets[0].update(category="Elections"), "no_new_fields"),
+        (lambda markets: markets.__delitem__(slice(len(markets) // 4)), "no_sharp_drop"),
+    ],
+    ids=["a missing field", "a new field", "a quarter of the markets gone"],
+)
+def test_a_suspicious_payload_only_warns(
+    settings: Settings, world: World, edit: Callable[[Any], None], check: str
+) -> None:
+    land_edited(settings, world, edit)
+    ran = run(settings, UP_TO_CURATED)
+    assert ran.succeeded
+    assert ran.red == set()
+    assert ran.warned == {f"raw/predictit/market_data:{check}"}
+    assert f"curated/{CONTRACTS}" in ran.materialized
+    told = ran.metadata[f"raw/predictit/market_data:{check}"]
+    assert told["failing_days"] == str(DAYS.first)
+
+
+def test_a_fifth_of_the_markets_gone_is_no_sharp_drop(settings: Settings, world: World) -> None:
+    def thin_out(markets: list[Any]) -> None:
+        del markets[: len(markets) // 5]
+
+    land_edited(settings, world, thin_out)
+    assert run(settings, UP_TO_CURATED).warned == set()
+
+
+def test_a_manifest_that_lies_blocks_curated(settings: Settings) -> None:
+    folder = settings.objects_dir / "raw/predictit/market_data" / f"date={DAYS.first}"
+    rewrite(folder / "_manifest.parquet", "select * replace ('not a hash' as sha256) from rows")
+    ran = run(settings, checks_and_what_follows("raw"))
+    assert ran.red == {"raw/predictit/market_data:schema"}
+    assert ran.warned == ran.materialized == set()
+
+
+# --- Curated -------------------------------------------------------------------------------------
+
+ONE = "(contract_id, polled_at) = (select min((contract_id, polled_at)) from rows)"
+"""Picks one row, in a query about `rows`."""
+
+
+def curated_file(settings: Settings) -> Path:
+    folder = settings.objects_dir / "curated/predictit/contract_snapshots"
+    return folder / f"date={DAYS.last}" / "contract_snapshots.parquet"
+
+
+def test_a_curated_file_that_was_rewritten_without_a_fault_is_sound(settings: Settings) -> None:
+    """Or else the next tests would find what they didn't plant."""
+    rewrite(curated_file(settings), "from rows")
+    assert run(settings, only_checks("curated")).succeeded
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        f"select * replace (if({ONE}, null, contract_id) as contract_id) from rows",
+        f"from rows union all from rows where {ONE}",
+        f"select * replace (if({ONE}, 2, best_buy_yes_cost) as best_buy_yes_cost) from rows",
+        "select * exclude (contract_name) from rows",
+        "select * exclude (last_close_price) from rows",
+        "select *, 1 as volume from rows",
+        "select * replace (last_trade_price::double as last_trade_price) from rows",
+    ],
+    ids=[
+        "an id that is NULL",
+        "a key twice",
+        "a price of 2",
+        "a column missing",
+        "a column missing that may be NULL",
+        "a column too many",
+        "a column of another type",
+    ],
+)
+def test_a_broken_curated_file_blocks_its_staging_table(settings: Settings, select: str) -> None:
+    rewrite(curated_file(settings), select)
+    ran = run(settings, checks_and_what_follows("curated"))
+    assert ran.red == {f"curated/{CONTRACTS}:schema"}
+    assert ran.warned == set()
+    assert ran.materialized == {f"staging/{MARKETS}"}
+
+
+@pytest.mark.parametrize(
+    ("prices", "check"),
+    [
+        ({"lastTradePrice": 0.255}, "whole_cents"),
+        (
+            {"bestBuyYesCost": 0.4, "bestSellYesCost": 0.41}
+            | {"bestSellNoCost": 0.6, "bestBuyNoCost": 0.59},
+            "no_crossed_book",
+        ),
+    ],
+    ids=["half a cent", "a crossed book"],
+)
+def test_suspicious_prices_only_warn(
+    settings: Settings, world: World, prices: dict[str, float], check: str
+) -> None:
+    land_edited(settings, world, lambda markets: markets[0]["contracts"][0].update(prices))
+    ran = run(settings, UP_TO_CURATED)
+    assert ran.succeeded
+    assert (ran.red, ran.warned) == (set(), {f"curated/{CONTRACTS}:{check}"})
+
+
+@pytest.mark.parametrize(
+    ("late", "warned"), [(9, set()), (12, {f"curated/{MARKETS}:no_stale_feed"})]
+)
+def test_a_feed_that_repeats_old_odds_only_warns(
+    settings: Settings, world: World, late: int, warned: set[str]
+) -> None:
+    made = MORNING + timedelta(hours=1)
+    payloads_of(settings).land(Observation(made + timedelta(minutes=late), world.body(made)))
+    ran = run(settings, UP_TO_CURATED)
+    assert ran.succeeded
+    assert (ran.red, ran.warned) == (set(), warned)
+
+
+# --- Staging -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ("contract_snapshots", "last_trade_price = 2"),
+        ("contract_snapshots", "contract_id = null"),
+        ("contract_snapshots", "contract_id = 1"),
+        ("contract_snapshots", "market_id = -1"),
+        ("market_snapshots", "contract_count = 0"),
+        ("market_snapshots", "market_name = null"),
+    ],
+)
+def test_a_fault_in_staging_blocks_core(settings: Settings, table: str, fault: str) -> None:
+    sql(settings, f"update staging.{table} set {fault} where snapshot_date = '{DAYS.last}'")
+    ran = run(settings, checks_and_what_follows("staging"))
+    assert ran.red == {f"staging/predictit/{table}:schema"}
+    assert ran.warned == ran.materialized == set()
+    told = ran.metadata[f"staging/predictit/{table}:schema"]
+    assert told["failing_days"] == str(DAYS.last)
+
+
+# --- Core ----------------------------------------------------------------------------------------
+
+SCHEMAS_OF_CORE = dg.AssetSelection.checks(
+    *[dg.AssetCheckKey(dg.AssetKey(["core", table]), "schema") for table in CORE]
+)
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ("market_attribute_runs", "update {} set contract_count = 0"),
+        ("contract_attribute_runs", "update {} set market_id = -1"),
+        ("dim_markets", "update {} set market_name = null"),
+        ("dim_markets", "update {} set is_open = not is_open"),
+        ("dim_markets", "insert into {} from {} limit 1"),
+        ("dim_contracts", "update {} set expiry_ts = last_seen_ts"),
+        ("dim_contracts", "insert into {} from {} limit 1"),
+        ("dim_markets_history", "update {} set valid_to = valid_from"),
+        ("dim_contracts_history", "insert into {} from {} limit 1"),
+        ("fact_prices", "update {} set last_trade_price = 0"),
+        ("fact_prices", "update {} set spread = 2 where spread is not null"),
+        ("fact_prices", "insert into {} from {} limit 1"),
+        ("fact_prices", "alter table {} add column volume integer"),
+    ],
+)
+def test_a_faulty_row_of_core_turns_its_own_schema_red(
+    settings: Settings, table: str, fault: str
+) -> None:
+    sql(settings, fault.replace("{}", f"core.{table}"))
+    ran = run(settings, SCHEMAS_OF_CORE)
+    assert ran.red == {f"core/{table}:schema"}
+    assert ran.warned == set()
+
+
+def test_a_fact_without_its_contract_turns_the_dbt_test_red(settings: Settings) -> None:
+    known = "(select min(contract_id) from core.fact_prices)"
+    sql(settings, f"delete from core.dim_contracts where contract_id = {known}")
+    ran = run(settings, dg.AssetSelection.checks_for_assets(["core", "fact_prices"]))
+    assert ran.red == {"core/fact_prices:fact_prices_contract_belongs_to_market"}
+    assert ran.warned == set()
+
+
+# --- The window of a run -------------------------------------------------------------------------
+
+
+def test_checks_look_at_the_days_of_their_run_only(settings: Settings) -> None:
+    fault = "update staging.contract_snapshots set contract_name = null"
+    sql(settings, f"{fault} where snapshot_date = '{DAYS.last}'")
+    first, last = Window(DAYS.first, DAYS.first), Window(DAYS.last, DAYS.last)
+    check = f"staging/{CONTRACTS}:schema"
+    assert run(settings, only_checks("staging"), first).red == set()
+    assert run(settings, only_checks("staging"), last).red == {check}
+    whole = run(settings, only_checks("staging"), DAYS)
+    assert whole.red == {check}
+    assert whole.metadata[check]["failing_days"] == str(DAYS.last)
+    assert whole.metadata[check]["window"] == str(DAYS)
+
+
+# --- What a failure says -------------------------------------------------------------------------
+
+
+@contextmanager
+def table_of(schema: Schema, rows: str) -> Iterator[ibis.Table]:
+    """A DuckDB table of that schema; `rows` is a query that gives some of its columns by name."""
+    columns = ", ".join(
+        f'"{name}" {DuckDBType.to_string(kind)}' for name, kind in ibis_schema(schema).items()
+    )
+    with duckdb.connect() as engine:
+        engine.execute(f"create table rows ({columns})")
+        engine.execute(f"insert into rows by name {rows}")
+        yield ibis.duckdb.from_connection(engine).table("rows")
+
+
+def quotes(rows: int, **columns: str) -> str:
+    """A query for contract snapshots, five thousand a day, all sound but for what is given."""
+    texts = ("contract_name", "contract_short_name", "image_url", "status", "date_end")
+    values = {
+        "snapshot_date": "date '2026-01-01' + (n // 5000)::integer",
+        "polled_at": "timestamp '2026-01-01 12:00:00' + interval (n) second",
+        "source_ts": "timestamp '2026-01-01 12:00:00' + interval (n) second",
+        "market_id": "1",
+        "contract_id": "n + 1",
+        "display_order": "0",
+        "last_trade_price": "0.5",
+    }
+    values |= dict.fromkeys(texts, "'a text'") | columns
+    named = ", ".join(f"{value} as {name}" for name, value in values.items())
+    return f"select {named} from range({rows}) as numbers(n)"
+
+
+def test_a_sound_table_breaks_no_rule() -> None:
+    with table_of(ContractSnapshots, quotes(10_000)) as table:
+        assert broken_rules(ContractSnapshots, table) == []
+        assert [suspicion(check, table) for check in suspicions(ContractSnapshots)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("last_trade_price", "if(n % 5000 = 7, 1.01, 0.5)"),
+        ("best_buy_yes_cost", "if(n % 5000 = 7, -0.01, null)"),
+        ("contract_id", "if(n % 5000 = 7, null, n + 1)"),
+        ("market_id", "if(n % 5000 = 7, 0, 1)"),
+    ],
+)
+def test_a_broken_rule_names_its_column_and_counts_rows_and_days(column: str, value: str) -> None:
+    with table_of(ContractSnapshots, quotes(10_000, **{column: value})) as table:
+        (fault,) = broken_rules(ContractSnapshots, table)
+    assert column in fault.rule
+    assert fault.rows == 2
+    assert fault.days == (date(2026, 1, 1), date(2026, 1, 2))
+    assert len(fault.examples) == 2
+
+
+def test_rows_of_the_same_key_are_counted() -> None:
+    query = f"{quotes(10_000)} union all by name {quotes(3)}"
+    with table_of(ContractSnapshots, query) as table:
+        (fault,) = broken_rules(ContractSnapshots, table)
+    assert fault.rows == 6
+    assert fault.days == (date(2026, 1, 1),)
+
+
+@pytest.mark.parametrize("schema", [DimMarkets, DimContracts])
+def test_an_id_twice_in_a_dimension_breaks_its_schema(schema: Schema) -> None:
+    texts = [name for name, kind in ibis_schema(schema).items() if kind.is_string()]
+    numbers = [name for name, kind in ibis_schema(schema).items() if kind.is_integer()]
+    columns = [f"'a text' as {name}" for name in texts] + [f"1 as {name}" for name in numbers]
+    at = "timestamp '2026-01-01 12:00:00'"
+    row = (
+        f"select {', '.join(columns)}, {at} as effective_ts, {at} as last_seen_ts, true as is_open"
+    )
+    with table_of(schema, row) as table:
+        assert broken_rules(schema, table) == []
+    with table_of(schema, f"{row} union all {row}") as table:
+        assert len(broken_rules(schema, table)) == 1
+
+
+def test_a_suspicion_counts_rows_and_days() -> None:
+    half_cents = quotes(10_000, last_close_price="if(n = 7, 0.255, 0.25)")
+    check = next(one for one in suspicions(ContractSnapshots) if one.name == "whole_cents")
+    with table_of(ContractSnapshots, half_cents) as table:
+        fault = suspicion(check, table)
+    assert fault is not None
+    assert (fault.rows, fault.days) == (1, (date(2026, 1, 1),))
+
+
+MANY_FAULTS = quotes(
+    200_000,
+    contract_name="if(n % 2 = 0, null, repeat('a long name ', if(n < 10, 1000, 1)))",
+    last_trade_price="2",
+    last_close_price="0.255",
+)
+"""Two hundred thousand faulty rows on forty days."""
+
+
+def test_of_many_faulty_rows_little_is_told() -> None:
+    @contextmanager
+    def open_table(window: Window) -> Iterator[ibis.Table]:
+        with table_of(ContractSnapshots, MANY_FAULTS) as table:
+            yield table
+
+    audit = Audit(["quotes"], ContractSnapshots, open_table)
+    definitions = dg.Definitions(
+        assets=[dg.AssetSpec("quotes")],
+        asset_checks=asset_checks([audit], DAYS.first),
+        jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets("quotes"))],
+    )
+    ran = outcome(definitions.resolve_job_def("checks"), DAYS)
+    assert ran.red == {"quotes:schema"}
+    assert ran.warned == {"quotes:whole_cents"}
+    for told in ran.metadata.values():
+        assert len(json.dumps(told, default=str)) < 8_000
+        assert len(told["description"]) <= 300
+        assert told["failing_days"].startswith("2026-01-01, 2026-01-02, ")
+        assert told["failing_days"].endswith(" and more")
+        assert 10 <= told["failing_days"].count("2026-") < 40
+
+
+def test_faulty_rows_stay_in_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, only a few come out as examples."""
+    fetched = []
+
+    def spying(fetch: Callable[..., Any]) -> Callable[..., Any]:
+        def spy(*args: Any, **kwargs: Any) -> Any:
+            result = fetch(*args, **kwargs)
+            fetched.append(len(result) if hasattr(result, "__len__") else 1)
+            return result
+
+        return spy
+
+    for name in ("execute", "to_pyarrow"):
+        monkeypatch.setattr(Backend, name, spying(getattr(Backend, name)))
+    with table_of(ContractSnapshots, MANY_FAULTS) as table:
+        assert broken_rules(ContractSnapshots, table)
+        assert suspicion(suspicions(ContractSnapshots)[0], table)
+    assert max(fetched) <= 100
+
+
+# --- The registry --------------------------------------------------------------------------------
+
+
+def test_every_asset_has_a_check_and_up_to_core_one_that_blocks(built: Settings) -> None:
+    graph = build_definitions(built).resolve_asset_graph()
+    for key in graph.materializable_asset_keys:
+        checks = graph.get_check_keys_for_assets({key})
+        assert checks, key
+        if key.path[0] in LAYERS:
+            assert any(graph.get(check).blocking for check in checks), key
+
+
+def test_every_core_model_has_a_schema_that_agrees_with_what_dbt_documents() -> None:
+    models = yaml.safe_load((DBT_DIR / "models/core/_core.yml").read_text())["models"]
+    files = {file.stem for file in (DBT_DIR / "models/core").glob("*.sql")}
+    assert {model["name"] for model in models} == files == CORE.keys()
+    for model in models:
+        documented = {
+            column["name"]: (duckdb_type(column["data_type"]), column["description"])
+            for column in model["columns"]
+        }
+        in_schema = {
+            name: (duckdb_type(DuckDBType.to_string(column.dtype.type)), column.description)
+            for name, column in CORE[model["name"]].to_schema().columns.items()
+        }
+        assert documented == in_schema, model["name"]
+
+
+def duckdb_type(name: str) -> str:
+    """DuckDB's own name of a type: `text` is `varchar`, and so on."""
+    return str(duckdb.sql(f"select null::{name}").types[0])
