@@ -4,7 +4,7 @@ import dagster as dg
 
 from predictit_assets import home
 from predictit_assets.checks import asset_checks
-from predictit_assets.layers.audited import CORE, core_audits, source_audits
+from predictit_assets.layers.audited import published_audits, source_audits
 from predictit_assets.layers.curated import curated_assets
 from predictit_assets.layers.dbt import Dbt
 from predictit_assets.layers.landing import landing_asset
@@ -12,6 +12,7 @@ from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.staging import staging_asset
 from predictit_assets.partitions import daily_partitions
+from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings
 
 BUILD_JOB = "build"
@@ -37,8 +38,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             for table in source.tables
         ]
         audits += source_audits(source, payloads, warehouse)
-    assets.append(model_assets("core", CORE, dbt, warehouse, partitions))
-    audits += core_audits(warehouse)
+    assets += [
+        model_assets(layer, schemas, dbt, warehouse, partitions)
+        for layer, schemas in PUBLISHED.items()
+    ]
+    audits += published_audits(warehouse)
 
     return dg.Definitions(
         assets=assets,

@@ -12,23 +12,13 @@ from predictit_assets.checks import Audit
 from predictit_assets.layers import landing, raw
 from predictit_assets.layers.curated import curated_key, curated_object
 from predictit_assets.layers.staging import staging_key
-from predictit_assets.schemas import core
 from predictit_assets.schemas.manifests import LandingManifest
+from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.schemas.types import Schema, ibis_schema
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.payloads import Payloads, Zone
 from predictit_assets.storage.warehouse import STAGING, Warehouse
 from predictit_assets.trading_day import Window
-
-CORE: dict[str, Schema] = {
-    "market_attribute_runs": core.MarketAttributeRuns,
-    "contract_attribute_runs": core.ContractAttributeRuns,
-    "dim_markets": core.DimMarkets,
-    "dim_contracts": core.DimContracts,
-    "dim_markets_history": core.DimMarketsHistory,
-    "dim_contracts_history": core.DimContractsHistory,
-    "fact_prices": core.FactPrices,
-}
 
 
 def source_audits(source: Source, payloads: Payloads, warehouse: Warehouse) -> list[Audit]:
@@ -52,11 +42,12 @@ def source_audits(source: Source, payloads: Payloads, warehouse: Warehouse) -> l
     ]
 
 
-def core_audits(warehouse: Warehouse) -> list[Audit]:
-    """The audits of what is published."""
+def published_audits(warehouse: Warehouse) -> list[Audit]:
+    """The audits of what dbt publishes."""
     return [
-        Audit(["core", table], schema, partial(_table, warehouse, "core", table))
-        for table, schema in CORE.items()
+        Audit([layer, table], schema, partial(_table, warehouse, layer, table))
+        for layer, schemas in PUBLISHED.items()
+        for table, schema in schemas.items()
     ]
 
 
