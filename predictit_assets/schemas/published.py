@@ -1,6 +1,7 @@
 """What dbt publishes: the schema of each model, by layer and in the order of the layers."""
 
-from predictit_assets.schemas import core, marts
+from predictit_assets.schemas import core
+from predictit_assets.schemas.marts import markets
 from predictit_assets.schemas.types import Schema
 
 PUBLISHED: dict[str, dict[str, Schema]] = {
@@ -14,6 +15,6 @@ PUBLISHED: dict[str, dict[str, Schema]] = {
         "fact_prices": core.FactPrices,
     },
     "marts": {
-        "market_life": marts.MarketLife,
+        "market_life": markets.MarketLife,
     },
 }

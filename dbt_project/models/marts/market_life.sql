@@ -12,7 +12,8 @@ contracts as (
     select
         contracts.market_id,
         count(*) as contracts,
-        count_if(contracts.effective_ts > markets.effective_ts) as contracts_added_late
+        cast(count_if(contracts.effective_ts > markets.effective_ts) as bigint)
+            as contracts_added_late
     from {{ ref("dim_contracts") }} as contracts
     inner join {{ ref("dim_markets") }} as markets on contracts.market_id = markets.market_id
     group by contracts.market_id
@@ -29,7 +30,7 @@ names as (
 renames as (
     select
         market_id,
-        count_if(is_new_name) - 1 as renames
+        cast(count_if(is_new_name) - 1 as bigint) as renames
     from names
     group by market_id
 )

@@ -1,0 +1,1 @@
+"""What analysts open first: one module a subject."""
