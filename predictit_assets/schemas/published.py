@@ -1,7 +1,7 @@
 """What dbt publishes: the schema of each model, by layer and in the order of the layers."""
 
-from predictit_assets.schemas import core
-from predictit_assets.schemas.marts import markets
+from predictit_assets.schemas import core, live
+from predictit_assets.schemas.marts import books, feed, markets, odds
 from predictit_assets.schemas.types import Schema
 
 PUBLISHED: dict[str, dict[str, Schema]] = {
@@ -15,6 +15,18 @@ PUBLISHED: dict[str, dict[str, Schema]] = {
         "fact_prices": core.FactPrices,
     },
     "marts": {
+        "odds_1h": odds.Odds1h,
+        "odds_1d": odds.Odds1d,
+        "close_reconciliation": odds.CloseReconciliation,
+        "movers_1d": odds.Movers1d,
+        "market_books": books.MarketBooks,
+        "fees": books.Fees,
+        "market_board": markets.MarketBoard,
         "market_life": markets.MarketLife,
+        "feed_health": feed.FeedHealth,
+    },
+    "live": {
+        "live_prices": live.LivePrices,
+        "live_board": live.LiveBoard,
     },
 }

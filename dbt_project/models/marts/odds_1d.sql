@@ -1,0 +1,3 @@
+{{ config(materialized="incremental", incremental_strategy="replace_window") }}
+
+{{ odds_by("day") }}
