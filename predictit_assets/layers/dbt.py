@@ -30,7 +30,7 @@ from predictit_assets.settings import PROJECT_DIR
 
 DBT_DIR = PROJECT_DIR / "dbt_project"
 MANIFEST = DBT_DIR / "target" / "manifest.json"
-TOLD = {"NodeFinished", "LogModelResult", "LogTestResult"}
+TOLD = {"NodeFinished", "LogModelResult", "LogSeedResult", "LogTestResult"}
 """The dbt events that dagster-dbt makes asset events of."""
 
 MOST_TEXT = 400
@@ -58,11 +58,9 @@ class Dbt:
 
     def manifest(self) -> Path:
         """The manifest that assets are defined from, parsed first when the project is newer."""
-        sources = [
-            *DBT_DIR.glob("*.yml"),
-            *DBT_DIR.glob("m*/**/*.*"),
-            *DBT_DIR.glob("tests/**/*.*"),
-        ]
+        folders = ("macros", "models", "seeds", "tests")
+        sources = [*DBT_DIR.glob("*.yml")]
+        sources += [file for name in folders for file in DBT_DIR.glob(f"{name}/**/*.*")]
         newest = max(path.stat().st_mtime for path in sources)
         if not MANIFEST.exists() or MANIFEST.stat().st_mtime < newest:
             self._invoke(["parse"], MANIFEST.parent)
