@@ -25,6 +25,32 @@ PARENTS = {
     "core/dim_contracts": {"core/contract_attribute_runs", "core/market_attribute_runs"},
     "core/dim_markets_history": {"core/market_attribute_runs"},
     "core/dim_contracts_history": {"core/contract_attribute_runs"},
+    "marts/odds_1h": {"core/fact_prices"},
+    "marts/odds_1d": {"core/fact_prices"},
+    "marts/close_reconciliation": {"marts/odds_1d"},
+    "marts/movers_1d": {"marts/odds_1d"},
+    "marts/fees": set(),
+    "marts/market_books": {"core/fact_prices", "marts/fees"},
+    "marts/market_board": {"core/dim_contracts", "core/dim_markets", "core/fact_prices"},
+    "marts/market_life": {
+        "core/dim_contracts",
+        "core/dim_markets",
+        "core/dim_markets_history",
+        "core/market_attribute_runs",
+    },
+    "marts/feed_health": {"core/fact_prices"},
+    "live/live_prices": {
+        "core/dim_markets",
+        "core/fact_prices",
+        "staging/predictit/contract_snapshots",
+    },
+    "live/live_board": {
+        "core/dim_contracts",
+        "core/dim_markets",
+        "core/fact_prices",
+        "staging/predictit/contract_snapshots",
+        "staging/predictit/market_snapshots",
+    },
 }
 
 
