@@ -1,10 +1,12 @@
-"""The board: the newest odds that are published, for the terminal."""
+"""The board: the newest odds, for the terminal and for pipes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import csv
+import json
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import duckdb
@@ -16,46 +18,44 @@ from predictit_assets.errors import PredictitError
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import EASTERN
 
-ODDS = """
-with newest as (select max(last_seen_ts) as polled_at from core.dim_markets),
+Odds = dict[str, Any]
+"""A row of live.live_board; with it `biggest_move` of its market and `last_day`, hourly prices."""
 
-odds as (
+BOARD = """
+with hours as (
+    select contract_id, period_start_ts, trade_close
+    from marts.odds_1h
+    where snapshot_date >= (select max(snapshot_date) from marts.odds_1h) - 1
+),
+
+last_days as (
     select
-        facts.polled_at, markets.market_id, markets.market_short_name, markets.market_url,
-        contracts.contract_short_name, facts.last_trade_price,
-        facts.last_trade_price - facts.last_close_price as since_close,
-        facts.best_sell_yes_cost as bid, facts.best_buy_yes_cost as ask,
-        max(abs(since_close)) over (partition by markets.market_id) as biggest_move
-    from core.fact_prices as facts
-    inner join newest using (polled_at)
-    inner join core.dim_contracts as contracts using (contract_id)
-    inner join core.dim_markets as markets on contracts.market_id = markets.market_id
-    where markets.market_name ilike '%' || ? || '%'
+        contract_id,
+        list(trade_close order by period_start_ts)[-24:] as last_day
+    from hours
+    group by contract_id
 )
 
-select * exclude (biggest_move)
-from odds
-order by biggest_move desc nulls last, market_id, last_trade_price desc nulls last
+select
+    board.*,
+    max(abs(board.since_close)) over (partition by board.market_id) as biggest_move,
+    last_days.last_day
+from live.live_board as board
+left join last_days using (contract_id)
+where board.market_name ilike '%' || ? || '%'
 """
+BY_MARKET = "order by biggest_move desc nulls last, market_id, rank_in_market nulls last"
+BY_MOVE = "order by abs(board.change_24h) desc nulls last, contract_id"
+
+SHAPES = "▁▂▃▄▅▆▇█"
 
 
-@dataclass(frozen=True)
-class Odds:
-    """One open contract. Prices are dollars a share; None is unknown."""
+def newest_odds(warehouse: Warehouse, market: str, movers: bool) -> list[Odds]:
+    """Open contracts whose market's name contains `market`.
 
-    polled_at: datetime
-    market_id: int
-    market: str
-    url: str
-    contract: str
-    last: Decimal | None
-    since_close: Decimal | None
-    bid: Decimal | None
-    ask: Decimal | None
-
-
-def newest_odds(warehouse: Warehouse, market: str = "") -> list[Odds]:
-    """All open contracts whose market's name contains `market`, biggest moves first."""
+    Markets with the biggest moves since the close come first; with `movers`, contracts by their
+    move over 24 hours. Raises PredictitError when nothing is published yet.
+    """
     if not warehouse.file.exists():
         raise PredictitError(
             f"there is no warehouse at {warehouse.file} yet: `predictit build` makes it "
@@ -63,41 +63,94 @@ def newest_odds(warehouse: Warehouse, market: str = "") -> list[Odds]:
         )
     try:
         with warehouse.connect() as connection:
-            rows = connection.execute(ODDS, [market]).fetchall()
+            rows = connection.execute(BOARD + (BY_MOVE if movers else BY_MARKET), [market])
+            names = [column[0] for column in rows.description]
+            return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
     except duckdb.CatalogException:
         raise PredictitError("nothing is published yet: `predictit build` does that") from None
-    return [Odds(*row) for row in rows]
+
+
+def write_json(odds: Sequence[Odds], to: TextIO) -> None:
+    """Every row as a JSON array; prices are numbers, times ISO 8601 in UTC."""
+    json.dump(list(_plain(odds)), to, indent=1, ensure_ascii=False)
+    to.write("\n")
+
+
+def write_csv(odds: Sequence[Odds], to: TextIO) -> None:
+    """Every row as CSV with a heading; what is unknown is empty."""
+    rows = [{**row, "last_day": None} for row in _plain(odds)]
+    columns = [name for name in rows[0] if name != "last_day"]
+    writer = csv.DictWriter(to, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _plain(odds: Sequence[Odds]) -> Iterator[Odds]:
+    for row in odds:
+        yield {name: _jsonable(value) for name, value in row.items()}
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC).isoformat()
+    if isinstance(value, list):
+        return [_jsonable(one) for one in value]
+    return value
 
 
 def render(odds: Sequence[Odds], markets: int, contracts: int) -> RenderableType:
     """The first `markets` markets (of at least one), `contracts` contracts of each, as a table."""
-    polled = odds[0].polled_at.replace(tzinfo=UTC).astimezone(EASTERN)
+    table = _table(odds)
+    for n, (_, group) in enumerate(groupby(odds, key=lambda row: row["market_id"])):
+        if n == markets:
+            break
+        rows = list(group)
+        more = f" (+{len(rows) - contracts} more)" if len(rows) > contracts else ""
+        for k, row in enumerate(rows[:contracts]):
+            name = str(row["market_short_name"]) + more if k == 0 else ""
+            table.add_row(Text(name), *_cells(row), end_section=k + 1 == min(contracts, len(rows)))
+    return table
+
+
+def render_movers(odds: Sequence[Odds], contracts: int) -> RenderableType:
+    """The first `contracts` contracts (of at least one), each with its market, as a table."""
+    table = _table(odds)
+    for row in odds[:contracts]:
+        table.add_row(Text(str(row["market_short_name"])), *_cells(row))
+    return table
+
+
+def _table(odds: Sequence[Odds]) -> Table:
+    polled = odds[0]["polled_at"].replace(tzinfo=UTC).astimezone(EASTERN)
     table = Table(
         title=f"Odds of {polled:%a %d %b %Y %H:%M} Eastern, in cents",
-        caption=f"Source: {urlsplit(odds[0].url).hostname}; for non-commercial use.",
+        caption=f"Source: {urlsplit(odds[0]['market_url']).hostname}; for non-commercial use.",
         title_justify="left",
         caption_justify="left",
     )
     table.add_column("market", ratio=3)
     table.add_column("contract", ratio=2)
-    for heading in ("last", "since close", "bid", "ask"):
+    for heading in ("last", "close", "24 h", "7 d", "bid", "ask", "implied"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for n, (_, group) in enumerate(groupby(odds, key=lambda row: row.market_id)):
-        if n == markets:
-            break
-        rows = list(group)
-        for k, row in enumerate(rows[:contracts]):
-            more = f" (+{len(rows) - contracts} more)" if len(rows) > contracts else ""
-            table.add_row(
-                Text(row.market + more if k == 0 else ""),
-                Text(row.contract),
-                _cents(row.last),
-                _move(row.since_close),
-                _cents(row.bid),
-                _cents(row.ask),
-                end_section=k + 1 == min(contracts, len(rows)),
-            )
+    table.add_column("a day", no_wrap=True)
     return table
+
+
+def _cells(row: Odds) -> list[str | Text]:
+    implied = row["implied_probability"]
+    return [
+        Text(str(row["contract_short_name"])),
+        _cents(row["last_trade_price"]),
+        _move(row["since_close"]),
+        _move(row["change_24h"]),
+        _move(row["change_7d"]),
+        _cents(row["bid"]),
+        _cents(row["ask"]),
+        "-" if implied is None else f"{implied:.0%}",
+        sparkline(row["last_day"] or []),
+    ]
 
 
 def _cents(price: Decimal | None) -> str:
@@ -108,3 +161,16 @@ def _move(price: Decimal | None) -> Text:
     if not price:
         return Text("-" if price is None else "0", style="dim")
     return Text(f"{price * 100:+.0f}", style="green" if price > 0 else "red")
+
+
+def sparkline(prices: Sequence[Decimal | None]) -> str:
+    """Prices as a row of bars, scaled to at least ten cents; a gap where one is unknown."""
+    known = [price for price in prices if price is not None]
+    if not known:
+        return ""
+    low = min(known)
+    reach = max(max(known) - low, Decimal("0.10"))
+    top = len(SHAPES) - 1
+    return "".join(
+        " " if price is None else SHAPES[int((price - low) / reach * top)] for price in prices
+    )

@@ -190,14 +190,30 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
 @app.command()
 def board(
     market: Annotated[str, typer.Option(help="only markets whose name contains this")] = "",
+    movers: Annotated[
+        bool, typer.Option("--movers", help="contracts by their move over 24 hours")
+    ] = False,
     markets: Annotated[int, typer.Option(min=1, help="how many markets")] = 12,
     contracts: Annotated[int, typer.Option(min=1, help="how many contracts of each")] = 4,
+    as_json: Annotated[bool, typer.Option("--json", help="all of it, as JSON")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="all of it, as CSV")] = False,
 ) -> None:
-    """Show the newest odds that are published, biggest moves first."""
-    from predictit_assets import home
-    from predictit_assets.board import newest_odds, render
+    """Show the newest odds: what is published and what is staged beyond it.
 
-    odds = newest_odds(home.warehouse(load_settings()), market)
+    Markets with the biggest moves since the close come first. `--json` and `--csv` give every
+    contract and column, for pipes.
+    """
+    from predictit_assets import home
+    from predictit_assets.board import newest_odds, render, render_movers, write_csv, write_json
+
+    odds = newest_odds(home.warehouse(load_settings()), market, movers)
     if not odds:
         raise PredictitError(f"no open market's name contains {market!r}")
-    out.print(render(odds, markets, contracts))
+    if as_json:
+        write_json(odds, sys.stdout)
+    elif as_csv:
+        write_csv(odds, sys.stdout)
+    elif movers:
+        out.print(render_movers(odds, markets))
+    else:
+        out.print(render(odds, markets, contracts))

@@ -1,0 +1,177 @@
+"""What analysts open: marts, live views, the board, the ready-made analyses."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import NOON, build, observe
+
+from predictit_assets import home
+from predictit_assets.board import newest_odds, sparkline, write_csv, write_json
+from predictit_assets.layers.curated import curated_object, cut_day
+from predictit_assets.layers.dbt import DBT_DIR
+from predictit_assets.layers.raw import prove_day
+from predictit_assets.sample_feed import World
+from predictit_assets.settings import Settings
+from predictit_assets.storage.warehouse import LoadedObject
+from predictit_assets.trading_day import Window, trading_day
+
+DAY = trading_day(NOON)
+
+
+@pytest.fixture(scope="module")
+def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Three days of made-up odds, every six hours, built. Not to be changed."""
+    settings = Settings(home=tmp_path_factory.mktemp("marts"), poll_interval=0)
+    source = home.predictit(settings, say=print)
+    payloads = home.payloads(source, settings)
+    for observation in observe(world, NOON - timedelta(days=2), 9, timedelta(hours=6)):
+        payloads.land(observation)
+    build(settings, Window(payloads.days()[0], DAY))
+    return settings
+
+
+@pytest.fixture
+def sql(built: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the warehouse."""
+    with home.warehouse(built).connect() as connection:
+        yield connection
+
+
+def rows(sql: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    return sql.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("analysis", sorted(DBT_DIR.glob("analyses/*.sql")), ids=lambda f: f.stem)
+def test_each_analysis_can_be_pasted(sql: duckdb.DuckDBPyConnection, analysis: Path) -> None:
+    assert rows(sql, analysis.read_text().replace("%senate%", "%"))
+
+
+def test_the_day_is_the_sum_of_its_hours(sql: duckdb.DuckDBPyConnection) -> None:
+    different = """
+        select snapshot_date, contract_id
+        from marts.odds_1d as days
+        inner join (
+            select
+                snapshot_date, contract_id, sum(quotes_seen) as quotes,
+                sum(last_trade_moves) as moves, max(trade_high) as high, min(trade_low) as low,
+                max_by(trade_close, period_start_ts) as close
+            from marts.odds_1h
+            group by all
+        ) as hours using (snapshot_date, contract_id)
+        where
+            days.quotes_seen <> hours.quotes or days.last_trade_moves <> hours.moves
+            or days.trade_high is distinct from hours.high
+            or days.trade_low is distinct from hours.low
+            or days.trade_close is distinct from hours.close
+    """
+    assert rows(sql, "select count(*) > 0 from marts.odds_1d") == [(True,)]
+    assert rows(sql, different) == []
+
+
+def test_the_board_holds_what_is_open_and_its_odds(sql: duckdb.DuckDBPyConnection) -> None:
+    assert rows(
+        sql,
+        """
+        select contract_id, last_trade_price from marts.market_board order by contract_id
+        """,
+    ) == rows(
+        sql,
+        """
+        select contract_id, last_trade_price
+        from core.fact_prices inner join core.dim_contracts using (contract_id)
+        where is_open and polled_at = last_seen_ts
+        order by contract_id
+        """,
+    )
+
+
+def test_the_live_board_is_the_board_when_nothing_is_staged_beyond_it(
+    sql: duckdb.DuckDBPyConnection,
+) -> None:
+    both = "from live.live_board except all select * from marts.market_board"
+    assert rows(sql, f"select * {both}") == []
+    assert rows(sql, "select count(*) from live.live_board") == rows(
+        sql, "select count(*) from marts.market_board"
+    )
+
+
+def test_live_is_right_the_moment_staging_is_loaded(
+    settings: Settings, world: World, tmp_path: Path
+) -> None:
+    """A poll is staged, and nothing else is run: the views show it, the tables don't."""
+    source = home.predictit(settings, say=print)
+    payloads = home.payloads(source, settings)
+    first, second = observe(world, NOON, 2, timedelta(hours=1))
+    payloads.land(first)
+    build(settings, Window(DAY, DAY))
+
+    payloads.land(second)
+    prove_day(source, payloads, DAY)
+    counted = cut_day(source, payloads, DAY)
+    warehouse = home.warehouse(settings)
+    for table, schema in source.tables.items():
+        key = curated_object(source, table, DAY)
+        loaded = LoadedObject(DAY, key, "", counted[table], payloads.objects.address(key))
+        warehouse.replace_window(table, schema, Window(DAY, DAY), [loaded], "a run")
+
+    with warehouse.connect() as sql:
+        newest = second.captured_at.replace(tzinfo=None)
+        assert rows(sql, "select max(polled_at) from core.fact_prices") < [(newest,)]
+        assert rows(sql, "select max(polled_at) from live.live_prices") == [(newest,)]
+        assert rows(sql, "select distinct polled_at from live.live_board") == [(newest,)]
+        live = rows(sql, "select contract_id, last_trade_price from live.live_board order by all")
+        odds = [
+            (contract["id"], contract["lastTradePrice"] or None)
+            for market in world.payload(second.captured_at)["markets"]
+            for contract in market["contracts"]
+        ]
+        assert [(number, price and float(price)) for number, price in live] == sorted(odds)
+
+
+def test_the_board_pipes_as_json_and_csv(built: Settings) -> None:
+    odds = newest_odds(home.warehouse(built), market="", movers=False)
+    as_json, as_csv = io.StringIO(), io.StringIO()
+    write_json(odds, as_json)
+    write_csv(odds, as_csv)
+    from_json = json.loads(as_json.getvalue())
+    from_csv = list(csv.DictReader(io.StringIO(as_csv.getvalue())))
+    assert len(from_json) == len(from_csv) == len(odds) > 0
+    for one, other in zip(from_json, from_csv, strict=True):
+        assert str(one["contract_id"]) == other["contract_id"]
+        assert one["polled_at"] == other["polled_at"] == NOON.isoformat()
+        assert ("" if one["bid"] is None else str(one["bid"])) == other["bid"]
+
+
+def test_movers_come_by_their_move(built: Settings) -> None:
+    odds = newest_odds(home.warehouse(built), market="", movers=True)
+    moves = [abs(row["change_24h"]) for row in odds if row["change_24h"] is not None]
+    assert moves
+    assert moves == sorted(moves, reverse=True)
+
+
+def test_the_board_of_some_markets(built: Settings) -> None:
+    every = newest_odds(home.warehouse(built), market="", movers=False)
+    word = every[0]["market_name"].split()[-1]
+    some = newest_odds(home.warehouse(built), market=word.upper(), movers=False)
+    assert {row["market_name"] for row in some} == {
+        row["market_name"] for row in every if word in row["market_name"]
+    }
+    assert newest_odds(home.warehouse(built), market="no such market", movers=False) == []
+
+
+def test_a_sparkline_shows_the_way_and_its_gaps() -> None:
+    def prices(*cents: int | None) -> list[Decimal | None]:
+        return [cent if cent is None else Decimal(cent) / 100 for cent in cents]
+
+    assert sparkline([]) == ""
+    assert sparkline(prices(50, None, 50)) == "▁ ▁"
+    assert sparkline(prices(10, 20, 90)) == "▁▁█"
+    assert sparkline(prices(50, 51)) == "▁▁"
