@@ -1,4 +1,4 @@
-"""The terminal: `predictit poll | import | build | board`, and `sample` for the made-up feed."""
+"""The terminal: `predictit poll | import | build | board | report`, and the made-up feed."""
 
 import os
 import sys
@@ -217,3 +217,19 @@ def board(
         out.print(render_movers(odds, markets))
     else:
         out.print(render(odds, markets, contracts))
+
+
+@app.command()
+def report() -> None:
+    """Write the page of the newest odds that are published: one HTML file that loads nothing."""
+    from predictit_assets import home
+    from predictit_assets.report import page
+    from predictit_assets.storage.objects import ObjectStore
+
+    settings = load_settings()
+    with err.status("drawing the report"):
+        body = page.render(home.warehouse(settings))
+    objects = ObjectStore(settings.objects_dir)
+    objects.replace(page.OBJECT, body)
+    # Not by rich: a path has to come out as it is.
+    print(objects.address(page.OBJECT))

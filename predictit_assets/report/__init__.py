@@ -1,0 +1,1 @@
+"""The report: what the market thinks, as one HTML page that needs nothing but a browser."""

@@ -1,0 +1,343 @@
+"""What the report shows, in SQL over the marts: rows are counted and cut in the warehouse."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import duckdb
+
+from predictit_assets.errors import NothingHeld
+from predictit_assets.storage.warehouse import Warehouse
+
+MARTS = (
+    "market_board",
+    "movers_1d",
+    "odds_1h",
+    "market_books",
+    "feed_health",
+    "close_reconciliation",
+)
+"""The marts that are read."""
+
+BOARD_MARKETS = 10
+BOARD_CONTRACTS = 4
+MOVERS = 10
+CHARTED_MARKETS = 6
+CHARTED_CONTRACTS = 5
+ARBITRAGES = 5
+ODDS_DAYS = 7
+BOOKS_DAYS = 28
+FEED_DAYS = 28
+"""How much of each the page shows."""
+
+OVERVIEW = """
+select
+    max(polled_at), count(distinct market_id), count(*),
+    list_sort(list(distinct regexp_extract(market_url, '^https?://([^/?#:]+)', 1)))
+from marts.market_board
+"""
+
+# Of each market the contract that moved most, and then the likeliest.
+BOARD = """
+with moved as (
+    select
+        *,
+        max(abs(since_close)) over (partition by market_id) as biggest_move,
+        count(*) over (partition by market_id) as contracts,
+        row_number() over (
+            partition by market_id order by abs(since_close) desc nulls last, rank_in_market
+        ) as move_rank
+    from marts.market_board
+),
+
+placed as (
+    select
+        *,
+        dense_rank() over (order by biggest_move desc nulls last, market_id) as market_place,
+        row_number() over (
+            partition by market_id order by case when move_rank > 1 then rank_in_market else 0 end
+        ) as contract_place
+    from moved
+)
+
+select
+    market_id, market_short_name, market_name, market_url, contracts, contract_short_name,
+    last_trade_price, bid, ask, implied_probability, since_close, change_1h, change_24h, change_7d
+from placed
+where market_place <= ? and contract_place <= ?
+order by market_place, rank_in_market
+"""
+
+MOVERS_OF_DAY = """
+select
+    movers.snapshot_date, board.market_short_name, board.contract_short_name,
+    movers.prior_close, movers.close_price, movers.price_change
+from marts.movers_1d as movers
+inner join marts.market_board as board using (contract_id)
+where
+    movers.snapshot_date = (select max(snapshot_date) from marts.movers_1d)
+    and movers.mover_rank is not null
+order by movers.mover_rank
+limit ?
+"""
+
+ODDS = """
+with recent as (
+    select odds.*
+    from marts.odds_1h as odds
+    where odds.period_start_ts > ?::timestamp - to_days(?)
+),
+
+busiest as (
+    select
+        market_id,
+        sum(last_trade_moves) as moves,
+        row_number() over (order by sum(last_trade_moves) desc, market_id) as place
+    from recent
+    where market_id in (select market_id from marts.market_board)
+    group by market_id
+    having moves > 0
+    order by place
+    limit ?
+)
+
+select
+    busiest.place, busiest.moves, board.market_short_name, board.market_name, board.market_url,
+    board.rank_in_market, board.contract_short_name, board.last_trade_price,
+    recent.period_start_ts, recent.trade_close,
+    (
+        select count(*) from marts.market_board as every where every.market_id = busiest.market_id
+    ) as contracts
+from busiest
+inner join marts.market_board as board using (market_id)
+inner join recent using (contract_id)
+where board.last_trade_price is not null
+qualify dense_rank() over (partition by busiest.place order by board.rank_in_market) <= ?
+order by busiest.place, board.rank_in_market, recent.period_start_ts
+"""
+
+# Only whole books add up to an overround: a missing quote isn't a price of nothing.
+BOOKS = """
+select
+    date_trunc('hour', polled_at) as hour,
+    median(sum_ask) filter (where contracts_with_ask = contracts) as ask,
+    median(sum_bid) filter (where contracts_with_bid = contracts) as bid,
+    max(best_no_net) as best_no_net
+from marts.market_books
+where is_multi and polled_at > ?::timestamp - to_days(?)
+group by hour
+order by hour
+"""
+
+ARBITRAGE_NOW = """
+select
+    board.market_short_name, board.market_url, books.best_no_net,
+    books.best_no_contracts, books.contracts
+from marts.market_books as books
+inner join
+    (select distinct market_id, market_short_name, market_url from marts.market_board) as board
+    using (market_id)
+where books.polled_at = ? and books.best_no_net > 0
+order by books.best_no_net desc, books.market_id
+limit ?
+"""
+
+FEED = """
+select
+    snapshot_date, polls, gaps_over_5_minutes, longest_gap_minutes, median_age_seconds,
+    newest_markets, crossed_books + locked_books
+from marts.feed_health
+order by snapshot_date desc
+limit ?
+"""
+
+CLOSES = """
+select reason, agrees, count(*), min(snapshot_date), max(snapshot_date)
+from marts.close_reconciliation
+group by reason, agrees
+order by count(*) desc, reason
+"""
+
+
+@dataclass(frozen=True)
+class Quote:
+    """One contract on the board. Prices are dollars a share; None is unknown."""
+
+    contract: str
+    last: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    probability: Decimal | None
+    since_close: Decimal | None
+    change_1h: Decimal | None
+    change_24h: Decimal | None
+    change_7d: Decimal | None
+
+
+@dataclass(frozen=True)
+class Market:
+    """A market on the board, with those of its contracts that are shown."""
+
+    name: str
+    question: str
+    url: str
+    contracts: int
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True)
+class Mover:
+    """A contract that moved against the close of the day before."""
+
+    day: date
+    market: str
+    contract: str
+    before: Decimal
+    now: Decimal
+    change: Decimal
+
+
+@dataclass(frozen=True)
+class Line:
+    """The price of a contract by the hour."""
+
+    contract: str
+    last: Decimal | None
+    prices: tuple[tuple[datetime, Decimal | None], ...]
+
+
+@dataclass(frozen=True)
+class Course:
+    """A market whose odds are charted."""
+
+    name: str
+    question: str
+    url: str
+    moves: int
+    contracts: int
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class BookHour:
+    """The books of all markets with several contracts in an hour."""
+
+    hour: datetime
+    ask: Decimal | None
+    bid: Decimal | None
+    best_no_net: Decimal | None
+
+
+@dataclass(frozen=True)
+class Arbitrage:
+    """A market whose NO shares together earn something at the newest poll."""
+
+    market: str
+    url: str
+    net: Decimal
+    legs: int
+    contracts: int
+
+
+@dataclass(frozen=True)
+class FeedDay:
+    """How well the feed was heard on a day."""
+
+    day: date
+    polls: int
+    gaps: int
+    longest_gap: Decimal | None
+    age: Decimal
+    markets: int
+    crossed: int
+
+
+@dataclass(frozen=True)
+class Closes:
+    """How many closes had which reason to agree or not."""
+
+    reason: str
+    agrees: bool | None
+    rows: int
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that the page shows. Moments are UTC, without a time zone."""
+
+    polled_at: datetime
+    markets: int
+    contracts: int
+    hosts: tuple[str, ...]
+    board: tuple[Market, ...]
+    movers: tuple[Mover, ...]
+    courses: tuple[Course, ...]
+    books: tuple[BookHour, ...]
+    arbitrages: tuple[Arbitrage, ...]
+    feed: tuple[FeedDay, ...]
+    """Oldest first."""
+    closes: tuple[Closes, ...]
+
+
+def read(warehouse: Warehouse) -> Contents:
+    """What there is to show. Raises NothingHeld when nothing is published."""
+    if not warehouse.file.exists():
+        raise NothingHeld(
+            f"there is no warehouse at {warehouse.file} yet: `predictit build` makes it "
+            "(`make demo` keeps its own, in PREDICTIT_HOME=data/sample)"
+        )
+    try:
+        with warehouse.connect() as connection:
+            return _read(connection)
+    except duckdb.CatalogException:
+        raise NothingHeld("the marts aren't published yet: `predictit build` does that") from None
+
+
+def _read(connection: duckdb.DuckDBPyConnection) -> Contents:
+    def rows(query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return connection.execute(query, list(values)).fetchall()
+
+    ((polled_at, markets, contracts, hosts),) = rows(OVERVIEW)
+    if polled_at is None:
+        raise NothingHeld("the board is empty: poll or import, then `predictit build`")
+    return Contents(
+        polled_at=polled_at,
+        markets=markets,
+        contracts=contracts,
+        hosts=tuple(filter(None, hosts)),
+        board=_board(rows(BOARD, BOARD_MARKETS, BOARD_CONTRACTS)),
+        movers=tuple(Mover(*row) for row in rows(MOVERS_OF_DAY, MOVERS)),
+        courses=_courses(rows(ODDS, polled_at, ODDS_DAYS, CHARTED_MARKETS, CHARTED_CONTRACTS)),
+        books=tuple(BookHour(*row) for row in rows(BOOKS, polled_at, BOOKS_DAYS)),
+        arbitrages=tuple(Arbitrage(*row) for row in rows(ARBITRAGE_NOW, polled_at, ARBITRAGES)),
+        feed=tuple(FeedDay(*row) for row in reversed(rows(FEED, FEED_DAYS))),
+        closes=tuple(Closes(*row) for row in rows(CLOSES)),
+    )
+
+
+def _board(rows: Sequence[tuple[Any, ...]]) -> tuple[Market, ...]:
+    return tuple(
+        Market(name, question, url, contracts, tuple(Quote(*row[5:]) for row in quotes))
+        for (_, name, question, url, contracts), quotes in groupby(
+            rows, key=itemgetter(0, 1, 2, 3, 4)
+        )
+    )
+
+
+def _courses(rows: Sequence[tuple[Any, ...]]) -> tuple[Course, ...]:
+    courses = []
+    for (_, moves, name, question, url, contracts), course in groupby(
+        rows, key=itemgetter(0, 1, 2, 3, 4, 10)
+    ):
+        lines = tuple(
+            Line(contract, last, tuple((hour, price) for *_, hour, price, _ in line))
+            for (_, contract, last), line in groupby(course, key=itemgetter(5, 6, 7))
+        )
+        courses.append(Course(name, question, url, moves, contracts, lines))
+    return tuple(courses)

@@ -1,0 +1,218 @@
+"""The report: a whole page of what the marts hold, or one clear error."""
+
+import re
+import shutil
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+from conftest import NOON, build, observe
+
+from predictit_assets import home
+from predictit_assets.errors import NothingHeld
+from predictit_assets.layers.report import report_asset, report_check
+from predictit_assets.report import page
+from predictit_assets.sample_feed import World
+from predictit_assets.settings import Settings
+from predictit_assets.storage.objects import ObjectStore
+from predictit_assets.storage.warehouse import Warehouse
+from predictit_assets.trading_day import Window, trading_day
+
+SCRIPT = "<script>alert('odds')</script><!--"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, world: World) -> Settings:
+    """A home of two days, its marts built."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"), poll_interval=0, lock_timeout=20)
+    payloads = home.payloads(home.predictit(settings, say=lambda text: None), settings)
+    for observation in observe(world, NOON - timedelta(days=1), 9, timedelta(hours=3)):
+        payloads.land(observation)
+    last = trading_day(NOON)
+    build(settings, Window(last - timedelta(days=1), last))
+    return settings
+
+
+@pytest.fixture
+def warehouse(built: Settings, tmp_path: Path) -> Warehouse:
+    """A copy of the built warehouse, to be changed at will."""
+    copy = tmp_path / "warehouse.duckdb"
+    shutil.copyfile(built.duckdb_file, copy)
+    return Warehouse(copy, lock_timeout=20)
+
+
+@pytest.fixture
+def whole(warehouse: Warehouse) -> str:
+    return page.render(warehouse).decode()
+
+
+def test_the_page_is_whole_and_small(whole: str) -> None:
+    assert page.faults(whole.encode()) == []
+    announced = re.search(r'data-charts="(\d+)"', whole)
+    assert announced
+    assert int(announced[1]) > 3
+    assert len(whole) < 4_000_000
+
+
+def test_the_page_loads_nothing_and_forbids_it_too(whole: str) -> None:
+    markup = re.sub(r"(?s)<script.*?</script>", "", whole)
+    assert not re.findall(r"(?i)\bsrc\s*=|<link|@import|url\(", markup)
+    assert "default-src 'none'" in markup
+
+
+def test_the_time_is_that_of_the_newest_poll_in_eastern(whole: str) -> None:
+    assert "Wed 04 Mar 2026, 12:00 Eastern" in whole
+
+
+def test_made_up_odds_are_not_said_to_be_predictits(whole: str) -> None:
+    markup = re.sub(r"(?s)<script.*?</script>", "", whole)
+    assert "www.example.org" in markup
+    assert "These odds are made up" in markup
+    assert "predictit" not in markup.lower()
+
+
+def test_genuine_odds_name_their_source_and_its_licence(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        connection.execute(
+            "update marts.market_board set market_url = "
+            "replace(market_url, 'www.example.org', 'www.predictit.org')"
+        )
+    text = page.render(warehouse).decode()
+    assert "PredictIt</a> (www.predictit.org), their sole source" in text
+    assert "non-commercial use" in text
+    assert "made up" not in text
+
+
+def test_the_same_warehouse_gives_the_same_bytes(warehouse: Warehouse) -> None:
+    assert page.render(warehouse) == page.render(warehouse)
+
+
+def test_texts_of_the_feed_stay_texts(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        connection.execute(
+            "update marts.market_board set market_name = $1, market_short_name = $1, "
+            "contract_name = $1, contract_short_name = $1, market_url = 'javascript:alert(1)'",
+            [SCRIPT],
+        )
+    body = page.render(warehouse)
+    assert page.faults(body) == []
+    text = body.decode()
+    assert "&lt;script&gt;alert(&#39;odds&#39;)" in text
+    assert "\\u003cscript>alert('odds')" in text  # in the specs
+    assert SCRIPT not in text
+    assert "javascript:" not in re.sub(r"(?s)<script.*?</script>", "", text)
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (("</main>", ""), "closes what isn't open"),
+        (("data-charts=", "data-none="), "no charts are announced"),
+        (('data-chart="overround"', ""), "charts are announced"),
+        (('id="spec-overround">{', 'id="spec-overround">'), "is no JSON"),
+        (("<header>", '<header><img src="https://example.org/x.png">'), "<img src> loads"),
+        (("<header>", '<header><script src="//example.org/x.js"></script>'), "<script src> loads"),
+        (("<style>", "<style>@import 'x.css';"), "a style loads something"),
+        (("<header>", '<header><a href="javascript:alert(1)">x</a>'), "a link that is none"),
+        (("<header>", '<header onclick="alert(1)">'), "is a script"),
+    ],
+)
+def test_a_page_that_is_not_whole_is_found_out(
+    whole: str, harm: tuple[str, str], says: str
+) -> None:
+    assert harm[0] in whole
+    assert says in "; ".join(page.faults(whole.replace(*harm, 1).encode()))
+
+
+def test_a_market_that_nobody_traded_and_a_single_poll(warehouse: Warehouse) -> None:
+    """What may be unknown is: the page is whole all the same."""
+    with warehouse.connect() as connection:
+        for table in ("movers_1d", "odds_1h", "market_books", "feed_health"):
+            connection.execute(f"delete from marts.{table}")
+        connection.execute("delete from marts.close_reconciliation")
+        connection.execute(
+            "update marts.market_board set last_trade_price = null, bid = null, ask = null, "
+            "implied_probability = null, since_close = null, change_1h = null"
+        )
+    body = page.render(warehouse)
+    assert page.faults(body) == []
+    assert "No close could be compared yet" in body.decode()
+
+
+def test_nothing_to_report_is_one_clear_error(tmp_path: Path, warehouse: Warehouse) -> None:
+    with pytest.raises(NothingHeld, match="there is no warehouse"):
+        page.render(Warehouse(tmp_path / "none.duckdb", lock_timeout=1))
+    duckdb.connect(str(tmp_path / "empty.duckdb")).close()
+    with pytest.raises(NothingHeld, match="aren't published yet"):
+        page.render(Warehouse(tmp_path / "empty.duckdb", lock_timeout=1))
+    with warehouse.connect() as connection:
+        connection.execute("delete from marts.market_board")
+    with pytest.raises(NothingHeld, match="the board is empty"):
+        page.render(warehouse)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"dagster/partition": "2026-03-04"},
+        {
+            "dagster/asset_partition_range_start": "2026-03-03",
+            "dagster/asset_partition_range_end": "2026-03-04",
+        },
+    ],
+)
+def test_the_asset_goes_with_runs_of_a_day_and_of_a_range(
+    warehouse: Warehouse, tmp_path: Path, tags: dict[str, str]
+) -> None:
+    objects = ObjectStore(tmp_path / "objects")
+    days = dg.DailyPartitionsDefinition("2026-01-01", timezone="America/New_York")
+
+    @dg.asset(
+        key=["marts", "market_board"],
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def board() -> None:
+        pass
+
+    definitions = dg.Definitions(
+        assets=[board, report_asset(objects, warehouse)],
+        asset_checks=[report_check(objects)],
+        jobs=[dg.define_asset_job("build", partitions_def=days)],
+        executor=dg.in_process_executor,
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = definitions.resolve_job_def("build")
+        result = job.execute_in_process(instance=instance, tags=tags)
+        (event,) = result.asset_materializations_for_node("report_odds")
+    assert Path(str(event.metadata["path"].value)).read_bytes() == page.render(warehouse)
+    assert event.metadata["odds_of"].value == "Wed 04 Mar 2026, 12:00 Eastern"
+    assert "data:image/svg+xml;base64," in str(event.metadata["moves_since_close"].value)
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.check_name, check.passed) == ("page", True)
+
+
+def test_drawing_is_loaded_only_by_who_draws() -> None:
+    code = (
+        "import sys; import predictit_assets.layers.report, predictit_assets.report.page; "
+        "print({'altair', 'vl_convert'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
+
+
+def test_the_command_writes_the_page_and_prints_its_path(built: Settings) -> None:
+    code = "from predictit_assets.cli import main; main()"
+    run = subprocess.run(
+        [sys.executable, "-c", code, "report"],
+        env={"PREDICTIT_HOME": str(built.home), "PATH": str(Path(sys.executable).parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert page.faults(Path(run.stdout.strip()).read_bytes()) == []
