@@ -10,10 +10,12 @@ from predictit_assets.layers.dbt import Dbt
 from predictit_assets.layers.landing import landing_asset
 from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.raw import raw_asset
+from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.layers.staging import staging_asset
 from predictit_assets.partitions import daily_partitions
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings
+from predictit_assets.storage.objects import ObjectStore
 
 BUILD_JOB = "build"
 
@@ -43,10 +45,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         for layer, schemas in PUBLISHED.items()
     ]
     audits += published_audits(warehouse)
+    objects = ObjectStore(settings.objects_dir)
+    assets.append(report_asset(objects, warehouse))
 
     return dg.Definitions(
         assets=assets,
-        asset_checks=asset_checks(audits, settings.start),
+        asset_checks=[*asset_checks(audits, settings.start), report_check(objects)],
         jobs=[
             dg.define_asset_job(
                 BUILD_JOB,

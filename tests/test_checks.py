@@ -21,12 +21,12 @@ from ibis.backends.sql.datatypes import DuckDBType
 from predictit_assets import home
 from predictit_assets.build import build_definitions
 from predictit_assets.checks import Audit, asset_checks, broken_rules, suspicion, suspicions
-from predictit_assets.layers.audited import CORE
 from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.partitions import window_tags
 from predictit_assets.sample_feed import World
 from predictit_assets.schemas.core import DimContracts, DimMarkets
 from predictit_assets.schemas.predictit import ContractSnapshots
+from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.schemas.types import Schema, ibis_schema
 from predictit_assets.settings import Settings
 from predictit_assets.sources.source import Observation
@@ -124,7 +124,7 @@ def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Settings:
                 for layer in ("curated", "staging")
                 for table in (MARKETS, CONTRACTS)
             ),
-            *(f"core/{table}" for table in CORE),
+            *(f"core/{table}" for table in PUBLISHED["core"]),
         },
         succeeded=True,
         metadata={},
@@ -341,7 +341,7 @@ def test_a_fault_in_staging_blocks_core(settings: Settings, table: str, fault: s
 # --- Core ----------------------------------------------------------------------------------------
 
 SCHEMAS_OF_CORE = dg.AssetSelection.checks(
-    *[dg.AssetCheckKey(dg.AssetKey(["core", table]), "schema") for table in CORE]
+    *[dg.AssetCheckKey(dg.AssetKey(["core", table]), "schema") for table in PUBLISHED["core"]]
 )
 
 
@@ -551,7 +551,7 @@ def test_every_asset_has_a_check_and_up_to_core_one_that_blocks(built: Settings)
 def test_every_core_model_has_a_schema_that_agrees_with_what_dbt_documents() -> None:
     models = yaml.safe_load((DBT_DIR / "models/core/_core.yml").read_text())["models"]
     files = {file.stem for file in (DBT_DIR / "models/core").glob("*.sql")}
-    assert {model["name"] for model in models} == files == CORE.keys()
+    assert {model["name"] for model in models} == files == PUBLISHED["core"].keys()
     for model in models:
         documented = {
             column["name"]: (duckdb_type(column["data_type"]), column["description"])
@@ -559,7 +559,7 @@ def test_every_core_model_has_a_schema_that_agrees_with_what_dbt_documents() -> 
         }
         in_schema = {
             name: (duckdb_type(DuckDBType.to_string(column.dtype.type)), column.description)
-            for name, column in CORE[model["name"]].to_schema().columns.items()
+            for name, column in PUBLISHED["core"][model["name"]].to_schema().columns.items()
         }
         assert documented == in_schema, model["name"]
 

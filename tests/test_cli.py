@@ -47,7 +47,9 @@ def unused_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize("command", [[], ["poll"], ["import"], ["build"], ["board"], ["sample"]])
+@pytest.mark.parametrize(
+    "command", [[], ["poll"], ["import"], ["build"], ["board"], ["report"], ["sample"]]
+)
 def test_every_command_helps(home: Path, command: list[str]) -> None:
     run = predictit(home, *command, "--help")
     assert run.returncode == 0
