@@ -49,7 +49,7 @@ class Dbt:
     def __init__(self, home: Path, lock_timeout: float) -> None:
         self._home = home
         # dbt sleeps 1, 2, 4, ... seconds between its attempts to open a busy warehouse.
-        self._connect_attempts = math.ceil(math.log2(lock_timeout + 1))
+        self._connect_attempts = max(1, math.ceil(math.log2(lock_timeout + 1)))
 
     @cached_property
     def project(self) -> DbtProject:
