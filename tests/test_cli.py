@@ -67,7 +67,7 @@ def test_poll_build_and_board(home: Path, feed: SampleServer) -> None:
 
     board = predictit(home, "board", "--markets", "100", "--contracts", "100")
     assert board.returncode == 0, board.stderr
-    assert "since close" in board.stdout
+    assert "implied" in board.stdout
     assert "www.example.org" in board.stdout
 
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
