@@ -6,7 +6,6 @@ from predictit_assets import home
 from predictit_assets.checks import asset_checks
 from predictit_assets.layers.audited import published_audits, source_audits
 from predictit_assets.layers.curated import curated_assets
-from predictit_assets.layers.dbt import Dbt
 from predictit_assets.layers.landing import landing_asset
 from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.raw import raw_asset
@@ -15,7 +14,6 @@ from predictit_assets.layers.staging import staging_asset
 from predictit_assets.partitions import daily_partitions
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings
-from predictit_assets.storage.objects import ObjectStore
 
 BUILD_JOB = "build"
 
@@ -24,7 +22,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Every asset, check and job, for the home that the settings describe."""
     partitions = daily_partitions(settings.start)
     warehouse = home.warehouse(settings)
-    dbt = Dbt(settings.home, settings.lock_timeout)
+    dbt = home.dbt(settings)
 
     assets: list[dg.AssetsDefinition] = []
     audits = []
@@ -45,7 +43,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         for layer, schemas in PUBLISHED.items()
     ]
     audits += published_audits(warehouse)
-    objects = ObjectStore(settings.objects_dir)
+    objects = home.objects(settings)
     assets.append(report_asset(objects, warehouse))
 
     return dg.Definitions(

@@ -174,7 +174,7 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
         _say(f"{len(days) - len(held)} days before PREDICTIT_START={settings.start} are left out")
     if not held:
         raise NothingHeld(
-            f"{settings.objects_dir} holds no payload: `predictit poll` asks for one, "
+            f"{home.objects(settings).address('')} holds no payload: `predictit poll` asks for one, "
             "`predictit import DIR` brings in saved ones"
         )
     asked = Window(first or held[0], last or held[-1])
@@ -224,12 +224,11 @@ def report() -> None:
     """Write the page of the newest odds that are published: one HTML file that loads nothing."""
     from predictit_assets import home
     from predictit_assets.report import page
-    from predictit_assets.storage.objects import ObjectStore
 
     settings = load_settings()
     with err.status("drawing the report"):
         body = page.render(home.warehouse(settings))
-    objects = ObjectStore(settings.objects_dir)
+    objects = home.objects(settings)
     objects.replace(page.OBJECT, body)
     # Not by rich: a path has to come out as it is.
     print(objects.address(page.OBJECT))

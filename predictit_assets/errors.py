@@ -24,5 +24,9 @@ class NothingHeld(PredictitError):
     """The store holds no payload for the days that were asked for."""
 
 
+class NothingPublished(PredictitError):
+    """The warehouse, or a table of it, isn't there yet."""
+
+
 class WarehouseBusy(PredictitError):
     """Another process holds the warehouse."""

@@ -44,7 +44,8 @@ from predictit_assets.settings import Settings
 from predictit_assets.sources.source import Observation
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.payloads import Payloads, Zone
-from predictit_assets.storage.warehouse import LoadedObject, Warehouse
+from predictit_assets.storage.duckdb import DuckDBWarehouse
+from predictit_assets.storage.warehouse import LoadedObject
 from predictit_assets.trading_day import Window, stretches, today, trading_day
 
 Record = dict[str, Any]
@@ -534,9 +535,10 @@ def test_a_kill_before_any_statement_leaves_a_staging_table_as_it_was_or_as_it_s
     warehouse = home.warehouse(settings)
     window = Window(SPRING.first, SPRING.first + timedelta(days=1))
     source = home.predictit(settings, say=lambda text: None)
-    file = settings.objects_dir / curated_object(source, "market_snapshots", window.last)
-    rows_of_file = query(settings, f"select count(*) as n from '{file}'")[0]["n"]
-    loaded = LoadedObject(window.last, file.name, "a hash", rows_of_file, str(file))
+    objects = home.objects(settings)
+    key = curated_object(source, "market_snapshots", window.last)
+    rows_of_file = query(settings, f"select count(*) as n from '{objects.address(key)}'")[0]["n"]
+    loaded = [LoadedObject(window.last, key, "a hash", rows_of_file)]
 
     def days_and_rows() -> Rows:
         rows = "select snapshot_date, count(*) as n from staging.market_snapshots group by all"
@@ -545,21 +547,23 @@ def test_a_kill_before_any_statement_leaves_a_staging_table_as_it_was_or_as_it_s
 
     before = days_and_rows()
     should_be = [row for row in before if row["snapshot_date"] != window.first]
-    connect = Warehouse.connect
+    connect = DuckDBWarehouse.connect
 
     for nth_statement in count(1):
         fuse = Fuse(nth_statement)
 
         @contextmanager
-        def fragile(warehouse: Warehouse, fuse: Fuse = fuse) -> Iterator[SimpleNamespace]:
+        def fragile(warehouse: DuckDBWarehouse, fuse: Fuse = fuse) -> Iterator[SimpleNamespace]:
             with connect(warehouse) as connection:
                 yield SimpleNamespace(
                     execute=fuse.guard(connection.execute), register=connection.register
                 )
 
         with monkeypatch.context() as patch, suppress(Killed):
-            patch.setattr(Warehouse, "connect", fragile)
-            warehouse.replace_window("market_snapshots", MarketSnapshots, window, [loaded], "run")
+            patch.setattr(DuckDBWarehouse, "connect", fragile)
+            warehouse.replace_window(
+                "market_snapshots", MarketSnapshots, window, objects, loaded, "run"
+            )
         assert days_and_rows() == (before if fuse.blown else should_be), nth_statement
         if not fuse.blown:
             break

@@ -11,8 +11,8 @@ from predictit_assets.failures import expected_failures
 from predictit_assets.layers.asset import OWNERS, column_schema
 from predictit_assets.layers.dbt import Dbt
 from predictit_assets.partitions import window_of
-from predictit_assets.schemas.types import Schema
-from predictit_assets.storage.warehouse import Warehouse
+from predictit_assets.schemas.types import Schema, ibis_schema
+from predictit_assets.storage.warehouse import Warehouse, rows_by_day
 from predictit_assets.trading_day import Window
 
 
@@ -68,7 +68,10 @@ def model_assets(
             for event in dbt.build(context, window_variables(window)):
                 if isinstance(event, dg.Output):
                     key = context.asset_key_for_output(event.output_name)
-                    for day, rows in warehouse.rows_by_day(layer, key.path[-1], window).items():
+                    table = key.path[-1]
+                    by_day = "snapshot_date" in ibis_schema(schemas[table])
+                    counted = rows_by_day(warehouse, layer, table, window, by_day)
+                    for day, rows in counted.items():
                         context.add_asset_metadata({"dagster/row_count": rows}, key, str(day))
                 yield event
 
