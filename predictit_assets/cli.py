@@ -1,4 +1,4 @@
-"""The terminal: `predictit poll | import | build | board | report`, and the made-up feed."""
+"""The terminal: `predictit poll | import | build | board | report | setup-warehouse`, and more."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ from rich.progress import (
 
 from predictit_assets.errors import NothingHeld, PredictitError
 from predictit_assets.sample_feed.cli import app as sample_app
-from predictit_assets.settings import Settings, load_settings
+from predictit_assets.settings import Settings, WarehouseHome, load_settings
 from predictit_assets.trading_day import Window, stretches, today
 
 app = typer.Typer(
@@ -217,6 +217,37 @@ def board(
         out.print(render_movers(odds, markets))
     else:
         out.print(render(odds, markets, contracts))
+
+
+@app.command("setup-warehouse")
+def setup_warehouse(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print the SQL, for an administrator to run")
+    ] = False,
+    role: Annotated[
+        str, typer.Option(help="who may create databases, roles and integrations")
+    ] = "ACCOUNTADMIN",
+) -> None:
+    """Make what the pipeline needs in Snowflake. Safe to repeat."""
+    from predictit_assets import home
+
+    settings = load_settings()
+    if settings.warehouse is not WarehouseHome.SNOWFLAKE:
+        out.print("nothing to set up: DuckDB's file is made by `predictit build`")
+        return
+    from predictit_assets import snowflake_account
+
+    tables = home.predictit(settings, say=_say).tables
+    if dry_run:
+        # Not by rich: it is to be pasted.
+        print(f"use role {role};\n\n{snowflake_account.setup_script(settings, tables)}", end="")
+        return
+    with err.status(f"setting up {settings.snowflake_database}"):
+        trusted = snowflake_account.set_up(settings, role, tables)
+    out.print(f"{settings.snowflake_database} is set up", highlight=False)
+    out.print("the trust policy of the storage role has to name:", highlight=False)
+    for name, value in trusted.items():
+        out.print(f"  {name} {value}", highlight=False, soft_wrap=True)
 
 
 @app.command()

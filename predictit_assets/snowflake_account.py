@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -40,18 +40,13 @@ def query_tag(purpose: str, **more: str) -> str:
 
 def connect(settings: Settings, role: str | None = None) -> Connect:
     """What opens a connection; `role` is another one than the settings name."""
-    host = urlsplit(settings.snowflake_host if "//" in settings.snowflake_host else "//" + settings.snowflake_host)
-    elsewhere = {
-        "host": host.hostname,
-        "port": host.port,
-        "protocol": host.scheme or "https",
-    } if host.hostname else {}
     key = settings.snowflake_private_key.get_secret_value() or None
     file = settings.snowflake_private_key_file or None
 
     @contextmanager
     def opened(purpose: Purpose, tag: Mapping[str, str]) -> Iterator["SnowflakeConnection"]:
         from dagster_snowflake import SnowflakeResource  # takes 10 s: only who connects pays
+        from snowflake.connector.errors import DatabaseError
 
         if file and not key and not Path(file).is_file():
             raise SettingsError(f"PREDICTIT_SNOWFLAKE_PRIVATE_KEY_FILE={file} is no file")
@@ -76,7 +71,7 @@ def connect(settings: Settings, role: str | None = None) -> Connect:
             login_timeout=LOGIN_TIMEOUT,
             network_timeout=NETWORK_TIMEOUT,
             additional_snowflake_connection_args={
-                **elsewhere,
+                **_elsewhere(settings.snowflake_host),
                 "session_parameters": {
                     "QUERY_TAG": query_tag(purpose, **tag),
                     "TIMEZONE": "UTC",
@@ -85,11 +80,26 @@ def connect(settings: Settings, role: str | None = None) -> Connect:
                 },
             },
         )
-        # The resource closes only what went well.
-        with resource.get_connection() as connection, closing(connection):
-            yield connection
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(resource.get_connection())
+            except DatabaseError as error:
+                raise SettingsError(
+                    f"Snowflake doesn't let {settings.snowflake_user} into "
+                    f"{settings.snowflake_account}: {error.msg}"
+                ) from None
+            # The resource closes only what went well.
+            yield stack.enter_context(closing(connection))
 
     return opened
+
+
+def _elsewhere(host: str) -> dict[str, Any]:
+    """Where to connect to, other than to the account's own host: a bare host name, or a URL."""
+    if not host:
+        return {}
+    url = urlsplit(host if "//" in host else f"https://{host}")
+    return {"protocol": url.scheme, "host": url.hostname, "port": url.port or 443}
 
 
 def profile(settings: Settings) -> dict[str, str]:

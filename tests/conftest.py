@@ -1,11 +1,14 @@
 """What the tests share: a home in a temporary folder, and a made-up week of odds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
+import boto3
 import dagster as dg
 import pytest
+from s3_server import s3_server
 
 from predictit_assets import home
 from predictit_assets.build import build_definitions
@@ -14,6 +17,7 @@ from predictit_assets.sample_feed import SampleServer, World
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit import PredictIt
 from predictit_assets.sources.source import Observation
+from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.payloads import Payloads
 from predictit_assets.trading_day import Window
 
@@ -50,6 +54,55 @@ def source(settings: Settings) -> PredictIt:
 def payloads(source: PredictIt, settings: Settings) -> Payloads:
     """The payloads of the home."""
     return home.payloads(source, settings)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of a real S3 server on loopback; everybody in this process has its credentials."""
+    with pytest.MonkeyPatch.context() as patch, s3_server() as address:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIDTESTING")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "no-secret-but-it-must-not-be-told")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield address
+
+
+@pytest.fixture(scope="session")
+def new_bucket(s3: str) -> Callable[[], Bucket]:
+    """Makes an empty bucket at each call."""
+    numbers = count()
+
+    def make() -> Bucket:
+        name = f"odds-{next(numbers)}"
+        boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=name)
+        return Bucket(name, "us-east-1", s3)
+
+    return make
+
+
+@pytest.fixture
+def bucket(new_bucket: Callable[[], Bucket]) -> Bucket:
+    """An empty bucket."""
+    return new_bucket()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def new_place(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[], Path | Bucket]:
+    """Makes an empty place for objects at each call: what holds of a folder holds on S3."""
+    if request.param == "s3":
+        make: Callable[[], Bucket] = request.getfixturevalue("new_bucket")
+        return make
+    numbers = count()
+    return lambda: tmp_path / "places" / str(next(numbers))
+
+
+@pytest.fixture
+def place(new_place: Callable[[], Path | Bucket]) -> Path | Bucket:
+    """An empty place for objects."""
+    return new_place()
 
 
 def observe(world: World, first: datetime, polls: int, every: timedelta) -> list[Observation]:

@@ -40,9 +40,9 @@ from predictit_assets.partitions import window_tags
 from predictit_assets.runs import run_build
 from predictit_assets.sample_feed import SampleServer, World
 from predictit_assets.schemas.predictit import MarketSnapshots
-from predictit_assets.settings import Settings
+from predictit_assets.settings import ObjectsHome, Settings
 from predictit_assets.sources.source import Observation
-from predictit_assets.storage.objects import ObjectStore
+from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import Payloads, Zone
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.warehouse import LoadedObject
@@ -489,7 +489,9 @@ class Fuse:
 
 
 def test_a_kill_before_any_write_to_the_store_loses_no_payload(
-    spring: list[Observation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spring: list[Observation],
+    new_settings: Callable[[], Settings],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A sound payload, its twin, of which one has to go, and one that isn't sound."""
     sound, twin = [one for one in spring if one.captured_at == spring[9].captured_at]
@@ -501,12 +503,12 @@ def test_a_kill_before_any_write_to_the_store_loses_no_payload(
         prove_day(source, payloads_of(settings), trading_day(sound.captured_at))
         cut_day(source, payloads_of(settings), trading_day(sound.captured_at))
 
-    undisturbed = settings_of(tmp_path / "undisturbed")
+    undisturbed = new_settings()
     land(undisturbed, observations)
     store(undisturbed)
 
     for nth_write in count(1):
-        settings = settings_of(tmp_path / str(nth_write))
+        settings = new_settings()
         land(settings, observations)
         fuse = Fuse(nth_write)
         with monkeypatch.context() as patch, suppress(Killed):
@@ -521,10 +523,28 @@ def test_a_kill_before_any_write_to_the_store_loses_no_payload(
     assert nth_write > 10
 
 
-def objects(settings: Settings) -> dict[str, bytes]:
-    folder = settings.objects_dir
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+@pytest.fixture
+def new_settings(
+    new_place: Callable[[], Path | Bucket], tmp_path: Path
+) -> Callable[[], Settings]:
+    """Makes a home at each call, whose objects are in a folder or on S3."""
+    homes = count()
+
+    def make() -> Settings:
+        place = new_place()
+        settings = settings_of(tmp_path / "homes" / str(next(homes)))
+        if isinstance(place, Path):
+            return settings
+        on_s3 = {"objects": ObjectsHome.S3, "s3_bucket": place.name, "s3_endpoint": place.endpoint}
+        return settings.model_copy(update=on_s3)
+
+    return make
+
+
+def objects(settings: Settings) -> dict[str, bytes | None]:
+    store = home.objects(settings)
+    listed = [one.key for zone in ("landing", "raw", "quarantine", "curated") for one in store.below(zone)]
+    return {key: store.get(key) for key in listed}
 
 
 def test_a_kill_before_any_statement_leaves_a_staging_table_as_it_was_or_as_it_should_be(

@@ -1,23 +1,26 @@
-{#
-    A name with its white space folded: as sent they bear tabs, double and trailing spaces.
-
-    White space is Unicode's, which regular expressions call by another name in each engine. So its
-    characters, by their numbers, are made spaces first.
-#}
+{# A name with its white space folded: as sent they bear tabs, double and trailing spaces. #}
 {% macro fold_whitespace(column) -%}
-    {%- set codes = (
-        [9, 10, 11, 12, 13, 28, 29, 30, 31, 133, 160, 5760]
-        + range(8192, 8203) | list
-        + [8232, 8233, 8239, 8287, 12288]
-    ) -%}
-    {%- set spaced -%}
-    translate(
-        {{ column }},
-        chr({{ codes | join(") || chr(") }}),
-        repeat(' ', {{ codes | length }})
-    )
-    {%- endset -%}
-    trim({{ replace_all(spaced, " +", " ") }})
+    {{ adapter.dispatch("fold_whitespace")(column) }}
+{%- endmacro %}
+
+{% macro duckdb__fold_whitespace(column) -%}
+    trim(regexp_replace({{ column }}, '[[:space:]\p{Z}\x{85}\x{1C}-\x{1F}]+', ' ', 'g'))
+{%- endmacro %}
+
+{# Its regular expressions know no Unicode: the same characters, one by one, are made spaces first. #}
+{% macro snowflake__fold_whitespace(column) -%}
+    {%- set white = (
+        "0009 000A 000B 000C 000D 001C 001D 001E 001F 0085 00A0 1680 2000 2001 2002 2003 2004 2005"
+        ~ " 2006 2007 2008 2009 200A 2028 2029 202F 205F 3000"
+    ).split() -%}
+    trim(regexp_replace(
+        translate(
+            {{ column }},
+            '\u{{ white | join("\\u") }}',
+            repeat(' ', {{ white | length }})
+        ),
+        ' +', ' '
+    ))
 {%- endmacro %}
 
 
