@@ -30,7 +30,9 @@ select
 from live.live_board as board
 where board.market_name ilike '%' || ? || '%'
 """
-BY_MARKET = "order by biggest_move desc nulls last, board.market_id, board.rank_in_market nulls last"
+BY_MARKET = (
+    "order by biggest_move desc nulls last, board.market_id, board.rank_in_market nulls last"
+)
 BY_MOVE = "order by abs(board.change_24h) desc nulls last, board.contract_id"
 HOURS = """
 select contract_id, trade_close

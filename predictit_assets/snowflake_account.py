@@ -126,6 +126,7 @@ def setup_script(settings: Settings, tables: Mapping[str, Schema]) -> str:
     environment = Environment(
         loader=PackageLoader("predictit_assets", "storage"),
         undefined=StrictUndefined,
+        keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - it is SQL
     )
     definitions = {table: column_definitions(schema) for table, schema in tables.items()}

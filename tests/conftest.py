@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import boto3
 import dagster as dg
@@ -12,6 +13,7 @@ from s3_server import s3_server
 
 from predictit_assets import home
 from predictit_assets.build import build_definitions
+from predictit_assets.partitions import window_tags
 from predictit_assets.runs import run_build
 from predictit_assets.sample_feed import SampleServer, World
 from predictit_assets.settings import Settings
@@ -88,9 +90,7 @@ def bucket(new_bucket: Callable[[], Bucket]) -> Bucket:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def new_place(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Callable[[], Path | Bucket]:
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Path | Bucket]:
     """Makes an empty place for objects at each call: what holds of a folder holds on S3."""
     if request.param == "s3":
         make: Callable[[], Bucket] = request.getfixturevalue("new_bucket")
@@ -118,4 +118,23 @@ def build(settings: Settings, window: Window, instance: dg.DagsterInstance | Non
         instance or dg.DagsterInstance.ephemeral(),
         window,
         tell=lambda progress: None,
+    )
+
+
+def materialize(
+    settings: Settings, selection: dg.AssetSelection, window: Window, **landing: bool
+) -> dg.ExecuteInProcessResult:
+    """Part of the graph over a window; `landing` is the configuration of that asset."""
+    definitions = dg.Definitions.merge(
+        build_definitions(settings),
+        dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection)]),
+    )
+    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    if landing:
+        config["ops"] = {"landing_predictit": {"config": landing}}
+    return definitions.resolve_job_def("part").execute_in_process(
+        instance=dg.DagsterInstance.ephemeral(),
+        tags=window_tags(window),
+        run_config=config,
+        raise_on_error=False,
     )

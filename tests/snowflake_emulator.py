@@ -62,7 +62,7 @@ class Emulator:
 
     address: str = ""
     logins: list[dict[str, Any]] = field(default_factory=list)
-    """The session parameters of each connection."""
+    """Of each connection: user, role, warehouse, and the parameters of the session."""
     statements: list[str] = field(default_factory=list)
 
 
@@ -80,8 +80,11 @@ def snowflake_server(s3: str, public_key: RSAPublicKey) -> Iterator[Emulator]:
             jwt.decode(data["TOKEN"], public_key, ["RS256"], options={"verify_aud": False})
         except (KeyError, jwt.InvalidTokenError) as error:
             message = f"JWT token is invalid: {error!r}"
-            return JSONResponse({"success": False, "code": "390144", "message": message})
-        emulator.logins.append(data["SESSION_PARAMETERS"] | {"user": data["LOGIN_NAME"]})
+            return JSONResponse(
+                {"success": False, "code": "390144", "message": message, "data": {}}
+            )
+        told = {"user": data["LOGIN_NAME"], **data["SESSION_PARAMETERS"], **request.query_params}
+        emulator.logins.append(told)
         return await fakesnow.server.login_request(request)
 
     _mend(emulator, boto3.client("s3", endpoint_url=s3))

@@ -27,7 +27,7 @@ import hypothesis
 import oracle
 import pytest
 import requests
-from conftest import build, observe
+from conftest import build, materialize, observe
 from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 
@@ -36,7 +36,6 @@ from predictit_assets.build import build_definitions
 from predictit_assets.layers.curated import curated_object, cut_day
 from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.layers.raw import prove_day
-from predictit_assets.partitions import window_tags
 from predictit_assets.runs import run_build
 from predictit_assets.sample_feed import SampleServer, World
 from predictit_assets.schemas.predictit import MarketSnapshots
@@ -246,25 +245,6 @@ def land(settings: Settings, observations: Iterable[Observation]) -> None:
     payloads = payloads_of(settings)
     for observation in observations:
         payloads.land(observation)
-
-
-def materialize(
-    settings: Settings, selection: dg.AssetSelection, window: Window, **landing: bool
-) -> dg.ExecuteInProcessResult:
-    """Part of the graph over a window; `landing` is the configuration of that asset."""
-    definitions = dg.Definitions.merge(
-        build_definitions(settings),
-        dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection)]),
-    )
-    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    if landing:
-        config["ops"] = {"landing_predictit": {"config": landing}}
-    return definitions.resolve_job_def("part").execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(),
-        tags=window_tags(window),
-        run_config=config,
-        raise_on_error=False,
-    )
 
 
 def build_unchecked(settings: Settings, window: Window) -> None:
@@ -524,9 +504,7 @@ def test_a_kill_before_any_write_to_the_store_loses_no_payload(
 
 
 @pytest.fixture
-def new_settings(
-    new_place: Callable[[], Path | Bucket], tmp_path: Path
-) -> Callable[[], Settings]:
+def new_settings(new_place: Callable[[], Path | Bucket], tmp_path: Path) -> Callable[[], Settings]:
     """Makes a home at each call, whose objects are in a folder or on S3."""
     homes = count()
 
@@ -543,7 +521,9 @@ def new_settings(
 
 def objects(settings: Settings) -> dict[str, bytes | None]:
     store = home.objects(settings)
-    listed = [one.key for zone in ("landing", "raw", "quarantine", "curated") for one in store.below(zone)]
+    listed = [
+        one.key for zone in ("landing", "raw", "quarantine", "curated") for one in store.below(zone)
+    ]
     return {key: store.get(key) for key in listed}
 
 

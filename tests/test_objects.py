@@ -171,7 +171,9 @@ def test_an_engine_can_read_objects_as_files(objects: ObjectStore) -> None:
         assert [Path(file).read_bytes() for file in files] == [*bodies.values()]
 
 
-def test_people_find_an_object_at_its_address(tmp_path: Path, new_bucket: Callable[[], Bucket]) -> None:
+def test_people_find_an_object_at_its_address(
+    tmp_path: Path, new_bucket: Callable[[], Bucket]
+) -> None:
     bucket = new_bucket()
 
     assert ObjectStore(tmp_path).address(KEY) == str(tmp_path / KEY)

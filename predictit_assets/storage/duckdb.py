@@ -72,7 +72,9 @@ class DuckDBWarehouse:
             with self.connect() as connection:
                 yield lambda query, *values: connection.execute(query, values).fetchall()
         except duckdb.CatalogException:
-            raise NothingPublished("nothing is published yet: `predictit build` does that") from None
+            raise NothingPublished(
+                "nothing is published yet: `predictit build` does that"
+            ) from None
 
     @contextmanager
     def table(self, schema: str, name: str) -> Iterator[ibis.Table]:

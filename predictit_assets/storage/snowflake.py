@@ -39,9 +39,7 @@ class Purpose(StrEnum):
     SETUP = "setup"
 
 
-Connect = Callable[
-    [Purpose, Mapping[str, str]], AbstractContextManager["SnowflakeConnection"]
-]
+Connect = Callable[[Purpose, Mapping[str, str]], AbstractContextManager["SnowflakeConnection"]]
 """Opens a connection (`?` marks values) for a purpose; the rest of the query tag comes with it."""
 
 
