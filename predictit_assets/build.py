@@ -14,6 +14,7 @@ from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.layers.staging import staging_asset
 from predictit_assets.partitions import daily_partitions
 from predictit_assets.schemas.published import PUBLISHED
+from predictit_assets.schemas.types import Schema
 from predictit_assets.settings import Settings
 from predictit_assets.storage.objects import ObjectStore
 
@@ -28,7 +29,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 
     assets: list[dg.AssetsDefinition] = []
     audits = []
-    for source in [home.predictit(settings, say=dg.get_dagster_logger().info)]:
+    staged: dict[str, Schema] = {}
+    for source in home.sources(settings, say=dg.get_dagster_logger().info):
         payloads = home.payloads(source, settings)
         assets += [
             landing_asset(source, payloads, partitions),
@@ -39,9 +41,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             staging_asset(source, table, payloads.objects, warehouse, partitions)
             for table in source.tables
         ]
+        staged |= source.tables
         audits += source_audits(source, payloads, warehouse)
     assets += [
-        model_assets(layer, schemas, dbt, warehouse, partitions)
+        model_assets(layer, schemas, dbt, warehouse, staged, partitions)
         for layer, schemas in PUBLISHED.items()
     ]
     audits += published_audits(warehouse)

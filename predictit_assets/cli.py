@@ -1,4 +1,4 @@
-"""The terminal: `predictit poll | import | build | board | report`, and the made-up feed."""
+"""The terminal: every command of `predictit`, and the made-up feed under `predictit sample`."""
 
 import os
 import sys
@@ -80,11 +80,34 @@ def poll() -> None:
     settings = load_settings()
     source = home.predictit(settings, say=_say)
     with err.status(f"asking {settings.api_url}"):
-        landed = home.payloads(source, settings).land(source.fetch())
+        (answer,) = source.fetch()
+        landed = home.payloads(source, settings).land(answer)
     if landed:
         out.print(f"landed {landed.key} ({landed.size:,} bytes)", soft_wrap=True, highlight=False)
     else:
         out.print("the answer is held already")
+
+
+@app.command()
+def resolve() -> None:
+    """Ask how the markets ended that have left the feed, and keep the answers in landing.
+
+    Each is asked for once, at the pace of the polls. Safe to interrupt: what came is kept, and
+    built with today.
+    """
+    from predictit_assets import home
+
+    settings = load_settings()
+    source = home.closed_markets(settings, say=_say)
+    payloads = home.payloads(source, settings)
+    asked = 0
+    with _progress("asking", len(source.wanted())) as (progress, task):
+        for answer in source.fetch():
+            payloads.land(answer)
+            asked += 1
+            progress.advance(task)
+    then = ": `predictit build --from today` publishes what they say" if asked else ""
+    out.print(f"{asked} answers landed{then}", highlight=False)
 
 
 @app.command("import")
@@ -168,7 +191,8 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
 
     if first and last and first > last:
         raise PredictitError(f"--from {first} is after --to {last}")
-    days = home.payloads(home.predictit(settings, say=_say), settings).days()
+    sources = home.sources(settings, say=_say)
+    days = sorted({day for one in sources for day in home.payloads(one, settings).days()})
     held = [day for day in days if day >= settings.start]
     if len(held) < len(days):
         _say(f"{len(days) - len(held)} days before PREDICTIT_START={settings.start} are left out")

@@ -16,10 +16,6 @@ class FetchError(PredictitError):
     """The API gave no payload: it can't be reached, or what came back isn't one."""
 
 
-class NoSuchMarket(PredictitError):
-    """The API knows no market of that id."""
-
-
 class NothingHeld(PredictitError):
     """The store holds no payload for the days that were asked for."""
 

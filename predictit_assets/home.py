@@ -1,20 +1,41 @@
 """Where things are, as the settings name them: the sources, their payloads, the warehouse."""
 
 from collections.abc import Callable
+from functools import partial
 
+from predictit_assets.departures import unasked_markets
 from predictit_assets.settings import Settings
 from predictit_assets.sources.http import Client, Pace
-from predictit_assets.sources.predictit import PredictIt
+from predictit_assets.sources.predictit import ClosedMarkets, PredictIt
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.payloads import Payloads
 from predictit_assets.storage.warehouse import Warehouse
 
+Say = Callable[[str], None]
+"""What is told of waits and retries."""
 
-def predictit(settings: Settings, say: Callable[[str], None]) -> PredictIt:
-    """PredictIt at the address that the settings name; `say` is told of waits and retries."""
+
+def predictit(settings: Settings, say: Say) -> PredictIt:
+    """The feed of open markets at the address that the settings name."""
+    return PredictIt(_client(settings, say), settings.api_url.rstrip("/"))
+
+
+def closed_markets(settings: Settings, say: Say) -> ClosedMarkets:
+    """The markets that left the feed, as far as they haven't been asked for."""
+    wanted = partial(unasked_markets, warehouse(settings))
+    return ClosedMarkets(_client(settings, say), settings.api_url.rstrip("/"), wanted)
+
+
+def sources(settings: Settings, say: Say) -> list[Source]:
+    """All that is asked, in the order in which one needs the other."""
+    return [predictit(settings, say), closed_markets(settings, say)]
+
+
+def _client(settings: Settings, say: Say) -> Client:
+    # One pace for all: what may be called once a minute is the API, not each of its answers.
     pace = Pace(settings.home / "last_call", settings.poll_interval)
-    return PredictIt(Client(pace, settings.max_body, say), settings.api_url.rstrip("/"))
+    return Client(pace, settings.max_body, say)
 
 
 def payloads(source: Source, settings: Settings) -> Payloads:

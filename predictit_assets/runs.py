@@ -75,7 +75,7 @@ def run_build(
 
     instance.add_event_listener(run_id, listen)
     landing = {
-        node.name: {"config": {"poll": False}}
+        node.name: {"config": {"held_only": True}}
         for node in job.nodes
         if node.name.startswith("landing_")
     }

@@ -250,15 +250,17 @@ def land(settings: Settings, observations: Iterable[Observation]) -> None:
 def materialize(
     settings: Settings, selection: dg.AssetSelection, window: Window, **landing: bool
 ) -> dg.ExecuteInProcessResult:
-    """Part of the graph over a window; `landing` is the configuration of that asset."""
+    """Part of the graph over a window; `landing` is the configuration of its landing assets."""
     definitions = dg.Definitions.merge(
         build_definitions(settings),
         dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection)]),
     )
+    job = definitions.resolve_job_def("part")
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if landing:
-        config["ops"] = {"landing_predictit": {"config": landing}}
-    return definitions.resolve_job_def("part").execute_in_process(
+        names = [node.name for node in job.nodes if node.name.startswith("landing_")]
+        config["ops"] = {name: {"config": landing} for name in names}
+    return job.execute_in_process(
         instance=dg.DagsterInstance.ephemeral(),
         tags=window_tags(window),
         run_config=config,
@@ -270,7 +272,7 @@ def build_unchecked(settings: Settings, window: Window) -> None:
     """Every asset over a window, without the checks: a third of the time."""
     assets = dg.AssetSelection.groups("landing", "raw", "curated", "staging", "core")
     unchecked = assets - dg.AssetSelection.all_asset_checks()
-    assert materialize(settings, unchecked, window, poll=False).success
+    assert materialize(settings, unchecked, window, held_only=True).success
 
 
 def cause(result: dg.ExecuteInProcessResult) -> str:
@@ -902,7 +904,7 @@ def feed_body(feed: SampleServer) -> bytes:
 def test_todays_partition_does_not_poll_when_told_not_to(
     polling: Settings, feed: SampleServer
 ) -> None:
-    materialize(polling, ONLY_LANDING, Window(today(), today()), poll=False)
+    materialize(polling, ONLY_LANDING, Window(today(), today()), held_only=True)
     assert feed.requests == []
 
 
@@ -913,7 +915,7 @@ def test_a_past_partition_reports_what_is_held_and_asks_nobody(
     result = materialize(polling, ONLY_LANDING, Window(SPRING.first, SPRING.first))
     assert result.success
     assert feed.requests == []
-    (materialization,) = result.asset_materializations_for_node("landing_predictit")
+    (materialization,) = result.asset_materializations_for_node("landing_predictit_market_data")
     assert materialization.metadata["payloads"].value == POLLS_A_DAY
 
 

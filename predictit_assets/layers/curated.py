@@ -85,7 +85,7 @@ def curated_assets(
     """The tables of a source as Parquet objects."""
 
     @layer_asset(
-        f"curated_{source.name}",
+        f"curated_{source.name}_{source.dataset}",
         [
             spec(
                 curated_key(source, table),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import date
+from itertools import islice
 from typing import Any
 
 import dagster as dg
@@ -19,12 +20,18 @@ from predictit_assets.trading_day import Window, today
 
 Row = dict[str, Any]
 
+MOST_CALLS = 5
+"""Calls of the API in one run: at the pace that it allows, more would keep others waiting."""
+
 
 class LandingConfig(dg.Config):
     """How to materialize landing."""
 
-    poll: bool = True
-    """Ask the API, when today's partition alone is materialized. Nothing else ever does."""
+    held_only: bool = False
+    """Ask the API nothing, and take a day for what the store holds of it, be it nothing.
+
+    Otherwise it is asked when today's partition alone is materialized.
+    """
 
 
 def held_in(payloads: Payloads, window: Window) -> list[Stored]:
@@ -61,7 +68,7 @@ def landing_asset(
     """Each answer of a source's API, byte for byte."""
 
     @layer_asset(
-        f"landing_{source.name}",
+        "_".join(landing_key(source)),
         [
             spec(
                 landing_key(source),
@@ -83,11 +90,12 @@ def landing_asset(
     ) -> dg.MaterializeResult[None]:
         window = window_of(context)
         with expected_failures():
-            if config.poll and window == Window(today(), today()):
-                landed = payloads.land(source.fetch())
-                context.log.info(f"landed {landed.key}" if landed else "it was held already")
+            if not config.held_only and window == Window(today(), today()):
+                for observation in islice(source.fetch(), MOST_CALLS):
+                    landed = payloads.land(observation)
+                    context.log.info(f"landed {landed.key}" if landed else "it was held already")
             held = held_in(payloads, window)
-            if not held:
+            if not (held or source.sparse or config.held_only):
                 raise NothingHeld(
                     f"the store holds no payload of {window}, and the API has no past: "
                     "`predictit import DIR` brings in saved payloads"
@@ -96,7 +104,7 @@ def landing_asset(
         for row in manifest(held).to_pylist():
             by_day[row["snapshot_date"]].append(row)
         for day, rows in by_day.items():
-            if not rows:
+            if not rows and not source.sparse:
                 context.log.warning(f"no payload of {day} is held: nothing to build there")
             context.add_asset_metadata(_metadata(rows), partition_key=str(day))
         return dg.MaterializeResult()

@@ -49,9 +49,13 @@ def model_assets(
     schemas: Mapping[str, Schema],
     dbt: Dbt,
     warehouse: Warehouse,
+    staged: Mapping[str, Schema],
     partitions: dg.DailyPartitionsDefinition,
 ) -> dg.AssetsDefinition:
-    """The dbt models of one layer: a range of days is one dbt invocation."""
+    """The dbt models of one layer: a range of days is one dbt invocation.
+
+    `staged` are the staging tables, which models may read before anything was loaded into them.
+    """
 
     @dbt_assets(
         name=layer,
@@ -65,6 +69,7 @@ def model_assets(
     def build(context: dg.AssetExecutionContext) -> Iterable[Any]:
         window = window_of(context)
         with expected_failures():
+            warehouse.prepare(staged)
             for event in dbt.build(context, window_variables(window)):
                 if isinstance(event, dg.Output):
                     key = context.asset_key_for_output(event.output_name)

@@ -31,7 +31,7 @@ def staging_asset(
     schema = source.tables[table]
 
     @layer_asset(
-        f"staging_{source.name}_{table}",
+        "_".join(staging_key(source, table)),
         [
             spec(
                 staging_key(source, table),

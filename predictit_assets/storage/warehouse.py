@@ -4,7 +4,7 @@ A process that writes shuts out every other one, so a connection is opened late 
 once, and a busy file is waited for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -78,6 +78,21 @@ class Warehouse:
         with self.connect() as connection:
             yield ibis.duckdb.from_connection(connection).table(name, database=schema)
 
+    def has(self, schema: str, table: str) -> bool:
+        """Whether there is such a table or view."""
+        with self.connect() as connection:
+            found = connection.execute(
+                "select 1 from information_schema.tables where table_schema = ? and table_name = ?",
+                [schema, table],
+            )
+            return found.fetchone() is not None
+
+    def prepare(self, tables: Mapping[str, Schema]) -> None:
+        """Make the staging tables that aren't there yet, empty."""
+        with self.connect() as connection:
+            for table, schema in tables.items():
+                _create(connection, table, schema)
+
     def rows_by_day(self, schema: str, table: str, window: Window) -> dict[date, int]:
         """Rows of a table by day of the window; all under the last day when it has no days."""
         with self.connect() as connection:
@@ -103,9 +118,6 @@ class Warehouse:
 
         One transaction, a constant number of statements, however many days there are.
         """
-        columns = ", ".join(
-            f'"{name}" {DuckDBType.to_string(kind)}' for name, kind in ibis_schema(schema).items()
-        )
         names = ", ".join(f'"{name}"' for name in ibis_schema(schema))
         log = pyarrow.table(
             {
@@ -120,8 +132,7 @@ class Warehouse:
         bounds = [window.first, window.last]
         with self.connect() as connection:
             connection.execute("begin")
-            connection.execute(f"create schema if not exists {STAGING}")
-            connection.execute(f'create table if not exists {STAGING}."{table}" ({columns})')
+            _create(connection, table, schema)
             connection.execute(LOAD_LOG_DDL)
             connection.execute(
                 f'delete from {STAGING}."{table}" where snapshot_date between ? and ?', bounds
@@ -140,3 +151,11 @@ class Warehouse:
                 connection.register("log_rows", log)
                 connection.execute(f"insert into {STAGING}.{LOAD_LOG} from log_rows")
             connection.execute("commit")
+
+
+def _create(connection: duckdb.DuckDBPyConnection, table: str, schema: Schema) -> None:
+    columns = ", ".join(
+        f'"{name}" {DuckDBType.to_string(kind)}' for name, kind in ibis_schema(schema).items()
+    )
+    connection.execute(f"create schema if not exists {STAGING}")
+    connection.execute(f'create table if not exists {STAGING}."{table}" ({columns})')
