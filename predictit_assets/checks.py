@@ -78,7 +78,7 @@ def _asset_checks(audit: Audit, start: date) -> dg.AssetChecksDefinition:
     def run_checks(context: dg.AssetCheckExecutionContext) -> Iterable[dg.AssetCheckResult]:
         window = window_of_tags(context.run.tags, start)
         selected = {key.name for key in context.selected_asset_check_keys}
-        with expected_failures(), audit.open(window) as table:
+        with expected_failures(context.op_execution_context), audit.open(window) as table:
             if SCHEMA_CHECK in selected:
                 faults = broken_rules(audit.schema, table)
                 yield _result(asset, SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, window, faults)

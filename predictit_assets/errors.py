@@ -3,9 +3,14 @@
 Whatever isn't a `PredictitError` is a defect and keeps its traceback.
 """
 
+from typing import ClassVar
+
 
 class PredictitError(Exception):
     """An expected failure; its text is shown to people as it is."""
+
+    passes: ClassVar[bool] = False
+    """Whether it may be gone at the next try; nothing else is worth one."""
 
 
 class SettingsError(PredictitError):
@@ -22,3 +27,5 @@ class NothingHeld(PredictitError):
 
 class WarehouseBusy(PredictitError):
     """Another process holds the warehouse."""
+
+    passes = True

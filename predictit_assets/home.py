@@ -14,11 +14,21 @@ from predictit_assets.storage.warehouse import Warehouse
 
 Say = Callable[[str], None]
 """What is told of waits and retries."""
+HASTE = 5.0
+HASTY_TIMEOUT = 30.0
+"""Seconds: Dagster gives a sensor a minute in all."""
 
 
 def predictit(settings: Settings, say: Say) -> PredictIt:
     """The feed of open markets at the address that the settings name."""
     return PredictIt(_client(settings, say), settings.api_url.rstrip("/"))
+
+
+def hasty_predictit(settings: Settings) -> PredictIt:
+    """The same for whoever comes again soon: asked once, with little time for the answer."""
+    pace = Pace(settings.home / "last_call", settings.poll_interval, patience=HASTE)
+    client = Client(pace, settings.max_body, attempts=1, total_timeout=HASTY_TIMEOUT)
+    return PredictIt(client, settings.api_url.rstrip("/"))
 
 
 def closed_markets(settings: Settings, say: Say) -> ClosedMarkets:
@@ -43,6 +53,7 @@ def payloads(source: Source, settings: Settings) -> Payloads:
     return Payloads(ObjectStore(settings.objects_dir), source.name, source.dataset)
 
 
-def warehouse(settings: Settings) -> Warehouse:
-    """The warehouse that the settings name."""
-    return Warehouse(settings.duckdb_file, settings.lock_timeout)
+def warehouse(settings: Settings, patience: float | None = None) -> Warehouse:
+    """The warehouse that the settings name; `patience` are seconds to wait while it is busy."""
+    wait = settings.lock_timeout if patience is None else patience
+    return Warehouse(settings.duckdb_file, wait)

@@ -103,7 +103,7 @@ def curated_assets(
     )
     def cut(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
         for day in days_of(window_of(context), context):
-            with expected_failures():
+            with expected_failures(context.op_execution_context):
                 rows = cut_day(source, payloads, day)
             for table in source.tables:
                 key = curated_object(source, table, day)
