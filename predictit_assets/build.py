@@ -10,6 +10,7 @@ from predictit_assets.automation.noticing import noticing_sensor
 from predictit_assets.automation.polling import poll_sensor
 from predictit_assets.automation.resolving import RESOLVE_JOB, resolving_sensor
 from predictit_assets.automation.schedules import close_of_yesterday
+from predictit_assets.automation.sparing import sparing_sensor
 from predictit_assets.automation.watching import Watched, watching_sensor
 from predictit_assets.checks import asset_checks
 from predictit_assets.departures import unasked_markets
@@ -22,7 +23,7 @@ from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.layers.staging import staging_asset
-from predictit_assets.partitions import daily_partitions
+from predictit_assets.partitions import backfill_policy, daily_partitions
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.schemas.types import Schema
 from predictit_assets.settings import Settings
@@ -86,7 +87,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     )
     sparse = [*closed.tables, closed.dataset]
     return dg.Definitions(
-        assets=[one.map_asset_specs(partial(_governed, sparse=sparse)) for one in assets],
+        assets=[
+            one.map_asset_specs(partial(_governed, sparse=sparse)).with_attributes(
+                backfill_policy=backfill_policy(settings.days_a_run)
+            )
+            for one in assets
+        ],
         asset_checks=[*checks, *timed_checks],
         jobs=[build_job, resolve_job],
         sensors=[
@@ -99,6 +105,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                     Watched(inventory.check, inventory.judge),
                 ]
             ),
+            sparing_sensor(build_job),
             conditions.automation_sensor(),
         ],
         schedules=[close_of_yesterday(polled, payloads, BUILD_JOB)],

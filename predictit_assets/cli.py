@@ -162,13 +162,15 @@ def build(
     settings = load_settings()
     windows = _windows(settings, first, last)
     from predictit_assets.build import build_definitions
+    from predictit_assets.runs import BuildFailed, open_instance, run_build
     from predictit_assets.runs import Progress as Step
-    from predictit_assets.runs import open_instance, run_build
 
     with err.status("loading the code location"):
         definitions = build_definitions(settings)
         instance = open_instance(settings)
-    for window in windows:
+    failures: list[str] = []
+    while windows:
+        window = windows.pop(0)
         with _progress(str(window), None) as (progress, task):
 
             def tell(step: Step) -> None:
@@ -179,10 +181,19 @@ def build(
                     description=f"{window}: {step.doing:.60}",  # noqa: B023
                 )
 
-            warnings = run_build(definitions, instance, window, tell)
+            try:
+                warnings = run_build(definitions, instance, window, tell)
+            except BuildFailed as failure:
+                failures.append(str(failure))
+                good = [day for day in window.days if day not in failure.bad_days]
+                if failure.bad_days:  # one bad day takes no good ones with it
+                    windows = stretches(good) + windows
+                continue
         out.print(f"built {window}", highlight=False)
         for warning in warnings:
             _say(f"[yellow]warning:[/yellow] {escape(warning)}")
+    if failures:
+        raise PredictitError("; ".join(failures))
 
 
 def _windows(settings: Settings, first: date | None, last: date | None) -> list[Window]:
@@ -208,7 +219,7 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
     missing = stretches([day for day in asked.days if day not in set(held)])
     if missing and (first or last):
         _say(f"nothing is held of {', '.join(map(str, missing))}")
-    return stretches(chosen)
+    return stretches(chosen, settings.days_a_run)
 
 
 @app.command()

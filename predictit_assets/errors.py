@@ -3,6 +3,8 @@
 Whatever isn't a `PredictitError` is a defect and keeps its traceback.
 """
 
+from collections.abc import Mapping
+from datetime import date
 from typing import ClassVar
 
 
@@ -23,6 +25,14 @@ class FetchError(PredictitError):
 
 class NothingHeld(PredictitError):
     """The store holds no payload for the days that were asked for."""
+
+
+class BadDays(PredictitError):
+    """Some days of a window can't be built; the others can, without them."""
+
+    def __init__(self, faults: Mapping[date, str]) -> None:
+        super().__init__("; ".join(f"{day}: {fault}" for day, fault in faults.items()))
+        self.days = sorted(faults)
 
 
 class WarehouseBusy(PredictitError):
