@@ -27,6 +27,8 @@ demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, an
 	predictit import $(PREDICTIT_HOME)/archive
 	predictit sample run predictit poll
 	predictit sample run predictit build
+	predictit sample run predictit resolve
+	predictit sample run predictit build --from today
 	predictit board
 	@echo "The same graph in the Dagster UI: make dev FEED=sample"
 

@@ -1,33 +1,48 @@
-"""The whole assembly: sources, layers and checks as one Dagster Definitions."""
+"""The whole assembly: sources, layers, checks and automation as one Dagster Definitions."""
+
+from functools import partial
 
 import dagster as dg
 
-from predictit_assets import home
+from predictit_assets import freshness, home
+from predictit_assets.automation import conditions
+from predictit_assets.automation.noticing import noticing_sensor
+from predictit_assets.automation.polling import poll_sensor
+from predictit_assets.automation.resolving import RESOLVE_JOB, resolving_sensor
+from predictit_assets.automation.schedules import close_of_yesterday
+from predictit_assets.automation.sparing import sparing_sensor
+from predictit_assets.automation.watching import Watched, watching_sensor
 from predictit_assets.checks import asset_checks
+from predictit_assets.departures import unasked_markets
+from predictit_assets.inventory import Inventory, inventory_check
 from predictit_assets.layers.audited import published_audits, source_audits
 from predictit_assets.layers.curated import curated_assets
-from predictit_assets.layers.landing import landing_asset
+from predictit_assets.layers.landing import landing_asset, landing_key
 from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.layers.staging import staging_asset
-from predictit_assets.partitions import daily_partitions
+from predictit_assets.partitions import backfill_policy, daily_partitions
 from predictit_assets.schemas.published import PUBLISHED
+from predictit_assets.schemas.types import Schema
 from predictit_assets.settings import Settings
 
 BUILD_JOB = "build"
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """Every asset, check and job, for the home that the settings describe."""
+    """Every asset, check, job, sensor and schedule, for the home that the settings describe."""
     partitions = daily_partitions(settings.start)
     warehouse = home.warehouse(settings)
     dbt = home.dbt(settings)
+    say = dg.get_dagster_logger().info
+    polled, closed = home.predictit(settings, say), home.closed_markets(settings, say)
+    chains = [(source, home.payloads(source, settings)) for source in (polled, closed)]
 
     assets: list[dg.AssetsDefinition] = []
     audits = []
-    for source in [home.predictit(settings, say=dg.get_dagster_logger().info)]:
-        payloads = home.payloads(source, settings)
+    staged: dict[str, Schema] = {}
+    for source, payloads in chains:
         assets += [
             landing_asset(source, payloads, partitions),
             raw_asset(source, payloads, partitions),
@@ -37,26 +52,71 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             staging_asset(source, table, payloads.objects, warehouse, partitions)
             for table in source.tables
         ]
+        staged |= source.tables
         audits += source_audits(source, payloads, warehouse)
     assets += [
-        model_assets(layer, schemas, dbt, warehouse, partitions)
+        model_assets(layer, schemas, dbt, warehouse, staged, partitions)
         for layer, schemas in PUBLISHED.items()
     ]
     audits += published_audits(warehouse)
     objects = home.objects(settings)
     assets.append(report_asset(objects, warehouse))
+    checks = [*asset_checks(audits, settings.start), report_check(objects)]
 
+    _, payloads = chains[0]
+    # What a sensor asks for has to come soon, or it is asked for again.
+    impatient = home.warehouse(settings, patience=home.HASTE)
+    ages = freshness.ages(polled, payloads, impatient)
+    inventory = Inventory(payloads, impatient, partitions)
+    # The clock alone can fail these, so no build of old days is bothered with them.
+    timed_checks = [*freshness.fresh_checks(ages), inventory_check(inventory)]
+
+    build_job = dg.define_asset_job(
+        BUILD_JOB,
+        selection=dg.AssetSelection.all() - dg.AssetSelection.checks(*timed_checks),
+        partitions_def=partitions,
+        description="The whole graph over a day or a range of days.",
+    )
+    resolve_job = dg.define_asset_job(
+        RESOLVE_JOB,
+        selection=dg.AssetSelection.assets(landing_key(closed)),
+        partitions_def=partitions,
+        description="Asks how markets ended that left the feed, a few a run.",
+    )
+    sparse = [*closed.tables, closed.dataset]
     return dg.Definitions(
-        assets=assets,
-        asset_checks=[*asset_checks(audits, settings.start), report_check(objects)],
-        jobs=[
-            dg.define_asset_job(
-                BUILD_JOB,
-                selection=dg.AssetSelection.all(),
-                partitions_def=partitions,
-                description="The whole graph over a day or a range of days.",
+        assets=[
+            one.map_asset_specs(partial(_governed, sparse=sparse)).with_attributes(
+                backfill_policy=backfill_policy(settings.days_a_run)
             )
+            for one in assets
         ],
+        asset_checks=[*checks, *timed_checks],
+        jobs=[build_job, resolve_job],
+        sensors=[
+            poll_sensor(home.hasty_predictit(settings), payloads, settings.poll_interval),
+            noticing_sensor(chains),
+            resolving_sensor(partial(unasked_markets, impatient)),
+            watching_sensor(
+                [
+                    *(Watched(age.check, age.judge) for age in ages),
+                    Watched(inventory.check, inventory.judge),
+                ]
+            ),
+            sparing_sensor(build_job),
+            conditions.automation_sensor(),
+        ],
+        schedules=[close_of_yesterday(polled, payloads, BUILD_JOB)],
         # A process a step costs 5 s each; the work of most steps is a fraction of a second.
         executor=dg.in_process_executor,
+    )
+
+
+def _governed(spec: dg.AssetSpec, sparse: list[str]) -> dg.AssetSpec:
+    """Give an asset what its layer says of when it is made, and how old it may get."""
+    layer = spec.key.path[0]
+    limits = None if spec.key.path[-1] in sparse else freshness.BY_LAYER.get(layer)
+    return spec.replace_attributes(
+        automation_condition=conditions.condition_of(spec),
+        freshness_policy=limits.policy() if limits else None,
     )

@@ -17,7 +17,7 @@ import pandera.ibis as pa
 from pandera.api.ibis.types import IbisData
 from pandera.config import ValidationDepth, config_context
 
-from predictit_assets.failures import expected_failures
+from predictit_assets.failures import FAILING_DAYS, MOST_DAYS, expected_failures, list_days
 from predictit_assets.partitions import window_of_tags
 from predictit_assets.schemas.types import Schema
 from predictit_assets.trading_day import Window
@@ -25,7 +25,6 @@ from predictit_assets.trading_day import Window
 SCHEMA_CHECK = "schema"
 MOST_FAULTS = 10
 MOST_EXAMPLES = 3
-MOST_DAYS = 30
 MOST_TEXT = 300
 """Bounds of what a failure tells: a Pandera error can print hundreds of kilobytes."""
 
@@ -78,7 +77,7 @@ def _asset_checks(audit: Audit, start: date) -> dg.AssetChecksDefinition:
     def run_checks(context: dg.AssetCheckExecutionContext) -> Iterable[dg.AssetCheckResult]:
         window = window_of_tags(context.run.tags, start)
         selected = {key.name for key in context.selected_asset_check_keys}
-        with expected_failures(), audit.open(window) as table:
+        with expected_failures(context.op_execution_context), audit.open(window) as table:
             if SCHEMA_CHECK in selected:
                 faults = broken_rules(audit.schema, table)
                 yield _result(asset, SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, window, faults)
@@ -180,9 +179,7 @@ def _result(
         metadata["faults"] = dg.MetadataValue.md("\n".join(_markdown(fault) for fault in faults))
         days = sorted({day for fault in faults for day in fault.days})
         if days:
-            more = " and more" if len(days) > MOST_DAYS else ""
-            listed = ", ".join(map(str, days[:MOST_DAYS])) + more
-            metadata["failing_days"] = dg.MetadataValue.text(listed)
+            metadata[FAILING_DAYS] = dg.MetadataValue.text(list_days(days))
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=name,

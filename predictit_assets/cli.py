@@ -1,4 +1,4 @@
-"""The terminal: `predictit poll | import | build | board | report | setup-warehouse`, and more."""
+"""The terminal: every command of `predictit`, and the made-up feed under `predictit sample`."""
 
 import os
 import sys
@@ -80,11 +80,34 @@ def poll() -> None:
     settings = load_settings()
     source = home.predictit(settings, say=_say)
     with err.status(f"asking {settings.api_url}"):
-        landed = home.payloads(source, settings).land(source.fetch())
+        (answer,) = source.fetch()
+        landed = home.payloads(source, settings).land(answer)
     if landed:
         out.print(f"landed {landed.key} ({landed.size:,} bytes)", soft_wrap=True, highlight=False)
     else:
         out.print("the answer is held already")
+
+
+@app.command()
+def resolve() -> None:
+    """Ask how the markets ended that have left the feed, and keep the answers in landing.
+
+    Each is asked for once, at the pace of the polls. Safe to interrupt: what came is kept, and
+    built with today.
+    """
+    from predictit_assets import home
+
+    settings = load_settings()
+    source = home.closed_markets(settings, say=_say)
+    payloads = home.payloads(source, settings)
+    asked = 0
+    with _progress("asking", len(source.wanted())) as (progress, task):
+        for answer in source.fetch():
+            payloads.land(answer)
+            asked += 1
+            progress.advance(task)
+    then = ": `predictit build --from today` publishes what they say" if asked else ""
+    out.print(f"{asked} answers landed{then}", highlight=False)
 
 
 @app.command("import")
@@ -139,13 +162,15 @@ def build(
     settings = load_settings()
     windows = _windows(settings, first, last)
     from predictit_assets.build import build_definitions
+    from predictit_assets.runs import BuildFailed, open_instance, run_build
     from predictit_assets.runs import Progress as Step
-    from predictit_assets.runs import open_instance, run_build
 
     with err.status("loading the code location"):
         definitions = build_definitions(settings)
         instance = open_instance(settings)
-    for window in windows:
+    failures: list[str] = []
+    while windows:
+        window = windows.pop(0)
         with _progress(str(window), None) as (progress, task):
 
             def tell(step: Step) -> None:
@@ -156,10 +181,19 @@ def build(
                     description=f"{window}: {step.doing:.60}",  # noqa: B023
                 )
 
-            warnings = run_build(definitions, instance, window, tell)
+            try:
+                warnings = run_build(definitions, instance, window, tell)
+            except BuildFailed as failure:
+                failures.append(str(failure))
+                good = [day for day in window.days if day not in failure.bad_days]
+                if failure.bad_days:  # one bad day takes no good ones with it
+                    windows = stretches(good) + windows
+                continue
         out.print(f"built {window}", highlight=False)
         for warning in warnings:
             _say(f"[yellow]warning:[/yellow] {escape(warning)}")
+    if failures:
+        raise PredictitError("; ".join(failures))
 
 
 def _windows(settings: Settings, first: date | None, last: date | None) -> list[Window]:
@@ -168,7 +202,8 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
 
     if first and last and first > last:
         raise PredictitError(f"--from {first} is after --to {last}")
-    days = home.payloads(home.predictit(settings, say=_say), settings).days()
+    sources = home.sources(settings, say=_say)
+    days = sorted({day for one in sources for day in home.payloads(one, settings).days()})
     held = [day for day in days if day >= settings.start]
     if len(held) < len(days):
         _say(f"{len(days) - len(held)} days before PREDICTIT_START={settings.start} are left out")
@@ -184,7 +219,7 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
     missing = stretches([day for day in asked.days if day not in set(held)])
     if missing and (first or last):
         _say(f"nothing is held of {', '.join(map(str, missing))}")
-    return stretches(chosen)
+    return stretches(chosen, settings.days_a_run)
 
 
 @app.command()
@@ -237,7 +272,11 @@ def setup_warehouse(
         return
     from predictit_assets import snowflake_account
 
-    tables = home.predictit(settings, say=_say).tables
+    tables = {
+        table: schema
+        for source in home.sources(settings, say=_say)
+        for table, schema in source.tables.items()
+    }
     if dry_run:
         # Not by rich: it is to be pasted.
         print(f"use role {role};\n\n{snowflake_account.setup_script(settings, tables)}", end="")

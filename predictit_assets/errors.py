@@ -3,9 +3,16 @@
 Whatever isn't a `PredictitError` is a defect and keeps its traceback.
 """
 
+from collections.abc import Mapping
+from datetime import date
+from typing import ClassVar
+
 
 class PredictitError(Exception):
     """An expected failure; its text is shown to people as it is."""
+
+    passes: ClassVar[bool] = False
+    """Whether it may be gone at the next try; nothing else is worth one."""
 
 
 class SettingsError(PredictitError):
@@ -16,10 +23,6 @@ class FetchError(PredictitError):
     """The API gave no payload: it can't be reached, or what came back isn't one."""
 
 
-class NoSuchMarket(PredictitError):
-    """The API knows no market of that id."""
-
-
 class NothingHeld(PredictitError):
     """The store holds no payload for the days that were asked for."""
 
@@ -28,5 +31,15 @@ class NothingPublished(PredictitError):
     """The warehouse, or a table of it, isn't there yet."""
 
 
+class BadDays(PredictitError):
+    """Some days of a window can't be built; the others can, without them."""
+
+    def __init__(self, faults: Mapping[date, str]) -> None:
+        super().__init__("; ".join(f"{day}: {fault}" for day, fault in faults.items()))
+        self.days = sorted(faults)
+
+
 class WarehouseBusy(PredictitError):
     """Another process holds the warehouse."""
+
+    passes = True

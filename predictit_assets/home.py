@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from predictit_assets.departures import unasked_markets
 from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome
 from predictit_assets.sources.http import Client, Pace
-from predictit_assets.sources.predictit import PredictIt
+from predictit_assets.sources.predictit import ClosedMarkets, PredictIt
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import Bucket, ObjectStore
@@ -17,11 +19,40 @@ from predictit_assets.storage.warehouse import Warehouse
 if TYPE_CHECKING:
     from predictit_assets.layers.dbt import Dbt
 
+Say = Callable[[str], None]
+"""What is told of waits and retries."""
+HASTE = 5.0
+HASTY_TIMEOUT = 30.0
+"""Seconds: Dagster gives a sensor a minute in all."""
 
-def predictit(settings: Settings, say: Callable[[str], None]) -> PredictIt:
-    """PredictIt at the address that the settings name; `say` is told of waits and retries."""
+
+def predictit(settings: Settings, say: Say) -> PredictIt:
+    """The feed of open markets at the address that the settings name."""
+    return PredictIt(_client(settings, say), settings.api_url.rstrip("/"))
+
+
+def hasty_predictit(settings: Settings) -> PredictIt:
+    """The same for whoever comes again soon: asked once, with little time for the answer."""
+    pace = Pace(settings.home / "last_call", settings.poll_interval, patience=HASTE)
+    client = Client(pace, settings.max_body, attempts=1, total_timeout=HASTY_TIMEOUT)
+    return PredictIt(client, settings.api_url.rstrip("/"))
+
+
+def closed_markets(settings: Settings, say: Say) -> ClosedMarkets:
+    """The markets that left the feed, as far as they haven't been asked for."""
+    wanted = partial(unasked_markets, warehouse(settings))
+    return ClosedMarkets(_client(settings, say), settings.api_url.rstrip("/"), wanted)
+
+
+def sources(settings: Settings, say: Say) -> list[Source]:
+    """All that is asked, in the order in which one needs the other."""
+    return [predictit(settings, say), closed_markets(settings, say)]
+
+
+def _client(settings: Settings, say: Say) -> Client:
+    # One pace for all: what may be called once a minute is the API, not each of its answers.
     pace = Pace(settings.home / "last_call", settings.poll_interval)
-    return PredictIt(Client(pace, settings.max_body, say), settings.api_url.rstrip("/"))
+    return Client(pace, settings.max_body, say)
 
 
 def objects(settings: Settings) -> ObjectStore:
@@ -43,10 +74,11 @@ def payloads(source: Source, settings: Settings) -> Payloads:
     return Payloads(objects(settings), source.name, source.dataset)
 
 
-def warehouse(settings: Settings) -> Warehouse:
-    """The warehouse that the settings name."""
+def warehouse(settings: Settings, patience: float | None = None) -> Warehouse:
+    """The warehouse that the settings name; `patience` are seconds to wait while it is busy."""
     if settings.warehouse is WarehouseHome.DUCKDB:
-        return DuckDBWarehouse(settings.duckdb_file, settings.lock_timeout)
+        wait = settings.lock_timeout if patience is None else patience
+        return DuckDBWarehouse(settings.duckdb_file, wait)
     from predictit_assets.snowflake_account import connect
 
     return SnowflakeWarehouse(connect(settings), settings.snowflake_database)

@@ -19,6 +19,11 @@ def daily_partitions(start: date) -> dg.DailyPartitionsDefinition:
     )
 
 
+def backfill_policy(days_a_run: int) -> dg.BackfillPolicy:
+    """How a range of days becomes runs: one, or one for so many days each (0: any number)."""
+    return dg.BackfillPolicy.multi_run(days_a_run) if days_a_run else dg.BackfillPolicy.single_run()
+
+
 def window_of(context: dg.AssetExecutionContext) -> Window:
     """The days that an asset's step is to make: one partition or a range."""
     asked = context.partition_key_range

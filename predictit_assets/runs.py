@@ -5,7 +5,9 @@ import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import dagster as dg
@@ -13,13 +15,23 @@ from filelock import FileLock
 
 from predictit_assets.build import BUILD_JOB
 from predictit_assets.errors import PredictitError
+from predictit_assets.failures import bad_days
 from predictit_assets.partitions import window_tags
 from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.trading_day import Window
 
+HOST_TAG = "predictit/host"
+PROCESS_TAG = "predictit/process"
+"""Where a run of `predictit build` is."""
+
 
 class BuildFailed(PredictitError):
     """A run ended in failure: which steps, and why."""
+
+    def __init__(self, text: str, bad_days: set[date]) -> None:
+        super().__init__(text)
+        self.bad_days = bad_days
+        """The days of the window that it failed for; without them it may succeed."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,21 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     return instance
 
 
+def end_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Fail the runs of `predictit build` on this machine whose process is no more.
+
+    Nobody else would: they would be in progress for ever, and others would wait for them.
+    """
+    running = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={HOST_TAG: gethostname()})
+    for run in instance.get_runs(running):
+        try:
+            os.kill(int(run.tags[PROCESS_TAG]), 0)
+        except ProcessLookupError:
+            instance.report_run_failed(run, "its process was killed; build its days once more")
+        except PermissionError:  # somebody else's process, so there is one
+            continue
+
+
 def run_build(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
@@ -57,6 +84,7 @@ def run_build(
 
     Returns what the checks warn about, a sentence each. Raises BuildFailed.
     """
+    end_dead_runs(instance)
     job = definitions.resolve_job_def(BUILD_JOB)
     run_id = str(uuid.uuid4())
     steps = len(job.nodes)
@@ -75,14 +103,14 @@ def run_build(
 
     instance.add_event_listener(run_id, listen)
     landing = {
-        node.name: {"config": {"poll": False}}
+        node.name: {"config": {"held_only": True}}
         for node in job.nodes
         if node.name.startswith("landing_")
     }
     result = job.execute_in_process(
         instance=instance,
         run_id=run_id,
-        tags=window_tags(window),
+        tags=window_tags(window) | {HOST_TAG: gethostname(), PROCESS_TAG: str(os.getpid())},
         run_config={
             "ops": landing,
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
@@ -90,7 +118,8 @@ def run_build(
         raise_on_error=False,
     )
     if not result.success:
-        raise BuildFailed(f"the run {run_id} over {window} failed: {_why(result)}")
+        found = {day for day in bad_days(result.all_events) if day in window}
+        raise BuildFailed(f"the run {run_id} over {window} failed: {_why(result)}", found)
     return [
         f"{check.asset_key.to_user_string()}: {check.description}"
         for check in result.get_asset_check_evaluations()

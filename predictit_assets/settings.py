@@ -50,6 +50,7 @@ class Settings(BaseSettings):
         60.0, ge=0, allow_inf_nan=False, description="seconds between two calls of the API"
     )
     max_body_mb: int = Field(32, gt=0, description="the largest payload taken, in MB of JSON")
+    days_a_run: int = Field(0, ge=0, description="days that one run takes at most; 0: any number")
     lock_timeout: float = Field(
         120.0, ge=0, allow_inf_nan=False, description="seconds to wait for a busy warehouse"
     )

@@ -1,7 +1,7 @@
 """How Snowflake is reached as the settings say: by Dagster's resource, by dbt, and to set it up."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,11 +172,7 @@ def set_up(settings: Settings, role: str, tables: Mapping[str, Schema]) -> dict[
     ):
         for statement in statements(script):
             cursor.execute(statement)
-        properties = cursor.execute(f"describe integration {integration(settings)}")
-        return dict(_trusted(properties))
-
-
-def _trusted(properties: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    for name, _, value, *_ in properties:
-        if name in {"STORAGE_AWS_IAM_USER_ARN", "STORAGE_AWS_EXTERNAL_ID"}:
-            yield name, value
+        cursor.execute(f"describe integration {integration(settings)}")
+        properties = {name: value for name, _, value, *_ in cursor.fetchall()}
+    trusted = ("STORAGE_AWS_IAM_USER_ARN", "STORAGE_AWS_EXTERNAL_ID")
+    return {name: properties[name] for name in trusted}

@@ -1,5 +1,6 @@
 """The trading day: an Eastern calendar day, as PredictIt's closing prices roll at its midnight."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -50,11 +51,11 @@ class Window:
         return [self.first + timedelta(days=n) for n in range((self.end - self.first).days)]
 
 
-def stretches(days: list[date]) -> list[Window]:
-    """Group days into windows without holes, oldest first."""
+def stretches(days: Iterable[date], longest: int = 0) -> list[Window]:
+    """Group days into windows without holes, oldest first, of `longest` days each (0: any)."""
     windows: list[Window] = []
     for day in sorted(days):
-        if windows and day == windows[-1].end:
+        if windows and day == windows[-1].end and not len(windows[-1].days) == longest:
             windows[-1] = Window(windows[-1].first, day)
         else:
             windows.append(Window(day, day))

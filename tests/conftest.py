@@ -60,7 +60,7 @@ def payloads(source: PredictIt, settings: Settings) -> Payloads:
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
-    """The address of a real S3 server on loopback; everybody in this process has its credentials."""
+    """The address of a real S3 server on loopback; the environment holds credentials for it."""
     with pytest.MonkeyPatch.context() as patch, s3_server() as address:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
             patch.delenv(name, raising=False)
@@ -124,15 +124,17 @@ def build(settings: Settings, window: Window, instance: dg.DagsterInstance | Non
 def materialize(
     settings: Settings, selection: dg.AssetSelection, window: Window, **landing: bool
 ) -> dg.ExecuteInProcessResult:
-    """Part of the graph over a window; `landing` is the configuration of that asset."""
+    """Part of the graph over a window; `landing` is the configuration of its landing assets."""
     definitions = dg.Definitions.merge(
         build_definitions(settings),
         dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection)]),
     )
+    job = definitions.resolve_job_def("part")
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if landing:
-        config["ops"] = {"landing_predictit": {"config": landing}}
-    return definitions.resolve_job_def("part").execute_in_process(
+        names = [node.name for node in job.nodes if node.name.startswith("landing_")]
+        config["ops"] = {name: {"config": landing} for name in names}
+    return job.execute_in_process(
         instance=dg.DagsterInstance.ephemeral(),
         tags=window_tags(window),
         run_config=config,

@@ -52,7 +52,7 @@ def s3_server() -> Iterator[str]:
 
 @contextmanager
 def s3_log(failures: int = 0) -> Iterator[list[Request]]:
-    """What the server of this process is asked, the first few times with no better answer than 503."""
+    """What the server of this process is asked; the first few times it only says 503."""
     global _log, _failures
     _log, _failures = [], failures
     yield _log

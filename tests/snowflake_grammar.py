@@ -5,22 +5,18 @@ The emulator takes much of what Snowflake doesn't; the grammar accepts functions
 
 import re
 from functools import cache
+from pathlib import Path
 
 from sqlfluff.core import FluffConfig, Lexer, Parser
 
-FUNCTIONS = frozenset(
-    # Each looked up in Snowflake's reference when it was put here.
-    "abs cast chr coalesce convert_timezone count count_if date_from_parts date_trunc datediff"
-    " dense_rank greatest iff lag lead least ln max max_by median min min_by mod nullif"
-    " regexp_like regexp_replace repeat replace round row_number sign sum translate trim try_cast"
-    " try_to_timestamp_ntz upper".split()
-)
+FUNCTIONS = frozenset(Path(__file__).with_name("snowflake_functions.txt").read_text().split())
+"""Each looked up in Snowflake's reference when it was put there."""
 OF_IBIS = ("ALTER SESSION SET MULTI_STATEMENT_COUNT", "SELECT SUM(CAST(")
 """What Ibis makes: the settings in a form that the grammar doesn't know, the counts so long that it
 takes a second for each. Of both, only the functions are looked at."""
 
 
-SYNTAX = frozenset("decimal timestamp over in from and or not as when then else".split())
+SYNTAX = {"decimal", "timestamp", "over", "in", "from", "and", "or", "not", "when", "then", "else"}
 """What stands before a bracket and calls nothing."""
 
 

@@ -36,7 +36,9 @@ from predictit_assets.trading_day import Window
 LAYERS = ["landing", "raw", "curated", "staging", "core"]
 DAYS = Window(date(2026, 3, 4), date(2026, 3, 5))
 MORNING = datetime(2026, 3, 4, 13, tzinfo=UTC)
+FEED, CLOSED = "predictit/market_data", "predictit/closed_markets"
 MARKETS, CONTRACTS = "predictit/market_snapshots", "predictit/contract_snapshots"
+ENDS = "predictit/closed_contracts"
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,13 @@ def only_checks(layer: str) -> dg.AssetSelection:
 
 
 def checks_and_what_follows(layer: str) -> dg.AssetSelection:
-    """The checks of a layer, as they stand in a build after its assets, and all later layers."""
+    """The checks of a layer, as they stand in a build after its assets, and all later layers.
+
+    What became of closed markets is left out: it is another road, that nothing here is put on.
+    """
     later = LAYERS[LAYERS.index(layer) + 1 :]
-    return only_checks(layer) | dg.AssetSelection.groups(*later)
+    other_road = dg.AssetSelection.assets(f"landing/{CLOSED}").downstream()
+    return (only_checks(layer) | dg.AssetSelection.groups(*later)) - other_road
 
 
 UP_TO_CURATED = dg.AssetSelection.groups("landing", "raw", "curated")
@@ -117,12 +123,11 @@ def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         red=set(),
         warned=set(),
         materialized={
-            "landing/predictit/market_data",
-            "raw/predictit/market_data",
+            *(f"{layer}/{dataset}" for layer in ("landing", "raw") for dataset in (FEED, CLOSED)),
             *(
                 f"{layer}/{table}"
                 for layer in ("curated", "staging")
-                for table in (MARKETS, CONTRACTS)
+                for table in (MARKETS, CONTRACTS, ENDS)
             ),
             *(f"core/{table}" for table in PUBLISHED["core"]),
         },

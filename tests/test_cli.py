@@ -48,7 +48,7 @@ def unused_port() -> int:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["poll"], ["import"], ["build"], ["board"], ["report"], ["sample"]]
+    "command", [[], ["poll"], ["resolve"], ["import"], ["build"], ["board"], ["report"], ["sample"]]
 )
 def test_every_command_helps(home: Path, command: list[str]) -> None:
     run = predictit(home, *command, "--help")
@@ -74,6 +74,11 @@ def test_poll_build_and_board(home: Path, feed: SampleServer) -> None:
         (run,) = instance.get_runs()
         assert (run.job_name, run.status) == ("build", dg.DagsterRunStatus.SUCCESS)
         assert dg.AssetKey(["core", "fact_prices"]) in instance.all_asset_keys()
+
+
+def test_nobody_is_asked_how_markets_ended_while_none_has_left(home: Path) -> None:
+    run = predictit(home, "resolve")
+    assert (run.returncode, run.stdout) == (0, "0 answers landed\n")
 
 
 def test_two_polls_within_the_interval_are_kept_apart(home: Path, feed: SampleServer) -> None:

@@ -41,9 +41,9 @@ from predictit_assets.sample_feed import SampleServer, World
 from predictit_assets.schemas.predictit import MarketSnapshots
 from predictit_assets.settings import ObjectsHome, Settings
 from predictit_assets.sources.source import Observation
+from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import Payloads, Zone
-from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.warehouse import LoadedObject
 from predictit_assets.trading_day import Window, stretches, today, trading_day
 
@@ -251,7 +251,7 @@ def build_unchecked(settings: Settings, window: Window) -> None:
     """Every asset over a window, without the checks: a third of the time."""
     assets = dg.AssetSelection.groups("landing", "raw", "curated", "staging", "core")
     unchecked = assets - dg.AssetSelection.all_asset_checks()
-    assert materialize(settings, unchecked, window, poll=False).success
+    assert materialize(settings, unchecked, window, held_only=True).success
 
 
 def cause(result: dg.ExecuteInProcessResult) -> str:
@@ -906,7 +906,7 @@ def feed_body(feed: SampleServer) -> bytes:
 def test_todays_partition_does_not_poll_when_told_not_to(
     polling: Settings, feed: SampleServer
 ) -> None:
-    materialize(polling, ONLY_LANDING, Window(today(), today()), poll=False)
+    materialize(polling, ONLY_LANDING, Window(today(), today()), held_only=True)
     assert feed.requests == []
 
 
@@ -917,7 +917,7 @@ def test_a_past_partition_reports_what_is_held_and_asks_nobody(
     result = materialize(polling, ONLY_LANDING, Window(SPRING.first, SPRING.first))
     assert result.success
     assert feed.requests == []
-    (materialization,) = result.asset_materializations_for_node("landing_predictit")
+    (materialization,) = result.asset_materializations_for_node("landing_predictit_market_data")
     assert materialization.metadata["payloads"].value == POLLS_A_DAY
 
 

@@ -18,7 +18,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from predictit_assets import home
-from predictit_assets.errors import NoSuchMarket
 from predictit_assets.sample_feed import SampleServer, World
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit import PredictIt
@@ -68,7 +67,7 @@ def test_fetch_takes_all_markets_at_the_second_they_came(
     live: PredictIt, feed: SampleServer, world: World
 ) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
-    observation = live.fetch()
+    (observation,) = live.fetch()
     after = datetime.now(UTC)
 
     assert observation.body == world.body(NOON)
@@ -76,21 +75,6 @@ def test_fetch_takes_all_markets_at_the_second_they_came(
     assert observation.captured_at.utcoffset() == timedelta(0)
     assert observation.captured_at.microsecond == 0
     assert [request.path for request in feed.requests] == ["/api/marketdata/all/"]
-
-
-def test_one_market_can_be_asked_for_when_it_has_closed_too(live: PredictIt, world: World) -> None:
-    now = [market["id"] for market in world.payload(NOON)["markets"]]
-    month_ago = [market["id"] for market in world.payload(NOON - timedelta(days=30))["markets"]]
-    closed = next(market for market in month_ago if market not in now)
-
-    for market, status in ((now[0], "Open"), (closed, "Closed")):
-        answer = json.loads(live.fetch_market(market).body)
-        assert (answer["id"], answer["status"]) == (market, status)
-
-
-def test_a_market_that_nobody_knows_is_an_error_that_names_it(live: PredictIt) -> None:
-    with pytest.raises(NoSuchMarket, match="987654321012"):
-        live.fetch_market(987654321012)
 
 
 # Sound and unsound

@@ -18,8 +18,8 @@ from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.report import page
 from predictit_assets.sample_feed import World
 from predictit_assets.settings import Settings
-from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.duckdb import DuckDBWarehouse
+from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.trading_day import Window, trading_day
 
 SCRIPT = "<script>alert('odds')</script><!--"

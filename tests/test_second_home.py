@@ -30,11 +30,11 @@ from predictit_assets.cli import app
 from predictit_assets.errors import NothingPublished, SettingsError
 from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.report import page
+from predictit_assets.sample_feed import World
 from predictit_assets.schemas.core import FactPrices
 from predictit_assets.schemas.predictit import ContractSnapshots, MarketSnapshots
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings, load_settings
-from predictit_assets.sample_feed import World
 from predictit_assets.sources.source import Observation
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.snowflake import MOST_FILES, Purpose, SnowflakeWarehouse
@@ -161,7 +161,7 @@ def predictit(*args: str) -> str:
 
 @pytest.fixture(scope="module")
 def homes(
-    environment: dict[str, str], emulator: Emulator, tmp_path_factory: Any, capfd_of_module: Any
+    environment: dict[str, str], emulator: Emulator, tmp_path_factory: Any, output: Any
 ) -> Homes:
     """Both are built: the first in one range, the second in two that overlap, out of order.
 
@@ -187,14 +187,14 @@ def homes(
     with variables(environment):
         predictit("board", "--json")
     statements = [*emulator.statements]
-    return Homes(first, second, [*emulator.logins], statements, capfd_of_module())
+    return Homes(first, second, [*emulator.logins], statements, output())
 
 
 def build_unchecked(settings: Settings, window: Window) -> None:
     """Every table over a window, without checks and report."""
     tables = dg.AssetSelection.all() - dg.AssetSelection.groups("report")
     unchecked = tables - dg.AssetSelection.all_asset_checks()
-    assert materialize(settings, unchecked, window, poll=False).success
+    assert materialize(settings, unchecked, window, held_only=True).success
 
 
 @contextmanager
@@ -206,10 +206,10 @@ def instance_at(folder: Path) -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture(scope="module")
-def capfd_of_module(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
+def output(request: pytest.FixtureRequest) -> Callable[[], str]:
     """What was written to standard output and error since the module began."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    yield lambda: "".join(capture.read_global_capture() or ())
+    return lambda: "".join(capture.read_global_capture() or ())
 
 
 # What is in the tables
@@ -508,7 +508,7 @@ def test_a_key_may_be_a_file_with_a_passphrase(
 
     assert len(rows_of(home.warehouse(settings), "select 1 as one from core.dim_markets")) > 0
     gone = Settings(**values | {"snowflake_private_key_file": str(tmp_path / "none")})
-    with pytest.raises(SettingsError, match="PRIVATE_KEY_FILE=.*none is no file"):
+    with pytest.raises(SettingsError, match=r"PRIVATE_KEY_FILE=.*none is no file"):
         rows_of(home.warehouse(gone), "select 1 as one")
 
 

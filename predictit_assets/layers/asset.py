@@ -10,6 +10,8 @@ from ibis.backends.sql.datatypes import DuckDBType
 from predictit_assets.schemas.types import Schema
 from predictit_assets.trading_day import Window
 
+WAREHOUSE_POOL = "warehouse"
+"""What writes to the warehouse; how many runs may at once is the Dagster instance's to say."""
 OWNERS = ["team:market-data"]
 MOST_ROWS = 5
 """Rows of a metadata table: enough to look, too few to weigh on the instance's storage."""
@@ -57,7 +59,10 @@ def spec(
 
 
 def layer_asset(
-    name: str, specs: Sequence[dg.AssetSpec], partitions: dg.DailyPartitionsDefinition
+    name: str,
+    specs: Sequence[dg.AssetSpec],
+    partitions: dg.DailyPartitionsDefinition,
+    pool: str | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Decorate the body of a layer's assets: a day or a range of days, always in one run."""
     return dg.multi_asset(
@@ -65,6 +70,7 @@ def layer_asset(
         specs=specs,
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=pool,
     )
 
 

@@ -10,6 +10,7 @@ import dagster as dg
 import pyarrow
 import pyarrow.parquet
 
+from predictit_assets.errors import BadDays, PredictitError
 from predictit_assets.failures import expected_failures
 from predictit_assets.layers.asset import days_of, layer_asset, spec
 from predictit_assets.layers.raw import raw_key
@@ -85,7 +86,7 @@ def curated_assets(
     """The tables of a source as Parquet objects."""
 
     @layer_asset(
-        f"curated_{source.name}",
+        f"curated_{source.name}_{source.dataset}",
         [
             spec(
                 curated_key(source, table),
@@ -102,9 +103,13 @@ def curated_assets(
         partitions,
     )
     def cut(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
+        faults: dict[date, str] = {}
         for day in days_of(window_of(context), context):
-            with expected_failures():
+            try:
                 rows = cut_day(source, payloads, day)
+            except PredictitError as error:  # the other days can be cut none the less
+                faults[day] = str(error)
+                continue
             for table in source.tables:
                 key = curated_object(source, table, day)
                 context.add_asset_metadata(
@@ -112,6 +117,9 @@ def curated_assets(
                     curated_key(source, table),
                     str(day),
                 )
+        with expected_failures(context.op_execution_context):
+            if faults:
+                raise BadDays(faults)
         for table in source.tables:
             yield dg.MaterializeResult(asset_key=curated_key(source, table))
 

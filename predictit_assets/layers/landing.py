@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import date
+from itertools import islice
 from typing import Any
 
 import dagster as dg
@@ -17,14 +18,18 @@ from predictit_assets.sources.source import Source
 from predictit_assets.storage.payloads import Payloads, Stored, Zone
 from predictit_assets.trading_day import Window, today
 
-Row = dict[str, Any]
+MOST_CALLS = 5
+"""Calls of the API in one run: at the pace that it allows, more would keep others waiting."""
 
 
 class LandingConfig(dg.Config):
     """How to materialize landing."""
 
-    poll: bool = True
-    """Ask the API, when today's partition alone is materialized. Nothing else ever does."""
+    held_only: bool = False
+    """Ask the API nothing, and take a day for what the store holds of it, be it nothing.
+
+    Otherwise it is asked when today's partition alone is materialized.
+    """
 
 
 def held_in(payloads: Payloads, window: Window) -> list[Stored]:
@@ -61,7 +66,7 @@ def landing_asset(
     """Each answer of a source's API, byte for byte."""
 
     @layer_asset(
-        f"landing_{source.name}",
+        "_".join(landing_key(source)),
         [
             spec(
                 landing_key(source),
@@ -82,37 +87,51 @@ def landing_asset(
         context: dg.AssetExecutionContext, config: LandingConfig
     ) -> dg.MaterializeResult[None]:
         window = window_of(context)
-        with expected_failures():
-            if config.poll and window == Window(today(), today()):
-                landed = payloads.land(source.fetch())
-                context.log.info(f"landed {landed.key}" if landed else "it was held already")
+        with expected_failures(context.op_execution_context):
+            if not config.held_only and window == Window(today(), today()):
+                for observation in islice(source.fetch(), MOST_CALLS):
+                    landed = payloads.land(observation)
+                    context.log.info(f"landed {landed.key}" if landed else "it was held already")
             held = held_in(payloads, window)
-            if not held:
+            if not (held or source.sparse or config.held_only):
                 raise NothingHeld(
                     f"the store holds no payload of {window}, and the API has no past: "
                     "`predictit import DIR` brings in saved payloads"
                 )
-        by_day: dict[date, list[Row]] = {day: [] for day in window.days}
-        for row in manifest(held).to_pylist():
-            by_day[row["snapshot_date"]].append(row)
-        for day, rows in by_day.items():
-            if not rows:
+        by_day: dict[date, list[Stored]] = {day: [] for day in window.days}
+        for stored in held:
+            by_day[stored.day].append(stored)
+        for day, stored_then in by_day.items():
+            if not stored_then and not source.sparse:
                 context.log.warning(f"no payload of {day} is held: nothing to build there")
-            context.add_asset_metadata(_metadata(rows), partition_key=str(day))
+            metadata = _summary(stored_then)
+            if stored_then:
+                rows = manifest(stored_then).to_pylist()
+                columns = ["captured_at", "zone", "bytes", "key"]
+                metadata["newest_payloads"] = rows_table(rows, columns)
+            context.add_asset_metadata(metadata, partition_key=str(day))
         return dg.MaterializeResult()
 
     return land
 
 
-def _metadata(rows: list[Row]) -> dict[str, Any]:
-    """What the UI shows of a day's landing manifest."""
-    zones = Counter(row["zone"] for row in rows)
-    counts = {"payloads": len(rows), "bytes": sum(row["bytes"] for row in rows)}
+def landing_event(source: Source, payloads: Payloads, day: date) -> dg.AssetMaterialization:
+    """What a sensor reports of a day that payloads were landed in, by whomever."""
+    return dg.AssetMaterialization(
+        dg.AssetKey(landing_key(source)),
+        partition=str(day),
+        metadata=_summary(held_in(payloads, Window(day, day))),
+    )
+
+
+def _summary(held: list[Stored]) -> dict[str, Any]:
+    """What the UI shows of a day's payloads, few enough bytes to be kept every minute."""
+    zones = Counter(stored.zone for stored in held)
+    counts = {"payloads": len(held), "bytes": sum(stored.size for stored in held)}
     counts |= {str(zone): zones[zone] for zone in Zone}
-    if not rows:
+    if not held:
         return counts
     return counts | {
-        "first_captured_at": str(rows[0]["captured_at"]),
-        "last_captured_at": str(rows[-1]["captured_at"]),
-        "newest_payloads": rows_table(rows, ["captured_at", "zone", "bytes", "key"]),
+        "first_captured_at": str(held[0].captured_at),
+        "last_captured_at": str(held[-1].captured_at),
     }

@@ -8,7 +8,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 
 from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import OWNERS, column_schema
+from predictit_assets.layers.asset import OWNERS, WAREHOUSE_POOL, column_schema
 from predictit_assets.layers.dbt import Dbt
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.types import Schema, ibis_schema
@@ -49,9 +49,13 @@ def model_assets(
     schemas: Mapping[str, Schema],
     dbt: Dbt,
     warehouse: Warehouse,
+    staged: Mapping[str, Schema],
     partitions: dg.DailyPartitionsDefinition,
 ) -> dg.AssetsDefinition:
-    """The dbt models of one layer: a range of days is one dbt invocation."""
+    """The dbt models of one layer: a range of days is one dbt invocation.
+
+    `staged` are the staging tables, which models may read before anything was loaded into them.
+    """
 
     @dbt_assets(
         name=layer,
@@ -61,10 +65,12 @@ def model_assets(
         dagster_dbt_translator=Translator(schemas),
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=WAREHOUSE_POOL,
     )
     def build(context: dg.AssetExecutionContext) -> Iterable[Any]:
         window = window_of(context)
-        with expected_failures():
+        with expected_failures(context.op_execution_context):
+            warehouse.prepare(staged)
             for event in dbt.build(context, window_variables(window)):
                 if isinstance(event, dg.Output):
                     key = context.asset_key_for_output(event.output_name)

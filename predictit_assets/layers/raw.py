@@ -135,7 +135,7 @@ def raw_asset(
     """The proven payloads of a source."""
 
     @layer_asset(
-        f"raw_{source.name}",
+        "_".join(raw_key(source)),
         [
             spec(
                 raw_key(source),

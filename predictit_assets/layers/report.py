@@ -36,10 +36,10 @@ def report_asset(objects: ObjectStore, warehouse: Warehouse) -> dg.AssetsDefinit
         # Without it no run of a range of days could hold the page.
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def write_page() -> dg.MaterializeResult[None]:
+    def write_page(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         from predictit_assets.report import charts, page, queries
 
-        with expected_failures():
+        with expected_failures(context.op_execution_context):
             contents = queries.read(warehouse)
         body = page.page(contents)
         objects.replace(page.OBJECT, body)

@@ -7,7 +7,7 @@ import dagster as dg
 import pyarrow.parquet
 
 from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import days_of, layer_asset, spec
+from predictit_assets.layers.asset import WAREHOUSE_POOL, days_of, layer_asset, spec
 from predictit_assets.layers.curated import curated_key, curated_object
 from predictit_assets.partitions import window_of
 from predictit_assets.sources.source import Source
@@ -31,7 +31,7 @@ def staging_asset(
     schema = source.tables[table]
 
     @layer_asset(
-        f"staging_{source.name}_{table}",
+        "_".join(staging_key(source, table)),
         [
             spec(
                 staging_key(source, table),
@@ -46,6 +46,7 @@ def staging_asset(
             )
         ],
         partitions,
+        pool=WAREHOUSE_POOL,
     )
     def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         window = window_of(context)
@@ -65,7 +66,7 @@ def staging_asset(
                 {"dagster/partition_row_count": rows, "object": key, "sha256": digest},
                 partition_key=str(day),
             )
-        with expected_failures():
+        with expected_failures(context.op_execution_context):
             warehouse.replace_window(table, schema, window, objects, loaded, context.run_id)
         return dg.MaterializeResult(
             metadata={"days_loaded": len(loaded), "rows_loaded": sum(o.rows for o in loaded)}

@@ -83,3 +83,9 @@ class ContractSnapshots(pa.DataFrameModel):
         """A crossed book would be free money; it was never seen in 15 million quotes."""
         crossed = data.table.best_sell_yes_cost > data.table.best_buy_yes_cost
         return ~crossed.fill_null(False)
+
+
+class ClosedContracts(ContractSnapshots):
+    """How contracts of markets that left the feed ended. One row per answer and contract."""
+
+    market_status: Text = pa.Field(description="as sent: Closed, or Open should it come back")

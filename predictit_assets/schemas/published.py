@@ -1,7 +1,7 @@
 """What dbt publishes: the schema of each model, by layer and in the order of the layers."""
 
 from predictit_assets.schemas import core, live
-from predictit_assets.schemas.marts import books, feed, markets, odds
+from predictit_assets.schemas.marts import books, feed, markets, odds, outcomes
 from predictit_assets.schemas.types import Schema
 
 PUBLISHED: dict[str, dict[str, Schema]] = {
@@ -21,6 +21,9 @@ PUBLISHED: dict[str, dict[str, Schema]] = {
         "movers_1d": odds.Movers1d,
         "market_books": books.MarketBooks,
         "fees": books.Fees,
+        "outcome_overrides": outcomes.OutcomeOverrides,
+        "resolutions": outcomes.Resolutions,
+        "calibration": outcomes.Calibration,
         "market_board": markets.MarketBoard,
         "market_life": markets.MarketLife,
         "feed_health": feed.FeedHealth,

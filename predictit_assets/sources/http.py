@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
 from urllib3.exceptions import (
@@ -27,16 +27,22 @@ USER_AGENT = f"predictit_assets/{__version__} (archive of public odds; non-comme
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 20.0
 TOTAL_TIMEOUT = 60.0
-"""Seconds for one whole answer: a server that drips a byte a second passes every read timeout."""
 LONGEST_WAIT = 300.0
 """Seconds: a server that asks for a longer pause is obeyed by giving up, not by sleeping."""
 ATTEMPTS = 3
+NO_LIMIT = float("inf")
 NOT_CONNECTED = (NewConnectionError, ConnectTimeoutError)
 RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 
 
+class NotYet(FetchError):
+    """Somebody asked the API just now: it isn't one's turn yet."""
+
+
 class _PassingFault(FetchError):
     """A fault that may be gone at the next try, and how long the server asks to wait for it."""
+
+    passes = True
 
     def __init__(self, text: str, retry_after: float = 0.0) -> None:
         super().__init__(text)
@@ -49,21 +55,29 @@ class Pace:
 
     file: Path
     interval: float
+    patience: float = NO_LIMIT
+    """The longest wait for a turn, in seconds: who would have to wait longer gets NotYet."""
 
     def take_turn(self, say: Callable[[str], None]) -> float:
         """Sleep until a call is allowed, then note it; `say` is told of a wait.
 
-        Returns the Unix time of the call before (0.0 when there was none).
+        Returns the Unix time of the call before (0.0 when there was none). Raises NotYet.
         """
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.file}.lock"):
-            before = self.file.stat().st_mtime if self.file.exists() else 0.0
-            # A clock that was set back must not make us wait for longer than one interval.
-            wait = min(before + self.interval - time.time(), self.interval)
-            if wait > 0:
-                say(f"one call every {self.interval:g} s is allowed: waiting {wait:.0f} s")
-                time.sleep(wait)
-            self.file.touch()
+        patience = -1 if self.patience == NO_LIMIT else self.patience
+        try:
+            with FileLock(f"{self.file}.lock", timeout=patience):
+                before = self.file.stat().st_mtime if self.file.exists() else 0.0
+                # A clock that was set back must not make us wait for longer than one interval.
+                wait = min(before + self.interval - time.time(), self.interval)
+                if wait > self.patience:
+                    raise NotYet(f"the next call is allowed in {wait:.0f} s")
+                if wait > 0:
+                    say(f"one call every {self.interval:g} s is allowed: waiting {wait:.0f} s")
+                    time.sleep(wait)
+                self.file.touch()
+        except Timeout:
+            raise NotYet("somebody else waits for the next call") from None
         return before
 
     def give_back(self, before: float) -> None:
@@ -84,12 +98,15 @@ class Client:
     """The largest body in bytes, on the wire and unpacked."""
     say: Callable[[str], None] = logging.getLogger(__name__).info
     """Told about waits and retries."""
+    attempts: int = ATTEMPTS
+    total_timeout: float = TOTAL_TIMEOUT
+    """Seconds for one whole answer: a server that drips a byte a second passes every timeout."""
 
     def get(self, url: str) -> bytes:
         """The body of a 200 answer that isn't an HTML page and isn't empty. Raises FetchError."""
         retrying = Retrying(
             retry=retry_if_exception_type(_PassingFault),
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=stop_after_attempt(self.attempts),
             wait=self._wait,
             before_sleep=self._tell,
             reraise=True,
@@ -103,7 +120,7 @@ class Client:
             "Accept-Encoding": "gzip",
             "User-Agent": USER_AGENT,
         }
-        deadline = time.monotonic() + TOTAL_TIMEOUT
+        deadline = time.monotonic() + self.total_timeout
         try:
             with requests.get(
                 url, headers=headers, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True
@@ -135,7 +152,7 @@ class Client:
             if max(len(body), response.raw.tell()) > self.max_body:
                 raise FetchError(f"{url} answered with more than {self.max_body / 1e6:.0f} MB")
             if time.monotonic() > deadline:
-                raise _PassingFault(f"{url} took over {TOTAL_TIMEOUT:.0f} s for one answer")
+                raise _PassingFault(f"{url} took over {self.total_timeout:.0f} s for one answer")
         if unzip and not unzip.eof:
             raise _PassingFault(f"{url} answered with a gzip that was cut short")
         return bytes(body)

@@ -1,125 +1,68 @@
-"""PredictIt: the odds of every open market at this moment, from `/api/marketdata/`.
+"""PredictIt: the odds of every open market at this moment, and how closed markets ended.
 
 Prices are dollars a share, 0..1. `timeStamp` is naive Eastern wall time; everything that leaves
 this module is UTC.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
 import pyarrow
-from msgspec import Meta
 
-from predictit_assets.errors import NoSuchMarket
 from predictit_assets.schemas.manifests import RawManifest
-from predictit_assets.schemas.predictit import ContractSnapshots, MarketSnapshots
+from predictit_assets.schemas.predictit import ClosedContracts, ContractSnapshots, MarketSnapshots
 from predictit_assets.schemas.types import Schema, record_batch
 from predictit_assets.sources.http import Client
+from predictit_assets.sources.predictit_api import (
+    CONTRACT_KEYS,
+    MARKET_KEYS,
+    Contract,
+    KnownMarket,
+    KnownMarketData,
+    Market,
+    MarketData,
+)
 from predictit_assets.sources.source import Observation, Proof, Unsound
 from predictit_assets.trading_day import EASTERN, eastern_to_utc, trading_day
 
-Id = Annotated[int, Meta(gt=0, le=2**63 - 1)]
-Order = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Price = Annotated[float, Meta(ge=0, le=1)]
-WallTime = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?$")]
-"""Naive Eastern wall time as .NET writes it."""
-
-
-class Contract(msgspec.Struct, gc=False, rename="camel"):
-    """One contract of a payload. Every key is always sent; quotes and the close may be null."""
-
-    id: Id
-    date_end: str
-    image: str
-    name: str
-    short_name: str
-    status: str
-    last_trade_price: Price
-    best_buy_yes_cost: Price | None
-    best_buy_no_cost: Price | None
-    best_sell_yes_cost: Price | None
-    best_sell_no_cost: Price | None
-    last_close_price: Price | None
-    display_order: Order
-
-
-class Market(msgspec.Struct, gc=False, rename="camel"):
-    """One market of a payload."""
-
-    id: Id
-    name: str
-    short_name: str
-    image: str
-    url: str
-    contracts: Annotated[list[Contract], Meta(min_length=1)]
-    time_stamp: WallTime
-    status: str
-
-
-class MarketData(msgspec.Struct, gc=False):
-    """The answer of `/api/marketdata/all/`."""
-
-    markets: Annotated[list[Market], Meta(min_length=1)]
-
-
-class _KnownContract(Contract, gc=False, forbid_unknown_fields=True):
-    pass
-
-
-class _KnownMarket(Market, gc=False, forbid_unknown_fields=True):
-    contracts: list[_KnownContract]  # type: ignore[assignment]
-
-
-class _KnownMarketData(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    markets: list[_KnownMarket]
-
-
-DECODER = msgspec.json.Decoder(MarketData)
-STRICT_DECODER = msgspec.json.Decoder(_KnownMarketData)
-"""Finds a field that nobody knew of at the speed of a decode, but only the first."""
-MARKET_KEYS = {field.encode_name for field in msgspec.structs.fields(Market)}
-CONTRACT_KEYS = {field.encode_name for field in msgspec.structs.fields(Contract)}
-
 
 @dataclass(frozen=True)
-class PredictIt:
-    """The feed of all open markets, as a Source."""
+class _Markets(ABC):
+    """What both of the API's answers have in common: markets with their contracts."""
 
     client: Client
     url: str
     """Scheme and host of the API."""
 
     name: ClassVar[str] = "predictit"
-    dataset: ClassVar[str] = "market_data"
     homepage: ClassVar[str] = "https://www.predictit.org/"
     manifest: ClassVar[Schema] = RawManifest
-    tables: ClassVar[Mapping[str, Schema]] = {
-        "market_snapshots": MarketSnapshots,
-        "contract_snapshots": ContractSnapshots,
-    }
+    path: ClassVar[str]
+    """The JSON path of a market, its number in braces."""
+    decoder: ClassVar[msgspec.json.Decoder[Any]]
+    known_decoder: ClassVar[msgspec.json.Decoder[Any]]
+    """Finds a field that nobody knew of at the speed of a decode, but only the first."""
 
-    def fetch(self) -> Observation:
-        """All open markets, now. Raises FetchError."""
-        body = self.client.get(f"{self.url}/api/marketdata/all/")
-        # Whole seconds: the feed changes once a minute, and the name of the object says no more.
-        return Observation(datetime.now(UTC).replace(microsecond=0), body)
+    @staticmethod
+    @abstractmethod
+    def markets_of(answer: Any) -> list[Market]:
+        """The markets of a decoded answer."""
 
-    def fetch_market(self, market_id: int) -> Observation:
-        """One market, open or closed, now. Raises FetchError, NoSuchMarket."""
-        body = self.client.get(f"{self.url}/api/marketdata/markets/{market_id}")
-        if body.strip() == b"null":
-            raise NoSuchMarket(f"PredictIt knows no market {market_id}")
-        return Observation(datetime.now(UTC).replace(microsecond=0), body)
+    @staticmethod
+    @abstractmethod
+    def new_fields_of(answer: Any) -> set[str]:
+        """Paths of the fields of an answer, decoded without a model, that nobody knew of."""
 
     def own_time(self, body: bytes) -> datetime | None:
         """The payload's `timeStamp` in UTC, or None when it can't be read."""
         try:
-            market = _decode(body)[0]
+            market = self._decode(body)[0]
             stamp = datetime.fromisoformat(market.time_stamp)
             # Of an hour that happens twice nothing tells which one it is: the first is taken.
             return stamp.replace(tzinfo=EASTERN).astimezone(UTC)
@@ -128,33 +71,88 @@ class PredictIt:
 
     def prove(self, observation: Observation) -> Proof:
         """Decode the payload against the typed model. Raises Unsound with the JSON path."""
-        markets = _decode(observation.body)
-        _refuse_twins("market", ((m.id, f"$.markets[{i}].id") for i, m in enumerate(markets)))
+        markets = self._decode(observation.body)
+        paths = [self.path.format(i) for i in range(len(markets))]
+        _refuse_twins(
+            "market", ((m.id, f"{path}.id") for m, path in zip(markets, paths, strict=True))
+        )
         _refuse_twins(
             "contract",
             (
-                (c.id, f"$.markets[{i}].contracts[{j}].id")
-                for i, m in enumerate(markets)
+                (c.id, f"{path}.contracts[{j}].id")
+                for m, path in zip(markets, paths, strict=True)
                 for j, c in enumerate(m.contracts)
             ),
         )
-        stamps = {market.time_stamp: i for i, market in reversed([*enumerate(markets)])}
-        for stamp, i in stamps.items():
+        # Each time stamp once, where it is first.
+        stamps = {m.time_stamp: path for m, path in reversed([*zip(markets, paths, strict=True)])}
+        for stamp, path in stamps.items():
             if _source_ts(stamp, observation.captured_at) is None:
-                raise Unsound(f"{stamp!r:.60} is no date-time", f"$.markets[{i}].timeStamp")
+                raise Unsound(f"{stamp!r:.60} is no date-time", f"{path}.timeStamp")
         counts = {"markets": len(markets), "contracts": sum(len(m.contracts) for m in markets)}
-        return Proof(counts, _new_fields(observation.body))
+        return Proof(counts, self._new_fields(observation.body))
+
+    def _decode(self, body: bytes) -> list[Market]:
+        """The markets of a payload. Raises Unsound."""
+        try:
+            return self.markets_of(self.decoder.decode(body))
+        except msgspec.ValidationError as error:
+            reason, _, path = str(error).partition(" - at ")
+            raise Unsound(reason, path.strip("`") or "$") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Unsound(f"not JSON: {error}") from None
+
+    def _new_fields(self, body: bytes) -> list[str]:
+        try:
+            self.known_decoder.decode(body)
+        except msgspec.ValidationError:
+            pass  # something is new: look for all of it
+        else:
+            return []
+        try:
+            answer = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Unsound(f"a field that nobody knew of can't be read: {error}") from None
+        return sorted(self.new_fields_of(answer))
+
+
+class PredictIt(_Markets):
+    """The feed of all open markets, as a Source."""
+
+    dataset: ClassVar[str] = "market_data"
+    sparse: ClassVar[bool] = False
+    tables: ClassVar[Mapping[str, Schema]] = {
+        "market_snapshots": MarketSnapshots,
+        "contract_snapshots": ContractSnapshots,
+    }
+    path: ClassVar[str] = "$.markets[{}]"
+    decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(MarketData)
+    known_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(KnownMarketData)
+
+    def fetch(self) -> Iterator[Observation]:
+        """All open markets, now: one observation. Raises FetchError."""
+        body = self.client.get(f"{self.url}/api/marketdata/all/")
+        # Whole seconds: the feed changes once a minute, and the name of the object says no more.
+        yield Observation(datetime.now(UTC).replace(microsecond=0), body)
+
+    @staticmethod
+    def markets_of(answer: MarketData) -> list[Market]:
+        """The markets of a decoded answer."""
+        return answer.markets
+
+    @staticmethod
+    def new_fields_of(answer: Any) -> set[str]:
+        """Paths of the fields that nobody knew of."""
+        markets = answer["markets"]
+        return {f"$.{key}" for key in answer.keys() - {"markets"}} | _new_in(markets, "$.markets[]")
 
     def cut(self, observations: Sequence[Observation]) -> dict[str, pyarrow.RecordBatch]:
         """One row per payload and market, one per payload and contract, sorted by time and id."""
         market_rows = _Rows()
         contract_rows = _Rows()
         for observation in observations:
-            markets = sorted(_decode(observation.body), key=attrgetter("id"))
-            owned = sorted(
-                ((contract, market) for market in markets for contract in market.contracts),
-                key=lambda pair: pair[0].id,
-            )
+            markets = sorted(self._decode(observation.body), key=attrgetter("id"))
+            owned = _contracts_by_id(markets)
             market_rows.add(observation, markets, markets)
             contract_rows.add(observation, [c for c, _ in owned], [m for _, m in owned])
         return {
@@ -170,26 +168,59 @@ class PredictIt:
                 )
                 | {"contract_count": [len(market.contracts) for market in market_rows.things]},
             ),
-            "contract_snapshots": record_batch(
-                ContractSnapshots,
-                contract_rows.columns(
-                    contract_id="id",
-                    contract_name="name",
-                    contract_short_name="short_name",
-                    image_url="image",
-                    status="status",
-                    date_end="date_end",
-                    display_order="display_order",
-                    last_trade_price="last_trade_price",
-                    best_buy_yes_cost="best_buy_yes_cost",
-                    best_buy_no_cost="best_buy_no_cost",
-                    best_sell_yes_cost="best_sell_yes_cost",
-                    best_sell_no_cost="best_sell_no_cost",
-                    last_close_price="last_close_price",
-                )
-                | {"market_id": [market.id for market in contract_rows.markets]},
-            ),
+            "contract_snapshots": record_batch(ContractSnapshots, contract_rows.contract_columns()),
         }
+
+
+@dataclass(frozen=True)
+class ClosedMarkets(_Markets):
+    """How markets that left the feed ended, asked for one by one, as a Source."""
+
+    wanted: Callable[[], Sequence[int]]
+    """The ids of the markets to ask for."""
+
+    dataset: ClassVar[str] = "closed_markets"
+    sparse: ClassVar[bool] = True
+    tables: ClassVar[Mapping[str, Schema]] = {"closed_contracts": ClosedContracts}
+    path: ClassVar[str] = "$"
+    decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Market)
+    known_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(KnownMarket)
+
+    def fetch(self) -> Iterator[Observation]:
+        """Each market that is wanted, one observation each. Raises FetchError.
+
+        Of a market that it doesn't know PredictIt says `null`, which is a payload that isn't sound.
+        """
+        for market_id in self.wanted():
+            body = self.client.get(f"{self.url}/api/marketdata/markets/{market_id}")
+            # To the microsecond: answers that come right after each other keep moments apart.
+            yield Observation(datetime.now(UTC), body)
+
+    @staticmethod
+    def markets_of(answer: Market) -> list[Market]:
+        """The market that a decoded answer is."""
+        return [answer]
+
+    @staticmethod
+    def new_fields_of(answer: Any) -> set[str]:
+        """Paths of the fields that nobody knew of."""
+        return _new_in([answer], "$")
+
+    def cut(self, observations: Sequence[Observation]) -> dict[str, pyarrow.RecordBatch]:
+        """One row per payload and contract, sorted by time and id."""
+        rows = _Rows()
+        for observation in observations:
+            owned = _contracts_by_id(self._decode(observation.body))
+            rows.add(observation, [c for c, _ in owned], [m for _, m in owned])
+        columns = rows.contract_columns()
+        columns["market_status"] = [market.status for market in rows.markets]
+        return {"closed_contracts": record_batch(ClosedContracts, columns)}
+
+
+def _contracts_by_id(markets: Iterable[Market]) -> list[tuple[Contract, Market]]:
+    """Every contract with its market, by the contract's id."""
+    owned = [(contract, market) for market in markets for contract in market.contracts]
+    return sorted(owned, key=lambda pair: pair[0].id)
 
 
 class _Rows:
@@ -223,16 +254,33 @@ class _Rows:
             **{name: list(map(attrgetter(of), self.things)) for name, of in attributes.items()},
         }
 
+    def contract_columns(self) -> dict[str, Any]:
+        """The columns of contracts."""
+        return self.columns(
+            contract_id="id",
+            contract_name="name",
+            contract_short_name="short_name",
+            image_url="image",
+            status="status",
+            date_end="date_end",
+            display_order="display_order",
+            last_trade_price="last_trade_price",
+            best_buy_yes_cost="best_buy_yes_cost",
+            best_buy_no_cost="best_buy_no_cost",
+            best_sell_yes_cost="best_sell_yes_cost",
+            best_sell_no_cost="best_sell_no_cost",
+            last_close_price="last_close_price",
+        ) | {"market_id": [market.id for market in self.markets]}
 
-def _decode(body: bytes) -> list[Market]:
-    """The markets of a payload. Raises Unsound."""
-    try:
-        return DECODER.decode(body).markets
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at ")
-        raise Unsound(reason, path.strip("`") or "$") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unsound(f"not JSON: {error}") from None
+
+def _new_in(markets: Sequence[Mapping[str, Any]], path: str) -> set[str]:
+    """Paths of the fields of markets and their contracts that nobody knew of."""
+    contracts = [contract for market in markets for contract in market["contracts"]]
+    return {f"{path}.{key}" for market in markets for key in market.keys() - MARKET_KEYS} | {
+        f"{path}.contracts[].{key}"
+        for contract in contracts
+        for key in contract.keys() - CONTRACT_KEYS
+    }
 
 
 def _refuse_twins(kind: str, ids_with_paths: Iterable[tuple[int, str]]) -> None:
@@ -241,31 +289,6 @@ def _refuse_twins(kind: str, ids_with_paths: Iterable[tuple[int, str]]) -> None:
         if first := seen.get(number):
             raise Unsound(f"{kind} {number} is there twice, first at {first}", path)
         seen[number] = path
-
-
-def _new_fields(body: bytes) -> list[str]:
-    """Paths of the fields that the model doesn't know."""
-    try:
-        STRICT_DECODER.decode(body)
-    except msgspec.ValidationError:
-        pass  # something is new: look for all of it
-    else:
-        return []
-    try:
-        payload = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unsound(f"a field that nobody knew of can't be read: {error}") from None
-    markets = payload["markets"]
-    contracts = [contract for market in markets for contract in market["contracts"]]
-    return sorted(
-        {f"$.{key}" for key in payload.keys() - {"markets"}}
-        | {f"$.markets[].{key}" for market in markets for key in market.keys() - MARKET_KEYS}
-        | {
-            f"$.markets[].contracts[].{key}"
-            for contract in contracts
-            for key in contract.keys() - CONTRACT_KEYS
-        }
-    )
 
 
 def _source_ts(stamp: str, near: datetime) -> datetime | None:

@@ -1,6 +1,6 @@
 """The contract that every source fills: how a payload is obtained, proven, and cut into tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
@@ -48,13 +48,15 @@ class Source(Protocol):
     """What its payloads are called, from landing to raw."""
     homepage: ClassVar[str]
     """Where people read about it, and about the licence of its data."""
+    sparse: ClassVar[bool]
+    """Whether a day without payloads is nothing unusual."""
     manifest: ClassVar[Schema]
     """The schema of the raw manifest: the common columns and one a count of `Proof`."""
     tables: ClassVar[Mapping[str, Schema]]
     """The tables that its payloads are cut into, from curated to staging, with their schemas."""
 
-    def fetch(self) -> Observation:
-        """Ask for one payload now. Raises FetchError."""
+    def fetch(self) -> Iterator[Observation]:
+        """Ask for what there is to ask for now, one call after the other. Raises FetchError."""
         ...
 
     def own_time(self, body: bytes) -> datetime | None:

@@ -4,7 +4,7 @@ A process that writes shuts out every other one, so a connection is opened late 
 once, and a busy file is waited for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,12 @@ class DuckDBWarehouse:
         with self.connect() as connection:
             yield ibis.duckdb.from_connection(connection).table(name, database=schema)
 
+    def prepare(self, tables: Mapping[str, Schema]) -> None:
+        """Make the staging tables that aren't there yet, empty."""
+        with self.connect() as connection:
+            for table, schema in tables.items():
+                _create(connection, table, schema)
+
     def replace_window(
         self,
         table: str,
@@ -92,9 +98,6 @@ class DuckDBWarehouse:
         run_id: str,
     ) -> None:
         """Make a staging table hold exactly what was loaded of the window; log it."""
-        columns = ", ".join(
-            f'"{name}" {DuckDBType.to_string(kind)}' for name, kind in ibis_schema(schema).items()
-        )
         names = ", ".join(f'"{name}"' for name in ibis_schema(schema))
         log = pyarrow.table(
             {
@@ -110,8 +113,7 @@ class DuckDBWarehouse:
         # The files come first: nobody waits for the warehouse while they are fetched.
         with objects.files([one.key for one in loaded]) as files, self.connect() as connection:
             connection.execute("begin")
-            connection.execute(f"create schema if not exists {STAGING}")
-            connection.execute(f'create table if not exists {STAGING}."{table}" ({columns})')
+            _create(connection, table, schema)
             connection.execute(
                 f"create table if not exists {STAGING}.{LOAD_LOG} ({LOAD_LOG_COLUMNS})"
             )
@@ -132,3 +134,11 @@ class DuckDBWarehouse:
                 connection.register("log_rows", log)
                 connection.execute(f"insert into {STAGING}.{LOAD_LOG} from log_rows")
             connection.execute("commit")
+
+
+def _create(connection: duckdb.DuckDBPyConnection, table: str, schema: Schema) -> None:
+    columns = ", ".join(
+        f'"{name}" {DuckDBType.to_string(kind)}' for name, kind in ibis_schema(schema).items()
+    )
+    connection.execute(f"create schema if not exists {STAGING}")
+    connection.execute(f'create table if not exists {STAGING}."{table}" ({columns})')

@@ -70,7 +70,8 @@ class SnowflakeWarehouse:
 
             def ask(query: str, *values: Any) -> list[tuple[Any, ...]]:
                 with closing(connection.cursor()) as cursor:
-                    return [tuple(row) for row in cursor.execute(query, values or None)]
+                    cursor.execute(query, values or None)
+                    return cursor.fetchall()
 
             try:
                 yield ask
@@ -89,6 +90,9 @@ class SnowflakeWarehouse:
             backend = ibis.snowflake.from_connection(connection, create_object_udfs=False)
             table = backend.table(name.upper(), database=(self._database, schema.upper()))
             yield _as_at_home(table)
+
+    def prepare(self, tables: Mapping[str, Schema]) -> None:
+        """Nothing: the loader may fill the staging tables, but an administrator makes them."""
 
     def replace_window(
         self,

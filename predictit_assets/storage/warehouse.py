@@ -1,6 +1,6 @@
 """What a warehouse is to the layers, whichever engine it runs on, and what all of them share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
@@ -49,6 +49,10 @@ class Warehouse(Protocol):
 
     def table(self, schema: str, name: str) -> AbstractContextManager[ibis.Table]:
         """A table as an Ibis expression, its columns named and typed as the schemas do."""
+        ...
+
+    def prepare(self, tables: Mapping[str, Schema]) -> None:
+        """See to it that the staging tables are there, be they empty."""
         ...
 
     def replace_window(

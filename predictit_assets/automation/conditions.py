@@ -1,0 +1,104 @@
+"""When an asset is made anew: one condition a layer, each a sentence.
+
+An update is what an asset reports, by whatever means: a run, a poll, a payload that was noticed.
+Only days that something happened to are ever asked for, so a new release rebuilds no history by
+itself, and a run that failed isn't repeated until something new arrives.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from predictit_assets.trading_day import EASTERN
+
+Condition = dg.AutomationCondition[dg.AssetKey]
+# Its combinators are typed for more kinds of keys than assets have.
+On: Any = dg.AutomationCondition
+HOURLY = "0 * * * *"
+
+
+def _since_made(trigger: Any) -> Any:
+    """It happened since the partition was last made or asked for.
+
+    Dagster's own `since_last_handled` forgets what happened before its first look.
+    """
+    return trigger.since(On.newly_requested() | On.newly_updated())
+
+
+def _named(condition: Any, sentence: str) -> Condition:
+    labelled: Condition = condition.with_label(sentence)
+    return labelled
+
+
+def first_payloads() -> Condition:
+    """A day has its first payloads."""
+    present = On.missing() & ~On.any_deps_missing()
+    return _named(_since_made(present.newly_true()), "first payloads of a day")
+
+
+def late_payloads() -> Condition:
+    """A day that is over got payloads."""
+    late = _since_made(On.any_deps_updated()) & ~On.in_latest_time_window()
+    return _named(late, "late payloads of an old day")
+
+
+def new_hour_of_today() -> Condition:
+    """An hour has begun, and today got payloads."""
+    hour = On.cron_tick_passed(HOURLY, str(EASTERN))
+    fresh = _since_made(On.any_deps_updated()) & _since_made(hour) & On.in_latest_time_window()
+    return _named(fresh, "a new hour of today")
+
+
+def payloads_to_prove() -> Condition:
+    """A day has its first payloads, an old day got late ones, or a new hour of today began."""
+    due = first_payloads() | late_payloads() | new_hour_of_today()
+    return _named((due & ~On.in_progress()), "payloads to prove")
+
+
+def _sound() -> Any:
+    """None of its blocking checks failed last."""
+    return ~On.any_checks_match(On.check_failed(), blocking_only=True)
+
+
+def parents_made_anew() -> Condition:
+    """What it is made of was made anew or is about to be, and no check stands in the way."""
+    due = (
+        _since_made(On.any_deps_updated())
+        # Of what is asked for now, the checks do their blocking in the same run.
+        & On.all_deps_match(_sound() | On.will_be_requested())
+        & ~On.any_deps_in_progress()
+        & ~On.in_progress()
+    )
+    return _named(due, "parents made anew")
+
+
+def none_of_today() -> Condition:
+    """Today has none yet: for what is made of nothing, as a seed file is."""
+    absent = On.missing() & On.in_latest_time_window()
+    return _named(_since_made(absent.newly_true()) & ~On.in_progress(), "none of today yet")
+
+
+BY_LAYER = {
+    "raw": payloads_to_prove(),
+    **dict.fromkeys(("curated", "staging", "core", "marts", "live", "report"), parents_made_anew()),
+}
+"""Landing has none: sensors poll, and notice what others land."""
+
+
+def condition_of(spec: dg.AssetSpec) -> Condition | None:
+    """When an asset is made anew, by its layer."""
+    layer = spec.key.path[0]
+    if layer == "marts" and not spec.deps:
+        return none_of_today()
+    return BY_LAYER.get(layer)
+
+
+def automation_sensor() -> dg.AutomationConditionSensorDefinition:
+    """What asks for runs when the conditions hold."""
+    return dg.AutomationConditionSensorDefinition(
+        "automation",
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Carries what is new through all layers, as their conditions say.",
+    )
