@@ -208,8 +208,9 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
     if len(held) < len(days):
         _say(f"{len(days) - len(held)} days before PREDICTIT_START={settings.start} are left out")
     if not held:
+        place = home.objects(settings).address("")
         raise NothingHeld(
-            f"{home.objects(settings).address('')} holds no payload: `predictit poll` asks for one, "
+            f"{place} holds no payload: `predictit poll` asks for one, "
             "`predictit import DIR` brings in saved ones"
         )
     asked = Window(first or held[0], last or held[-1])

@@ -7,7 +7,7 @@
     trim(regexp_replace({{ column }}, '[[:space:]\p{Z}\x{85}\x{1C}-\x{1F}]+', ' ', 'g'))
 {%- endmacro %}
 
-{# Its regular expressions know no Unicode: the same characters, one by one, are made spaces first. #}
+{# Its regular expressions know no Unicode: the same characters are made spaces first. #}
 {% macro snowflake__fold_whitespace(column) -%}
     {%- set white = (
         "0009 000A 000B 000C 000D 001C 001D 001E 001F 0085 00A0 1680 2000 2001 2002 2003 2004 2005"
