@@ -15,9 +15,9 @@ from conftest import NOON, build, observe
 from predictit_assets import home
 from predictit_assets.errors import NothingHeld
 from predictit_assets.layers.report import report_asset, report_check
-from predictit_assets.report import page
+from predictit_assets.report import page, queries
 from predictit_assets.sample_feed import World
-from predictit_assets.settings import Settings
+from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import Window, trading_day
@@ -141,6 +141,69 @@ def test_a_market_that_nobody_traded_and_a_single_poll(warehouse: Warehouse) -> 
     body = page.render(warehouse)
     assert page.faults(body) == []
     assert "No close could be compared yet" in body.decode()
+
+
+def test_odds_are_scored_by_the_contracts_and_not_by_the_bins(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("delete from marts.calibration")
+        connection.execute("delete from marts.resolutions")
+        connection.execute(
+            "insert into marts.calibration values "
+            "(1, 0.1, 3, 0.12, 0, 0.01, 0.1), (1, 0.9, 1, 0.95, 1, 0.05, 0.5), "
+            "(7, 0.5, 2, 0.55, 0.5, 0.25, 0.7)"
+        )
+        connection.execute(
+            "insert into marts.resolutions (market_id, contract_id, outcome) values "
+            "(1, 1, 'Yes'), (1, 2, 'No'), (1, 3, 'No'), (1, 4, 'Undecided'), (1, 5, null)"
+        )
+    body = page.render(warehouse)
+    assert page.faults(body) == []
+    text = body.decode()
+    rows = re.findall(
+        r'<td class="nowrap">(\d+ days?)</td><td>(.*?)</td>'
+        r'<td class="big">(.*?)</td><td class="big">(.*?)</td>',
+        text,
+    )
+    assert rows == [("1 day", "4", "0.020", "0.200"), ("7 days", "2", "0.250", "0.700")]
+    assert (
+        "Of 5 contracts whose market left the feed, 1 came true, 2 didn&#39;t, 1 ended in doubt, "
+        "and how 1 ended wasn&#39;t asked yet."
+    ) in text
+    chart = re.search(r'id="spec-reliability">(.*?)</script>', text)
+    assert chart
+    assert '{"contracts":3,"days":1,"price":12.0,"share":0.0}' in chart[1]
+
+
+def test_before_anything_is_decided_a_sentence_stands_for_the_chart(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("delete from marts.calibration")
+        connection.execute("delete from marts.resolutions")
+    body = page.render(warehouse)
+    assert page.faults(body) == []
+    assert "No market has left the feed yet" in body.decode()
+    assert "reliability" not in re.sub(r"(?s)<script>.*?</script>", "", body.decode())
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "says"),
+    [
+        ((0, 0, 0, 0), "No market has left the feed yet, so"),
+        ((0, 0, 0, 7), "How 7 contracts ended whose market left the feed wasn't asked yet."),
+        (
+            (1, 2, 3, 4),
+            "Of 10 contracts whose market left the feed, 1 came true, 2 didn't, 3 ended",
+        ),
+    ],
+)
+def test_how_contracts_ended_is_said_in_words(
+    outcomes: tuple[int, int, int, int], says: str
+) -> None:
+    assert page.outcomes_sentence(queries.Outcomes(*outcomes)).startswith(says)
+
+
+def test_the_report_reads_no_table_but_its_marts() -> None:
+    sql = (PROJECT_DIR / "predictit_assets" / "report" / "queries.py").read_text()
+    assert set(re.findall(r"\b(?:marts|core|live|staging)\.(\w+)", sql)) == set(queries.MARTS)
 
 
 def test_nothing_to_report_is_one_clear_error(tmp_path: Path, warehouse: Warehouse) -> None:

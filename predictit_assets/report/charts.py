@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from predictit_assets.report.queries import BookHour, Course, FeedDay, Market
+from predictit_assets.report.queries import Bin, BookHour, Course, FeedDay, Market
 from predictit_assets.trading_day import EASTERN
 
 Spec = dict[str, Any]
@@ -154,6 +154,45 @@ def polls(feed: Sequence[FeedDay]) -> Spec:
         )
     )
     return _finished(bars, "Sound polls a day")
+
+
+def reliability(bins: Sequence[Bin]) -> Spec:
+    """What came of prices: a dot a bin, the greater the more contracts; fair is the diagonal."""
+    import altair as alt
+
+    horizons = list(dict.fromkeys(a_bin.days_before for a_bin in bins))
+    rows = [
+        {
+            "days": a_bin.days_before,
+            "contracts": a_bin.contracts,
+            "price": _cents(a_bin.mean_price),
+            "share": _cents(a_bin.yes_share),
+        }
+        for a_bin in bins
+    ]
+    whole = alt.Scale(domain=[0, 100])
+    axis = alt.Axis(tickCount=5)
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X("price:Q", title="mean price, cents", scale=whole, axis=axis),
+        y=alt.Y("share:Q", title="came true, %", scale=whole, axis=axis),
+        color=alt.Color("days:N", scale=alt.Scale(domain=horizons), legend=None),
+    )
+    ends = [{"price": 0, "share": 0}, {"price": 100, "share": 100}]
+    fair = alt.Chart(alt.InlineData(values=ends)).mark_line(style="fair")
+    lines = base.mark_line(strokeWidth=1.5, opacity=0.5)
+    dots = base.mark_circle(opacity=0.85).encode(
+        size=alt.Size("contracts:Q", scale=alt.Scale(range=[50, 500]), legend=None),
+        tooltip=[
+            alt.Tooltip("days:N", title="days before the end"),
+            alt.Tooltip("contracts:Q", format=",d"),
+            alt.Tooltip("price:Q", format=".1f", title="mean price, ¢"),
+            alt.Tooltip("share:Q", format=".0f", title="came true, %"),
+        ],
+    )
+    return _finished(
+        alt.layer(fair.encode(x="price:Q", y="share:Q"), lines, dots),
+        "The share of contracts that came true by their price, at 1, 7 and 30 days before the end",
+    )
 
 
 def picture(board: Sequence[Market]) -> str | None:
