@@ -254,7 +254,7 @@ def test_the_asset_goes_with_runs_of_a_day_and_of_a_range(
         (event,) = result.asset_materializations_for_node("report_odds")
     assert Path(str(event.metadata["path"].value)).read_bytes() == page.render(warehouse)
     assert event.metadata["odds_of"].value == "Wed 04 Mar 2026, 12:00 Eastern"
-    assert "data:image/svg+xml;base64," in str(event.metadata["moves_since_close"].value)
+    assert "data:image/svg+xml;base64," in str(event.metadata["picture"].value)
     (check,) = result.get_asset_check_evaluations()
     assert (check.check_name, check.passed) == ("page", True)
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from predictit_assets.report.queries import Bin, BookHour, Course, FeedDay, Market
+from predictit_assets.report.queries import Bin, BookHour, Course, FeedDay
 from predictit_assets.trading_day import EASTERN
 
 Spec = dict[str, Any]
@@ -23,7 +23,6 @@ SPARSE = 4
 """A line is broken where nothing was seen for longer, and for so many times as long as usual."""
 FEW = 60
 """So few moments are drawn as points too: one shows what was seen, and what a line only joins."""
-PICTURED = 8
 NO_BREAK_SPACE = "\u00a0"
 
 
@@ -193,48 +192,6 @@ def reliability(bins: Sequence[Bin]) -> Spec:
         alt.layer(fair.encode(x="price:Q", y="share:Q"), lines, dots),
         "The share of contracts that came true by their price, at 1, 7 and 30 days before the end",
     )
-
-
-def picture(board: Sequence[Market]) -> str | None:
-    """The biggest moves since the close as an SVG; None when nothing is known to have moved."""
-    import altair as alt
-    import vl_convert
-
-    moved = [
-        (market.name, quote.contract, quote.since_close)
-        for market in board
-        for quote in market.quotes
-        if quote.since_close
-    ]
-    moved.sort(key=lambda move: -abs(move[2]))
-    rows = [
-        {
-            "what": market if market == contract else f"{market}: {contract}",
-            "move": _cents(move),
-            "label": f"{move * 100:+.0f}",
-            "place": n,
-        }
-        for n, (market, contract, move) in enumerate(moved[:PICTURED])
-    ]
-    if not rows:
-        return None
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("move:Q", title="cents since the close", axis=alt.Axis(format="+.0f", grid=False)),
-        y=alt.Y("place:O", title=None, axis=None),
-    )
-    bars = base.mark_bar(height=12, yOffset=7).encode(
-        color=alt.condition("datum.move > 0", alt.value("#1f8a5b"), alt.value("#c2412d"))
-    )
-    names = base.mark_text(align="left", baseline="middle", dy=-8, fontSize=11).encode(
-        x=alt.value(0), text="what:N"
-    )
-    sizes = base.transform_calculate(at="max(0, datum.move)").mark_text(align="left", dx=4, dy=7)
-    chart = alt.layer(
-        bars, names, sizes.encode(x="at:Q", text="label:N"), width=460, height=alt.Step(34)
-    )
-    look = {"view": {"stroke": None}}
-    spec = {**chart.to_dict(), "config": look, "background": "white", "padding": 12}
-    return str(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite()))
 
 
 def _time() -> Any:
