@@ -10,10 +10,12 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
+import yaml
 from conftest import NOON, build, observe
 
 from predictit_assets import home
 from predictit_assets.errors import NothingHeld
+from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.report import page, queries
 from predictit_assets.sample_feed import World
@@ -199,6 +201,11 @@ def test_how_contracts_ended_is_said_in_words(
     outcomes: tuple[int, int, int, int], says: str
 ) -> None:
     assert page.outcomes_sentence(queries.Outcomes(*outcomes)).startswith(says)
+
+
+def test_dbt_knows_which_marts_the_report_reads() -> None:
+    (exposure,) = yaml.safe_load((DBT_DIR / "models" / "exposures.yml").read_text())["exposures"]
+    assert sorted(exposure["depends_on"]) == sorted(f"ref('{name}')" for name in queries.MARTS)
 
 
 def test_the_report_reads_no_table_but_its_marts() -> None:
