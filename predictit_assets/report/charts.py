@@ -179,7 +179,8 @@ def reliability(bins: Sequence[Bin]) -> Spec:
     ends = [{"price": 0, "share": 0}, {"price": 100, "share": 100}]
     fair = alt.Chart(alt.InlineData(values=ends)).mark_line(style="fair")
     lines = base.mark_line(strokeWidth=1.5, opacity=0.5)
-    dots = base.mark_circle(opacity=0.85).encode(
+    dots = base.mark_circle(opacity=0.7).encode(
+        order=alt.Order("contracts:Q", sort="descending"),
         size=alt.Size("contracts:Q", scale=alt.Scale(range=[50, 500]), legend=None),
         tooltip=[
             alt.Tooltip("days:N", title="days before the end"),

@@ -210,10 +210,10 @@ def outcomes_sentence(outcomes: Outcomes) -> str:
         return "No market has left the feed yet, so no price could be compared with an outcome."
     if left == outcomes.unasked:
         return f"How {left:,} contracts ended whose market left the feed wasn't asked yet."
+    unasked = f" How {outcomes.unasked:,} ended wasn't asked yet." if outcomes.unasked else ""
     return (
         f"Of {left:,} contracts whose market left the feed, {outcomes.yes:,} came true, "
-        f"{outcomes.no:,} didn't, {outcomes.in_doubt:,} ended in doubt, and how "
-        f"{outcomes.unasked:,} ended wasn't asked yet."
+        f"{outcomes.no:,} didn't, and {outcomes.in_doubt:,} ended in doubt.{unasked}"
     )
 
 
