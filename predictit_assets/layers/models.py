@@ -11,6 +11,7 @@ from predictit_assets.failures import expected_failures
 from predictit_assets.layers.asset import OWNERS, WAREHOUSE_POOL, column_schema
 from predictit_assets.layers.dbt import Dbt
 from predictit_assets.partitions import window_of
+from predictit_assets.pictures import Picture
 from predictit_assets.schemas.types import Schema, ibis_schema
 from predictit_assets.storage.warehouse import Warehouse, rows_by_day
 from predictit_assets.trading_day import Window
@@ -50,11 +51,13 @@ def model_assets(
     dbt: Dbt,
     warehouse: Warehouse,
     staged: Mapping[str, Schema],
+    pictures: Mapping[str, Picture],
     partitions: dg.DailyPartitionsDefinition,
 ) -> dg.AssetsDefinition:
     """The dbt models of one layer: a range of days is one dbt invocation.
 
     `staged` are the staging tables, which models may read before anything was loaded into them.
+    `pictures` are drawn of the models they are named for, once a build, with its last day.
     """
 
     @dbt_assets(
@@ -79,6 +82,11 @@ def model_assets(
                     counted = rows_by_day(warehouse, layer, table, window, by_day)
                     for day, rows in counted.items():
                         context.add_asset_metadata({"dagster/row_count": rows}, key, str(day))
+                    drawn = table in pictures and pictures[table].markdown(warehouse)
+                    if drawn:
+                        context.add_asset_metadata(
+                            {"picture": dg.MetadataValue.md(drawn)}, key, str(window.last)
+                        )
                 yield event
 
     return build

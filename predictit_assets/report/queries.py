@@ -22,6 +22,8 @@ MARTS = (
     "market_books",
     "feed_health",
     "close_reconciliation",
+    "calibration",
+    "resolutions",
 )
 """The marts that are read."""
 
@@ -172,6 +174,32 @@ group by reason, agrees
 order by closes desc, reason
 """
 
+RELIABILITY = """
+select days_before, contracts, mean_price, yes_share
+from marts.calibration
+order by days_before, price_bin
+"""
+
+# The score over all prices is the mean of the bins, weighted by their contracts.
+SCORES = """
+select
+    days_before, cast(sum(contracts) as bigint) as contracts,
+    cast(sum(brier_score * contracts) as double) / sum(contracts) as brier,
+    cast(sum(log_loss * contracts) as double) / sum(contracts) as log_loss
+from marts.calibration
+group by days_before
+order by days_before
+"""
+
+OUTCOMES = """
+select
+    count(case when outcome = 'Yes' then 1 end) as yes,
+    count(case when outcome = 'No' then 1 end) as no,
+    count(case when outcome = 'Undecided' then 1 end) as in_doubt,
+    count(case when outcome is null then 1 end) as unasked
+from marts.resolutions
+"""
+
 
 @dataclass(frozen=True)
 class Quote:
@@ -278,6 +306,36 @@ class Closes:
 
 
 @dataclass(frozen=True)
+class Bin:
+    """Contracts of about one price some days before the end, and what came of them."""
+
+    days_before: int
+    contracts: int
+    mean_price: Decimal
+    yes_share: Decimal
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good all odds of so many days before the end were."""
+
+    days_before: int
+    contracts: int
+    brier: float
+    log_loss: float
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """How many contracts of the markets that left the feed ended how."""
+
+    yes: int
+    no: int
+    in_doubt: int
+    unasked: int
+
+
+@dataclass(frozen=True)
 class Contents:
     """All that the page shows. Moments are UTC, without a time zone."""
 
@@ -293,6 +351,9 @@ class Contents:
     feed: tuple[FeedDay, ...]
     """Oldest first."""
     closes: tuple[Closes, ...]
+    reliability: tuple[Bin, ...]
+    scores: tuple[Score, ...]
+    outcomes: Outcomes
 
 
 def read(warehouse: Warehouse) -> Contents:
@@ -320,6 +381,9 @@ def _read(rows: Ask) -> Contents:
         arbitrages=tuple(Arbitrage(*row) for row in rows(ARBITRAGE_NOW, polled_at, ARBITRAGES)),
         feed=tuple(FeedDay(*row) for row in reversed(rows(FEED, FEED_DAYS))),
         closes=tuple(Closes(*row) for row in rows(CLOSES)),
+        reliability=tuple(Bin(*row) for row in rows(RELIABILITY)),
+        scores=tuple(Score(*row) for row in rows(SCORES)),
+        outcomes=Outcomes(*rows(OUTCOMES)[0]),
     )
 
 
