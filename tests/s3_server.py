@@ -14,7 +14,7 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 _log: list[Request] | None = None
-_failures = 0
+_failures: list[int] = []
 
 
 class Quiet(MotoRequestHandler):
@@ -33,12 +33,10 @@ def s3_server() -> Iterator[str]:
     moto = DomainDispatcherApplication(create_backend_app)
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        global _failures
         if _log is not None:
             _log.append(Request(environ))
         if _failures:
-            _failures -= 1
-            return Response("slow down", status=503)(environ, start_response)
+            return Response("not now", status=_failures.pop())(environ, start_response)
         answer: Iterable[bytes] = moto(environ, start_response)
         return answer
 
@@ -51,9 +49,9 @@ def s3_server() -> Iterator[str]:
 
 
 @contextmanager
-def s3_log(failures: int = 0) -> Iterator[list[Request]]:
-    """What the server of this process is asked; the first few times it only says 503."""
+def s3_log(*failures: int) -> Iterator[list[Request]]:
+    """What the server of this process is asked; first it answers with these statuses."""
     global _log, _failures
-    _log, _failures = [], failures
+    _log, _failures = [], [*failures]
     yield _log
-    _log, _failures = None, 0
+    _log, _failures = None, []

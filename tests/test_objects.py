@@ -235,11 +235,21 @@ def test_a_listing_asks_s3_for_its_folder_only(bucket: Bucket) -> None:
 def test_a_server_that_fails_now_and_then_is_asked_again(bucket: Bucket) -> None:
     objects = ObjectStore(bucket)
 
-    with s3_log(failures=2) as log:
+    with s3_log(503, 500) as log:
         assert objects.put_if_absent("key", b"body")
 
     assert objects.get("key") == b"body"
     assert len(log) >= 3
+
+
+def test_a_key_that_somebody_is_just_making_is_not_taken_for_made(bucket: Bucket) -> None:
+    """S3 answers 409 while another writer is at the same key; that one may yet fail."""
+    objects = ObjectStore(bucket)
+
+    with s3_log(409):
+        assert objects.put_if_absent("key", b"body")
+
+    assert objects.get("key") == b"body"
 
 
 def test_credentials_show_nowhere(bucket: Bucket) -> None:

@@ -56,11 +56,15 @@ class ObjectStore:
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
         """Store an object under a new key; False (and nothing stored) when the key exists."""
-        try:
-            obstore.put(self._store, key, body, mode="create")
-        except AlreadyExistsError:
-            return False
-        return True
+        while True:
+            try:
+                obstore.put(self._store, key, body, mode="create")
+            except AlreadyExistsError:
+                # S3 says so, too, of a key that somebody is just making, and may yet fail to.
+                if self.exists(key):
+                    return False
+            else:
+                return True
 
     def replace(self, key: str, body: bytes) -> None:
         """Store an object, in one step in place of what was there."""
