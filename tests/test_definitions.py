@@ -139,7 +139,7 @@ def test_home_needs_nothing_of_the_second_home(settings: Settings) -> None:
     script = (
         "import sys\n"
         "import predictit_assets.definitions\n"
-        "foreign = {'boto3', 'dagster_aws', 'dagster_snowflake', 'snowflake'} & {*sys.modules}\n"
+        "foreign = {'boto3', 'dagster_aws', 'dagster_snowflake', 'snowflake.connector'} & {*sys.modules}\n"
         "sys.exit(', '.join(foreign))\n"
     )
     env = {"PATH": os.environ["PATH"], "PREDICTIT_HOME": str(settings.home)}
