@@ -190,6 +190,16 @@ def _result(
     )
 
 
+def days_judged(metadata: Mapping[str, dg.MetadataValue]) -> tuple[list[date], list[date]]:
+    """Of a result's metadata: the days that were judged, and those of them that failed.
+
+    All of them when the failing ones aren't all listed; none when it isn't about days.
+    """
+    ends = named_days(metadata.get("window")) or []
+    judged = Window(ends[0], ends[-1]).days if ends else []
+    return judged, named_days(metadata.get(FAILING_DAYS)) or judged
+
+
 def _sentence(fault: Fault) -> str:
     return fault.rule if fault.rows is None else f"{fault.rule}: {fault.rows} rows"
 

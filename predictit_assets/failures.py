@@ -19,6 +19,7 @@ FAILING_DAYS = "failing_days"
 """The metadata that names the days which failed a check or a step."""
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 MOST_DAYS = 30
+MORE = " and more"
 RETRIES = 2
 FIRST_WAIT = 5.0
 """Seconds before the first retry; twice as long before each further one."""
@@ -49,8 +50,16 @@ def expected_failures(context: dg.OpExecutionContext) -> Iterator[None]:
 
 def list_days(days: Sequence[date]) -> str:
     """Days as metadata tells them: so many that a person still reads them."""
-    more = " and more" if len(days) > MOST_DAYS else ""
+    more = MORE if len(days) > MOST_DAYS else ""
     return ", ".join(map(str, days[:MOST_DAYS])) + more
+
+
+def named_days(listed: dg.MetadataValue | None) -> list[date] | None:
+    """The days that metadata tells of; None when it doesn't name them all."""
+    text = str(listed.value) if listed else MORE
+    if text.endswith(MORE):
+        return None
+    return [date.fromisoformat(day) for day in DAY.findall(text)]
 
 
 def bad_days(events: Iterable[dg.DagsterEvent]) -> set[date]:

@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictit_assets.errors import SettingsError
@@ -45,7 +45,11 @@ class Settings(BaseSettings):
         120.0, ge=0, allow_inf_nan=False, description="seconds to wait for a busy warehouse"
     )
 
-    @field_validator("api_url")
+    # Secret, since the addresses hold passwords and tokens.
+    alerts: SecretStr = Field(SecretStr(""), description="who is told of what is broken")
+    ui_url: str = Field("http://127.0.0.1:3000", description="where people open the Dagster UI")
+
+    @field_validator("api_url", "ui_url")
     @classmethod
     def _http(cls, url: str) -> str:
         if not url.startswith(("http://", "https://")):
