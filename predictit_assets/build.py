@@ -5,6 +5,7 @@ from functools import partial
 import dagster as dg
 
 from predictit_assets import freshness, home
+from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.automation import conditions
 from predictit_assets.automation.noticing import noticing_sensor
 from predictit_assets.automation.polling import poll_sensor
@@ -94,6 +95,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         partitions_def=partitions,
         description="Asks how markets ended that left the feed, a few a run.",
     )
+    alerts = alerts_sensor(settings, [*assets, *checks, *timed_checks], BUILD_JOB)
     sparse = [*closed.tables, closed.dataset]
     return dg.Definitions(
         assets=[
@@ -116,6 +118,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             ),
             sparing_sensor(build_job),
             conditions.automation_sensor(),
+            *([alerts] if alerts else []),
         ],
         schedules=[close_of_yesterday(polled, payloads, BUILD_JOB)],
         # A process a step costs 5 s each; the work of most steps is a fraction of a second.

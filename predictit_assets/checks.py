@@ -17,7 +17,13 @@ import pandera.ibis as pa
 from pandera.api.ibis.types import IbisData
 from pandera.config import ValidationDepth, config_context
 
-from predictit_assets.failures import FAILING_DAYS, MOST_DAYS, expected_failures, list_days
+from predictit_assets.failures import (
+    FAILING_DAYS,
+    MOST_DAYS,
+    expected_failures,
+    list_days,
+    named_days,
+)
 from predictit_assets.partitions import window_of_tags
 from predictit_assets.schemas.types import Schema
 from predictit_assets.trading_day import Window

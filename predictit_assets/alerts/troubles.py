@@ -1,0 +1,257 @@
+"""What is broken: read from the runs and the check results that the Dagster instance holds."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import dagster as dg
+from dagster._core.event_api import RunStatusChangeEventType
+from dagster._core.instance import RUNLESS_RUN_ID
+from dagster._core.storage.tags import WILL_RETRY_TAG
+
+from predictit_assets.checks import days_judged
+from predictit_assets.failures import breaks, failed_steps, one_line, why
+from predictit_assets.partitions import tagged_window
+from predictit_assets.trading_day import Window, today
+
+WARNINGS = ("nothing_quarantined", "fresh_feed")
+"""The checks that are told of though they block nothing."""
+CHECK = "check"
+"""Stands for the job in the scope of a check."""
+MOST_RUNS = 200
+"""Ends of one kind looked at in one go; the rest is the next tick's."""
+
+ENDS: tuple[RunStatusChangeEventType, ...] = (
+    dg.DagsterEventType.RUN_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+)
+TELLING = {
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_FAILURE,
+}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a run was to make, or a check to judge."""
+
+    job: str
+    parts: tuple[str, ...] | None
+    """Assets, or the check; None for all that is in the job."""
+    window: Window | None
+    """None when it isn't about days."""
+    whole: bool = False
+    """Whether it is the whole graph."""
+
+    def covers(self, other: "Scope") -> bool:
+        """Whether success here means that the other is mended."""
+        parts = self.parts is None or bool(other.parts and set(other.parts) <= set(self.parts))
+        days = (
+            self.window is None
+            or other.window is None
+            or (other.window.first in self.window and other.window.last in self.window)
+        )
+        return days and ((self.whole and other.job != CHECK) or (self.job == other.job and parts))
+
+    def overlaps(self, other: "Scope") -> bool:
+        """Whether the two have a day in common."""
+        return (
+            self.window is None
+            or other.window is None
+            or (self.window.first <= other.window.last and other.window.first <= self.window.last)
+        )
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that a person should know of."""
+
+    what: str
+    """Its name: one trouble is the other when they are called the same."""
+    scope: Scope
+    text: str
+    """The cause, a link, and the next step: a line each."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run or a check ended."""
+
+    scope: Scope
+    trouble: Trouble | None
+    """None when all was well."""
+
+    def mends(self, broken: Scope) -> bool:
+        """Whether what was broken no longer is."""
+        still = self.trouble is not None and self.trouble.scope.overlaps(broken)
+        return self.scope.covers(broken) and not still
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is looked at, and where the UI shows it."""
+
+    assets: frozenset[str]
+    checks: frozenset[dg.AssetCheckKey]
+    whole_job: str
+    """The job of the whole graph."""
+    ui_url: str
+
+    @staticmethod
+    def of(definitions: Sequence[dg.AssetsDefinition], whole_job: str, ui_url: str) -> "Watch":
+        """Watch all runs, every blocking check of these definitions, and the WARNINGS."""
+        assets = [key.to_user_string() for one in definitions for key in one.keys]
+        specs = [spec for one in definitions for spec in one.check_specs]
+        watched = frozenset(spec.key for spec in specs if spec.blocking or spec.name in WARNINGS)
+        return Watch(frozenset(assets), watched, whole_job, ui_url.rstrip("/"))
+
+    def outcomes_of(self, instance: dg.DagsterInstance, ended: dg.EventLogRecord) -> list[Outcome]:
+        """How a run ended, and what the watched checks in it found."""
+        run = instance.get_run_by_id(ended.run_id)
+        if run is None:  # deleted since
+            return []
+        entries = instance.all_logs(run.run_id, of_type=TELLING)
+        events = [entry.dagster_event for entry in entries if entry.dagster_event]
+        failed = ended.event_type is dg.DagsterEventType.RUN_FAILURE
+        results = [
+            event.asset_check_evaluation_data
+            for event in events
+            if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ]
+        outcomes = [
+            self._check_outcome(instance, result)
+            for result in results
+            if result.asset_check_key in self.checks
+            # What broke a run is told with it.
+            and not (failed and breaks(result))
+        ]
+        scope = self._run_scope(run)
+        if ended.event_type is dg.DagsterEventType.RUN_SUCCESS:
+            outcomes.append(Outcome(scope, None))
+        elif failed and run.tags.get(WILL_RETRY_TAG) != "true":
+            outcomes.append(Outcome(scope, self._run_trouble(run, scope, events)))
+        return outcomes
+
+    def outcomes_without_run(self, instance: dg.DagsterInstance) -> Iterator[Outcome]:
+        """What the watched checks say whose newest result a sensor reported."""
+        storage = instance.event_log_storage
+        newest = storage.get_latest_asset_check_execution_by_key(list(self.checks))
+        for key, record in newest.items():
+            if key in self.checks and record.run_id == RUNLESS_RUN_ID and record.evaluation:
+                yield self._check_outcome(instance, record.evaluation)
+
+    def _run_scope(self, run: dg.DagsterRun) -> Scope:
+        window = tagged_window(run.tags)
+        chosen = [
+            *(key.to_user_string() for key in run.asset_selection or ()),
+            *(key.to_user_string() for key in run.asset_check_selection or ()),
+        ]
+        # The UI names every asset where `predictit build` names none.
+        parts = None if not chosen or self.assets <= set(chosen) else tuple(sorted(chosen))
+        return Scope(run.job_name, parts, window, run.job_name == self.whole_job and parts is None)
+
+    def _run_trouble(
+        self, run: dg.DagsterRun, scope: Scope, events: Sequence[dg.DagsterEvent]
+    ) -> Trouble:
+        what = f"run of {scope.job}"
+        if scope.parts:
+            more = len(scope.parts) - 1
+            what = f"run of {scope.parts[0]}" + (f" and {more} more" if more else "")
+        return _trouble(
+            what,
+            scope,
+            why(events) or "it failed before its first step: see its log",
+            f"{self.ui_url}/runs/{run.run_id}",
+            _next_run(scope.window, failed_steps(events)),
+        )
+
+    def _check_outcome(
+        self, instance: dg.DagsterInstance, result: dg.AssetCheckEvaluation
+    ) -> Outcome:
+        key = result.asset_check_key
+        parts = (key.to_user_string(),)
+        judged, failing = days_judged(result.metadata)
+        scope = Scope(CHECK, parts, judged)
+        if result.passed:
+            return Outcome(scope, None)
+        cause = result.description or "failed"
+        step = "look at what it found, then " + _build(failing)
+        if key.name == "nothing_quarantined":
+            cause = _quarantined(instance, key.asset_key, failing) or cause
+            step = (
+                "look at the payload and the reason beside it; when a release can read it, "
+                f"move it back to landing/, then {_build(failing)}"
+            )
+        elif key.name == "fresh_feed":
+            step = "predictit poll (it asks once, and says what is wrong)"
+        path = "/".join(quote(part, safe="") for part in key.asset_key.path)
+        link = f"{self.ui_url}/assets/{path}?view=checks&checkDetail={quote(key.name)}"
+        what = f"check {key.name} of {key.asset_key.to_user_string()}"
+        broken = Scope(CHECK, parts, failing)
+        return Outcome(scope, _trouble(what, broken, cause, link, step))
+
+
+def ended_runs(
+    instance: dg.DagsterInstance, after: int | None, since: float
+) -> list[dg.EventLogRecord]:
+    """The ends of runs after the one of this storage id, else since a moment, in their order.
+
+    There may be more of them than are returned.
+    """
+    pages = [
+        instance.fetch_run_status_changes(
+            dg.RunStatusChangeRecordsFilter(
+                end,
+                after_storage_id=after,
+                after_timestamp=since if after is None else None,
+            ),
+            limit=MOST_RUNS,
+            ascending=True,
+        )
+        for end in ENDS
+    ]
+    # What lies behind a page that isn't the last of its kind is still to come.
+    bound = min((page.records[-1].storage_id for page in pages if page.has_more), default=None)
+    records = sorted(
+        (record for page in pages for record in page.records), key=lambda end: end.storage_id
+    )
+    return [record for record in records if bound is None or record.storage_id <= bound]
+
+
+def _trouble(what: str, scope: Scope, cause: str, link: str, step: str) -> Trouble:
+    named = f"{what}, {scope.window}" if scope.window else what
+    return Trouble(named, scope, f"{one_line(cause)}\n{link}\nnext: {step}")
+
+
+def _next_run(window: Window | None, failed: Collection[str]) -> str:
+    # What a build takes of landing is what the store holds: it wouldn't ask the API again.
+    polled = failed and all(step.startswith("landing_") for step in failed)
+    if polled and window == Window(today(), today()):
+        return "predictit poll (it asks again, and says what is wrong)"
+    return _build(window)
+
+
+def _build(window: Window | None) -> str:
+    return (
+        f"predictit build --from {window.first} --to {window.last}" if window else "build it again"
+    )
+
+
+def _quarantined(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, window: Window | None
+) -> str | None:
+    """The newest quarantined payload of a window, and why it is there."""
+    if window is None:
+        return None
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[str(window.last)]), limit=1
+    ).records
+    made = records[0].asset_materialization if records else None
+    table = made.metadata.get("quarantined_payloads") if made else None
+    if not isinstance(table, dg.TableMetadataValue) or not table.records:
+        return None
+    newest = table.records[0].data
+    more = " (and others)" if len(table.records) > 1 else ""
+    return f"{newest['key']}: {newest['quarantined_because']}{more}"
