@@ -20,7 +20,7 @@ class News(BaseModel):
     seen: int | None = None
     """The last end of a run that was looked at, by its storage id."""
     broken: dict[str, Scope] = {}
-    """What is broken, by name, oldest first."""
+    """What is broken, by name, oldest first; of days those that are left to mend."""
     texts: dict[str, str] = {}
     """What there is to say of it, as long as some channel doesn't know."""
     told: dict[str, list[str]] = {}
@@ -36,11 +36,17 @@ class News(BaseModel):
 
     def take(self, outcome: Outcome) -> None:
         """Note how something ended."""
-        for what in [what for what, scope in self.broken.items() if outcome.mends(scope)]:
-            self._forget(what)
-        if outcome.trouble and outcome.trouble.what not in self.broken:
-            self.broken[outcome.trouble.what] = outcome.trouble.scope
-            self.texts[outcome.trouble.what] = outcome.trouble.text
+        if outcome.done:
+            for what, scope in list(self.broken.items()):
+                left = scope.without(outcome.done)
+                if left:
+                    self.broken[what] = left
+                else:
+                    self._forget(what)
+        if trouble := outcome.trouble:
+            if trouble.what not in self.broken:
+                self.texts[trouble.what] = trouble.text
+            self.broken[trouble.what] = trouble.scope
         for what in list(self.broken)[:-MOST_BROKEN]:
             self._forget(what)
             for known in self.told.values():

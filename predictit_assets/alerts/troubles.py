@@ -1,7 +1,8 @@
 """What is broken: read from the runs and the check results that the Dagster instance holds."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from urllib.parse import quote
 
 import dagster as dg
@@ -11,13 +12,16 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from predictit_assets.checks import days_judged
 from predictit_assets.failures import breaks, failed_steps, one_line, why
+from predictit_assets.freshness import FRESH
 from predictit_assets.partitions import tagged_window
-from predictit_assets.trading_day import Window, today
+from predictit_assets.trading_day import Window, stretches, today
 
-WARNINGS = ("nothing_quarantined", "fresh_feed")
+WARNINGS = ("nothing_quarantined", FRESH)
 """The checks that are told of though they block nothing."""
 CHECK = "check"
 """Stands for the job in the scope of a check."""
+MOST_WINDOWS = 3
+"""Stretches of days spelt out in a name."""
 MOST_RUNS = 200
 """Ends of one kind looked at in one go; the rest is the next tick's."""
 
@@ -40,28 +44,26 @@ class Scope:
     job: str
     parts: tuple[str, ...] | None
     """Assets, or the check; None for all that is in the job."""
-    window: Window | None
-    """None when it isn't about days."""
+    windows: tuple[Window, ...]
+    """The days of it; empty when it isn't about days."""
     whole: bool = False
     """Whether it is the whole graph."""
 
-    def covers(self, other: "Scope") -> bool:
-        """Whether success here means that the other is mended."""
-        parts = self.parts is None or bool(other.parts and set(other.parts) <= set(self.parts))
-        days = (
-            self.window is None
-            or other.window is None
-            or (other.window.first in self.window and other.window.last in self.window)
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.windows[:MOST_WINDOWS])) + (
+            " and more" if len(self.windows) > MOST_WINDOWS else ""
         )
-        return days and ((self.whole and other.job != CHECK) or (self.job == other.job and parts))
 
-    def overlaps(self, other: "Scope") -> bool:
-        """Whether the two have a day in common."""
-        return (
-            self.window is None
-            or other.window is None
-            or (self.window.first <= other.window.last and other.window.first <= self.window.last)
-        )
+    def without(self, done: "Scope") -> "Scope | None":
+        """What is left of this after a success; None for nothing."""
+        parts = done.parts is None or bool(self.parts and set(self.parts) <= set(done.parts))
+        made = self.job != CHECK if done.whole else self.job == done.job and parts
+        if not made:
+            return self
+        if not self.windows or not done.windows:
+            return None
+        left = days_without(self.windows, done.windows)
+        return replace(self, windows=tuple(stretches(left))) if left else None
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,9 @@ class Trouble:
 class Outcome:
     """How a run or a check ended."""
 
-    scope: Scope
-    trouble: Trouble | None
-    """None when all was well."""
-
-    def mends(self, broken: Scope) -> bool:
-        """Whether what was broken no longer is."""
-        still = self.trouble is not None and self.trouble.scope.overlaps(broken)
-        return self.scope.covers(broken) and not still
+    done: Scope | None = None
+    """Where all was well."""
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True)
@@ -129,9 +126,9 @@ class Watch:
         ]
         scope = self._run_scope(run)
         if ended.event_type is dg.DagsterEventType.RUN_SUCCESS:
-            outcomes.append(Outcome(scope, None))
+            outcomes.append(Outcome(done=scope))
         elif failed and run.tags.get(WILL_RETRY_TAG) != "true":
-            outcomes.append(Outcome(scope, self._run_trouble(run, scope, events)))
+            outcomes.append(Outcome(trouble=self._run_trouble(run, scope, events)))
         return outcomes
 
     def outcomes_without_run(self, instance: dg.DagsterInstance) -> Iterator[Outcome]:
@@ -150,7 +147,9 @@ class Watch:
         ]
         # The UI names every asset where `predictit build` names none.
         parts = None if not chosen or self.assets <= set(chosen) else tuple(sorted(chosen))
-        return Scope(run.job_name, parts, window, run.job_name == self.whole_job and parts is None)
+        windows = (window,) if window else ()
+        whole = run.job_name == self.whole_job and parts is None
+        return Scope(run.job_name, parts, windows, whole)
 
     def _run_trouble(
         self, run: dg.DagsterRun, scope: Scope, events: Sequence[dg.DagsterEvent]
@@ -164,7 +163,7 @@ class Watch:
             scope,
             why(events) or "it failed before its first step: see its log",
             f"{self.ui_url}/runs/{run.run_id}",
-            _next_run(scope.window, failed_steps(events)),
+            _next_run(scope, failed_steps(events)),
         )
 
     def _check_outcome(
@@ -173,24 +172,26 @@ class Watch:
         key = result.asset_check_key
         parts = (key.to_user_string(),)
         judged, failing = days_judged(result.metadata)
-        scope = Scope(CHECK, parts, judged)
+        scope = Scope(CHECK, parts, tuple(stretches(judged)))
         if result.passed:
-            return Outcome(scope, None)
+            return Outcome(done=scope)
+        broken = replace(scope, windows=tuple(stretches(failing)))
+        sound = days_without(scope.windows, broken.windows)
+        done = replace(scope, windows=tuple(stretches(sound))) if sound else None
         cause = result.description or "failed"
-        step = "look at what it found, then " + _build(failing)
+        step = "look at what it found, then " + _build(broken)
         if key.name == "nothing_quarantined":
-            cause = _quarantined(instance, key.asset_key, failing) or cause
+            cause = _quarantined(instance, key.asset_key, broken) or cause
             step = (
                 "look at the payload and the reason beside it; when a release can read it, "
-                f"move it back to landing/, then {_build(failing)}"
+                f"move it back to landing/, then {_build(broken)}"
             )
-        elif key.name == "fresh_feed":
+        elif key.name == FRESH:
             step = "predictit poll (it asks once, and says what is wrong)"
         path = "/".join(quote(part, safe="") for part in key.asset_key.path)
         link = f"{self.ui_url}/assets/{path}?view=checks&checkDetail={quote(key.name)}"
         what = f"check {key.name} of {key.asset_key.to_user_string()}"
-        broken = Scope(CHECK, parts, failing)
-        return Outcome(scope, _trouble(what, broken, cause, link, step))
+        return Outcome(done, _trouble(what, broken, cause, link, step))
 
 
 def ended_runs(
@@ -220,33 +221,41 @@ def ended_runs(
     return [record for record in records if bound is None or record.storage_id <= bound]
 
 
+def days_without(windows: Collection[Window], others: Collection[Window]) -> list[date]:
+    """The days of some windows that lie in none of the others."""
+    days = [day for window in windows for day in window.days]
+    return [day for day in days if not any(day in other for other in others)]
+
+
 def _trouble(what: str, scope: Scope, cause: str, link: str, step: str) -> Trouble:
-    named = f"{what}, {scope.window}" if scope.window else what
-    return Trouble(named, scope, f"{one_line(cause)}\n{link}\nnext: {step}")
-
-
-def _next_run(window: Window | None, failed: Collection[str]) -> str:
-    # What a build takes of landing is what the store holds: it wouldn't ask the API again.
-    polled = failed and all(step.startswith("landing_") for step in failed)
-    if polled and window == Window(today(), today()):
-        return "predictit poll (it asks again, and says what is wrong)"
-    return _build(window)
-
-
-def _build(window: Window | None) -> str:
-    return (
-        f"predictit build --from {window.first} --to {window.last}" if window else "build it again"
+    return Trouble(
+        f"{what}, {scope}" if scope.windows else what,
+        scope,
+        f"{one_line(cause)}\n{link}\nnext: {step}",
     )
 
 
-def _quarantined(
-    instance: dg.DagsterInstance, asset: dg.AssetKey, window: Window | None
-) -> str | None:
-    """The newest quarantined payload of a window, and why it is there."""
-    if window is None:
+def _next_run(scope: Scope, failed: Collection[str]) -> str:
+    # What a build takes of landing is what the store holds: it wouldn't ask the API again.
+    polled = failed and all(step.startswith("landing_") for step in failed)
+    if polled and scope.windows == (Window(today(), today()),):
+        return "predictit poll (it asks again, and says what is wrong)"
+    return _build(scope)
+
+
+def _build(scope: Scope) -> str:
+    if not scope.windows:
+        return "build it again"
+    return f"predictit build --from {scope.windows[0].first} --to {scope.windows[-1].last}"
+
+
+def _quarantined(instance: dg.DagsterInstance, asset: dg.AssetKey, scope: Scope) -> str | None:
+    """The newest of the quarantined payloads, and why it is there."""
+    if not scope.windows:
         return None
+    day = str(scope.windows[-1].last)
     records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[str(window.last)]), limit=1
+        dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[day]), limit=1
     ).records
     made = records[0].asset_materialization if records else None
     table = made.metadata.get("quarantined_payloads") if made else None
