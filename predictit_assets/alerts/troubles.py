@@ -187,7 +187,7 @@ class Watch:
                 f"move it back to landing/, then {_build(broken)}"
             )
         elif key.name == FRESH:
-            step = "predictit poll (it asks once, and says what is wrong)"
+            step = "predictit poll (it says what is wrong), then predictit build --from today"
         path = "/".join(quote(part, safe="") for part in key.asset_key.path)
         link = f"{self.ui_url}/assets/{path}?view=checks&checkDetail={quote(key.name)}"
         what = f"check {key.name} of {key.asset_key.to_user_string()}"
