@@ -5,6 +5,8 @@ from functools import partial
 import dagster as dg
 
 from predictit_assets import freshness, home
+from predictit_assets.alerts.channels import open_channels
+from predictit_assets.alerts.moves import moves, moves_sensor
 from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.automation import conditions
 from predictit_assets.automation.noticing import noticing_sensor
@@ -95,7 +97,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         partitions_def=partitions,
         description="Asks how markets ended that left the feed, a few a run.",
     )
-    alerts = alerts_sensor(settings, [*assets, *checks, *timed_checks], BUILD_JOB)
+    channels = open_channels(settings.alerts)
+    telling = [
+        alerts_sensor(channels, [*assets, *checks, *timed_checks], BUILD_JOB, settings.ui_url),
+        moves_sensor(partial(moves, impatient, settings.move_alert), channels),
+    ]
     sparse = [*closed.tables, closed.dataset]
     return dg.Definitions(
         assets=[
@@ -118,7 +124,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             ),
             sparing_sensor(build_job),
             conditions.automation_sensor(),
-            *([alerts] if alerts else []),
+            *(telling if channels else []),
         ],
         schedules=[close_of_yesterday(polled, payloads, BUILD_JOB)],
         # A process a step costs 5 s each; the work of most steps is a fraction of a second.

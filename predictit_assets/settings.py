@@ -47,6 +47,9 @@ class Settings(BaseSettings):
 
     # Secret, since the addresses hold passwords and tokens.
     alerts: SecretStr = Field(SecretStr(""), description="who is told of what is broken")
+    move_alert: float = Field(
+        0.15, gt=0, le=1, description="dollars that a price moves within an hour to be told of"
+    )
     ui_url: str = Field("http://127.0.0.1:3000", description="where people open the Dagster UI")
 
     @field_validator("api_url", "ui_url")

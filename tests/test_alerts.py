@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,10 +22,13 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from apprise.plugins.email import NotifyEmail
 from apprise.plugins.slack import NotifySlack
-from conftest import observe
+from conftest import NOON, build, observe
+from pydantic import SecretStr
 
 from predictit_assets import home
 from predictit_assets.alerts import channels, news, troubles
+from predictit_assets.alerts.channels import open_channels
+from predictit_assets.alerts.moves import Move, moves, moves_sensor
 from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.build import BUILD_JOB, build_definitions
 from predictit_assets.checks import days_judged
@@ -34,10 +38,10 @@ from predictit_assets.partitions import daily_partitions, window_tags
 from predictit_assets.sample_feed import World
 from predictit_assets.settings import Settings
 from predictit_assets.sources.source import Observation
-from predictit_assets.trading_day import Window, today
+from predictit_assets.storage.payloads import Payloads
+from predictit_assets.trading_day import Window, today, trading_day
 
 DAY, NEXT_DAY = date(2026, 3, 4), date(2026, 3, 5)
-NOON = datetime(2026, 3, 4, 17, tzinfo=UTC)
 UI = "http://dagster.example.org"
 PRICES = dg.AssetKey(["core", "prices"])
 BOARD = dg.AssetKey(["marts", "board"])
@@ -229,8 +233,9 @@ def told_by(instance: dg.DagsterInstance, *addresses: str) -> Home:
     """A home whose alerts go to these addresses."""
     graph = Graph()
     settings = Settings.model_validate({"alerts": ", ".join(addresses), "ui_url": UI + "/"})
-    sensor = alerts_sensor(settings, graph.definitions, BUILD_JOB)
-    assert sensor is not None
+    sensor = alerts_sensor(
+        open_channels(settings.alerts), graph.definitions, BUILD_JOB, settings.ui_url
+    )
     return Home(instance, sensor, graph)
 
 
@@ -376,8 +381,9 @@ def test_a_poll_that_failed_today_sends_one_to_the_poll(
     def landing_feed() -> None:
         raise dg.Failure("https://www.predictit.org can't be reached")
 
-    sensor = alerts_sensor(settings, [landing_feed], BUILD_JOB)
-    assert sensor is not None
+    sensor = alerts_sensor(
+        open_channels(settings.alerts), [landing_feed], BUILD_JOB, settings.ui_url
+    )
     for day in (DAY, today()):
         dg.materialize(
             [landing_feed], partition_key=str(day), instance=instance, raise_on_error=False
@@ -535,9 +541,9 @@ def test_no_credential_comes_out(
 
 
 def test_nobody_to_tell_no_sensor(settings: Settings) -> None:
-    assert alerts_sensor(settings, [], BUILD_JOB) is None
-    sensors = build_definitions(settings).sensors or []
-    assert "alerts" not in [sensor.name for sensor in sensors]
+    names = {sensor.name for sensor in build_definitions(settings).sensors or []}
+    assert "poll_predictit" in names
+    assert not {"alerts", "tell_moves"} & names
 
 
 def test_no_old_failure_is_told_at_the_first_look(
@@ -589,3 +595,55 @@ def test_the_days_of_a_check_are_those_that_failed(
     texts = {"window": window, "failing_days": failing}
     metadata = {name: dg.MetadataValue.text(text) for name, text in texts.items() if text}
     assert days_judged(metadata)[1] == days
+
+
+# Moves
+
+
+def test_moves_are_told_once_an_hour_when_the_facts_were_made(
+    instance: dg.DagsterInstance, hook: Webhook
+) -> None:
+    noon = datetime(2026, 3, 4, 17)
+    found: list[Move] = []
+    sensor = moves_sensor(lambda: found, open_channels(SecretStr(f"json://{hook.address}/moves")))
+    cursor = None
+
+    def tick() -> None:
+        nonlocal cursor
+        context = dg.build_sensor_context(instance=instance, cursor=cursor)
+        sensor(context)
+        cursor = context.cursor
+
+    def made(*moved: Move) -> None:
+        found[:] = moved
+        instance.report_runless_asset_event(dg.AssetMaterialization(["core", "fact_prices"]))
+
+    def move(at: datetime) -> Move:
+        return Move(at, "Senate", "Ada", Decimal("0.62"), Decimal("0.20"), "https://example.org/1")
+
+    tick()
+    made()
+    tick()
+    assert hook.texts == []
+    made(move(noon))
+    tick()
+    tick()
+    made(move(noon + timedelta(minutes=20)))
+    tick()
+    assert hook.texts == ["Senate: Ada: 42 to 62 cents\nhttps://example.org/1"]
+    made(move(noon + timedelta(minutes=60)))
+    tick()
+    assert len(hook.texts) == 2
+
+
+def test_moves_are_those_of_the_live_board(
+    settings: Settings, payloads: Payloads, world: World
+) -> None:
+    assert moves(home.warehouse(settings), 0.01) == []
+    for observation in observe(world, NOON - timedelta(hours=1), 2, timedelta(hours=1)):
+        payloads.land(observation)
+    build(settings, Window(trading_day(NOON), trading_day(NOON)))
+    found = moves(home.warehouse(settings), 0.01)
+    assert found
+    assert {move.polled_at for move in found} == {NOON.replace(tzinfo=None)}
+    assert all(abs(move.change) >= Decimal("0.01") for move in found)

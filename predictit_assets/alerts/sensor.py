@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from predictit_assets.alerts.channels import open_channels
+from predictit_assets.alerts.channels import Channel
 from predictit_assets.alerts.news import News
 from predictit_assets.alerts.troubles import Watch, ended_runs
-from predictit_assets.settings import Settings
 
 INTERVAL = 60
 """Seconds between two looks."""
@@ -17,16 +16,16 @@ LOOK_BACK = 24 * 3600
 
 
 def alerts_sensor(
-    settings: Settings, definitions: Sequence[dg.AssetsDefinition], whole_job: str
-) -> dg.SensorDefinition | None:
-    """Tell the configured channels what is broken in these assets and checks; None without any.
+    channels: Sequence[Channel],
+    definitions: Sequence[dg.AssetsDefinition],
+    whole_job: str,
+    ui_url: str,
+) -> dg.SensorDefinition:
+    """Tell the channels what is broken in these assets and checks.
 
     `whole_job` is the job of the whole graph: its success mends whatever failed in its days.
     """
-    channels = open_channels(settings.alerts)
-    if not channels:
-        return None
-    watch = Watch.of(definitions, whole_job, settings.ui_url)
+    watch = Watch.of(definitions, whole_job, ui_url)
 
     @dg.sensor(
         name="alerts",
