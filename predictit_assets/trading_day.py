@@ -55,7 +55,7 @@ def stretches(days: Iterable[date], longest: int = 0) -> list[Window]:
     """Group days into windows without holes, oldest first, of `longest` days each (0: any)."""
     windows: list[Window] = []
     for day in sorted(days):
-        if windows and day == windows[-1].end and not len(windows[-1].days) == longest:
+        if windows and day == windows[-1].end and len(windows[-1].days) != longest:
             windows[-1] = Window(windows[-1].first, day)
         else:
             windows.append(Window(day, day))

@@ -66,6 +66,12 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "POLL_INTERVAL": "0.5",
         "MAX_BODY_MB": "7",
         "LOCK_TIMEOUT": "0",
+        "DAYS_A_RUN": "31",
+        "EXPIRE_LANDING_DAYS": "3",
+        "EXPIRE_QUARANTINE_DAYS": "4",
+        "EXPIRE_RAW_DAYS": "5",
+        "EXPIRE_RAW_CONFIRMED": "raw payloads are gone for ever",
+        "KEEP_RUNS_DAYS": "6",
     }
     for name, value in values.items():
         monkeypatch.setenv(f"PREDICTIT_{name}", value)
