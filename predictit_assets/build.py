@@ -6,6 +6,7 @@ import dagster as dg
 
 from predictit_assets import freshness, home
 from predictit_assets.automation import conditions
+from predictit_assets.automation.housekeeping import housekeeping, is_wanted
 from predictit_assets.automation.noticing import noticing_sensor
 from predictit_assets.automation.polling import poll_sensor
 from predictit_assets.automation.resolving import RESOLVE_JOB, resolving_sensor
@@ -108,7 +109,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             sparing_sensor(build_job),
             conditions.automation_sensor(),
         ],
-        schedules=[close_of_yesterday(polled, payloads, BUILD_JOB)],
+        schedules=[
+            close_of_yesterday(polled, payloads, BUILD_JOB),
+            *([housekeeping(chains, settings)] if is_wanted(settings) else []),
+        ],
         # A process a step costs 5 s each; the work of most steps is a fraction of a second.
         executor=dg.in_process_executor,
     )
