@@ -44,6 +44,12 @@ dev: $(VENV)/run ## the Dagster UI on http://127.0.0.1:3000 (FEED=sample: the ma
 	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
 	$(WITH_FEED) dg dev --host 127.0.0.1 --port $(or $(PORT),3000)
 
+docs: export PREDICTIT_HOME := $(HOME_OF_FEED)
+docs: $(VENV)/run ## the tables, columns and lineage as one HTML page (FEED=sample: the made-up feed's)
+	@test -f $(PREDICTIT_HOME)/warehouse.duckdb || { echo "error: nothing is built in $(PREDICTIT_HOME) yet: make demo, or make run" >&2; exit 1; }
+	dbt docs generate --static --project-dir dbt_project --profiles-dir dbt_project --target-path $(PREDICTIT_HOME)/docs --log-path $(PREDICTIT_HOME)/docs --quiet
+	@echo $(PREDICTIT_HOME)/docs/static_index.html
+
 test: $(VENV)/dev ## all tests
 	pytest -n 2
 

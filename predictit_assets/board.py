@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import duckdb
+from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -47,6 +48,8 @@ where board.market_name ilike '%' || ? || '%'
 BY_MARKET = "order by biggest_move desc nulls last, market_id, rank_in_market nulls last"
 BY_MOVE = "order by abs(board.change_24h) desc nulls last, contract_id"
 
+WIDE = 100
+"""The characters in a line from which on a sparkline leaves room for names."""
 SHAPES = "▁▂▃▄▅▆▇█"
 
 
@@ -100,48 +103,58 @@ def _jsonable(value: object) -> object:
     return value
 
 
-def render(odds: Sequence[Odds], markets: int, contracts: int) -> RenderableType:
+def render(odds: Sequence[Odds], markets: int, contracts: int, width: int) -> RenderableType:
     """The first `markets` markets (of at least one), `contracts` contracts of each, as a table."""
-    table = _table(odds)
+    table = _table(odds, width)
     for n, (_, group) in enumerate(groupby(odds, key=lambda row: row["market_id"])):
         if n == markets:
             break
         rows = list(group)
         more = f" (+{len(rows) - contracts} more)" if len(rows) > contracts else ""
+        name = Text(str(rows[0]["market_short_name"]), style="bold")
+        table.add_row(name.append(more, style="not bold dim"))
         for k, row in enumerate(rows[:contracts]):
-            name = str(row["market_short_name"]) + more if k == 0 else ""
-            table.add_row(Text(name), *_cells(row), end_section=k + 1 == min(contracts, len(rows)))
+            contract = Text("  " + str(row["contract_short_name"]))
+            table.add_row(
+                contract, *_cells(row, width), end_section=k + 1 == min(contracts, len(rows))
+            )
     return table
 
 
-def render_movers(odds: Sequence[Odds], contracts: int) -> RenderableType:
+def render_movers(odds: Sequence[Odds], contracts: int, width: int) -> RenderableType:
     """The first `contracts` contracts (of at least one), each with its market, as a table."""
-    table = _table(odds)
+    table = _table(odds, width)
     for row in odds[:contracts]:
-        table.add_row(Text(str(row["market_short_name"])), *_cells(row))
+        market, contract = str(row["market_short_name"]), str(row["contract_short_name"])
+        name = Text(contract, style="bold")
+        if market != contract:
+            name.append(f"\n{market}", style="not bold dim")
+        table.add_row(name, *_cells(row, width))
     return table
 
 
-def _table(odds: Sequence[Odds]) -> Table:
+def _table(odds: Sequence[Odds], width: int) -> Table:
     polled = odds[0]["polled_at"].replace(tzinfo=UTC).astimezone(EASTERN)
     table = Table(
         title=f"Odds of {polled:%a %d %b %Y %H:%M} Eastern, in cents",
         caption=f"Source: {urlsplit(odds[0]['market_url']).hostname}; for non-commercial use.",
         title_justify="left",
         caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
-    table.add_column("market", ratio=3)
-    table.add_column("contract", ratio=2)
+    table.add_column("contract")
     for heading in ("last", "close", "24 h", "7 d", "bid", "ask", "implied"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("a day", no_wrap=True)
+    if width >= WIDE:
+        table.add_column("a day", no_wrap=True)
     return table
 
 
-def _cells(row: Odds) -> list[str | Text]:
+def _cells(row: Odds, width: int) -> list[str | Text]:
+    """What stands beside the name."""
     implied = row["implied_probability"]
-    return [
-        Text(str(row["contract_short_name"])),
+    cells: list[str | Text] = [
         _cents(row["last_trade_price"]),
         _move(row["since_close"]),
         _move(row["change_24h"]),
@@ -149,8 +162,8 @@ def _cells(row: Odds) -> list[str | Text]:
         _cents(row["bid"]),
         _cents(row["ask"]),
         "-" if implied is None else f"{implied:.0%}",
-        sparkline(row["last_day"] or []),
     ]
+    return [*cells, sparkline(row["last_day"] or [])] if width >= WIDE else cells
 
 
 def _cents(price: Decimal | None) -> str:

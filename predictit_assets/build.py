@@ -25,6 +25,7 @@ from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.layers.staging import staging_asset
 from predictit_assets.partitions import backfill_policy, daily_partitions
+from predictit_assets.pictures import PICTURES
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.schemas.types import Schema
 from predictit_assets.settings import Settings
@@ -58,7 +59,15 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         staged |= source.tables
         audits += source_audits(source, payloads, warehouse)
     assets += [
-        model_assets(layer, schemas, dbt, warehouse, staged, partitions)
+        model_assets(
+            layer,
+            schemas,
+            dbt,
+            warehouse,
+            staged,
+            PICTURES if layer == "marts" else {},
+            partitions,
+        )
         for layer, schemas in PUBLISHED.items()
     ]
     audits += published_audits(warehouse)

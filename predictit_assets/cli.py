@@ -279,9 +279,9 @@ def board(
     elif as_csv:
         write_csv(odds, sys.stdout)
     elif movers:
-        out.print(render_movers(odds, markets))
+        out.print(render_movers(odds, markets, out.width))
     else:
-        out.print(render(odds, markets, contracts))
+        out.print(render(odds, markets, contracts, out.width))
 
 
 @app.command()

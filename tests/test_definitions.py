@@ -52,12 +52,14 @@ PARENTS = {
     "marts/calibration": {"marts/odds_1h", "marts/resolutions"},
     "marts/feed_health": {"core/fact_prices"},
     "report/odds": {
+        "marts/calibration",
         "marts/close_reconciliation",
         "marts/feed_health",
         "marts/market_board",
         "marts/market_books",
         "marts/movers_1d",
         "marts/odds_1h",
+        "marts/resolutions",
     },
     "live/live_prices": {
         "core/dim_markets",

@@ -12,9 +12,17 @@ from typing import Any
 import duckdb
 import pytest
 from conftest import NOON, build, observe
+from rich.console import Console
 
 from predictit_assets import home
-from predictit_assets.board import newest_odds, sparkline, write_csv, write_json
+from predictit_assets.board import (
+    newest_odds,
+    render,
+    render_movers,
+    sparkline,
+    write_csv,
+    write_json,
+)
 from predictit_assets.layers.curated import curated_object, cut_day
 from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.layers.raw import prove_day
@@ -148,6 +156,25 @@ def test_the_board_pipes_as_json_and_csv(built: Settings) -> None:
         assert str(one["contract_id"]) == other["contract_id"]
         assert one["polled_at"] == other["polled_at"] == NOON.isoformat()
         assert ("" if one["bid"] is None else str(one["bid"])) == other["bid"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("movers", [False, True])
+def test_a_terminal_shows_names_and_prices_whatever_its_width(
+    built: Settings, width: int, movers: bool
+) -> None:
+    odds = newest_odds(home.warehouse(built), market="", movers=movers)
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(
+        render_movers(odds, 100, width) if movers else render(odds, 100, 100, width=width)
+    )
+    shown = console.export_text()
+    words = set(shown.split())
+    for row in odds[:100]:
+        assert words.issuperset(row["market_short_name"].split())
+        assert words.issuperset(row["contract_short_name"].split())
+    assert "…" not in shown
+    assert ("a day" in shown) == (width == 120)
 
 
 def test_movers_come_by_their_move(built: Settings) -> None:

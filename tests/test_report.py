@@ -10,14 +10,16 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
+import yaml
 from conftest import NOON, build, observe
 
 from predictit_assets import home
 from predictit_assets.errors import NothingHeld
+from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.layers.report import report_asset, report_check
-from predictit_assets.report import page
+from predictit_assets.report import page, queries
 from predictit_assets.sample_feed import World
-from predictit_assets.settings import Settings
+from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import Window, trading_day
@@ -143,6 +145,78 @@ def test_a_market_that_nobody_traded_and_a_single_poll(warehouse: Warehouse) -> 
     assert "No close could be compared yet" in body.decode()
 
 
+def test_odds_are_scored_by_the_contracts_and_not_by_the_bins(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("delete from marts.calibration")
+        connection.execute("delete from marts.resolutions")
+        connection.execute(
+            "insert into marts.calibration values "
+            "(1, 0.1, 3, 0.12, 0, 0.01, 0.1), (1, 0.9, 1, 0.95, 1, 0.05, 0.5), "
+            "(7, 0.5, 2, 0.55, 0.5, 0.25, 0.7)"
+        )
+        connection.execute(
+            "insert into marts.resolutions (market_id, contract_id, outcome) values "
+            "(1, 1, 'Yes'), (1, 2, 'No'), (1, 3, 'No'), (1, 4, 'Undecided'), (1, 5, null)"
+        )
+    body = page.render(warehouse)
+    assert page.faults(body) == []
+    text = body.decode()
+    rows = re.findall(
+        r'<td class="nowrap">(\d+ days?)</td><td>(.*?)</td>'
+        r'<td class="big">(.*?)</td><td class="big">(.*?)</td>',
+        text,
+    )
+    assert rows == [("1 day", "4", "0.020", "0.200"), ("7 days", "2", "0.250", "0.700")]
+    assert (
+        "Of 5 contracts whose market left the feed, 1 came true, 2 didn&#39;t, and 1 ended in "
+        "doubt. How 1 ended wasn&#39;t asked yet."
+    ) in text
+    chart = re.search(r'id="spec-reliability">(.*?)</script>', text)
+    assert chart
+    assert '{"contracts":3,"days":1,"price":12.0,"share":0.0}' in chart[1]
+
+
+def test_before_anything_is_decided_a_sentence_stands_for_the_chart(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("delete from marts.calibration")
+        connection.execute("delete from marts.resolutions")
+    body = page.render(warehouse)
+    assert page.faults(body) == []
+    assert "No market has left the feed yet" in body.decode()
+    assert "reliability" not in re.sub(r"(?s)<script>.*?</script>", "", body.decode())
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "says"),
+    [
+        (
+            (0, 0, 0, 0),
+            "No market has left the feed yet, so no price could be compared with an outcome.",
+        ),
+        ((0, 0, 0, 7), "How 7 contracts ended whose market left the feed wasn't asked yet."),
+        (
+            (1, 2, 0, 0),
+            "Of 3 contracts whose market left the feed, 1 came true, 2 didn't, and 0 ended in "
+            "doubt.",
+        ),
+    ],
+)
+def test_how_contracts_ended_is_said_in_words(
+    outcomes: tuple[int, int, int, int], says: str
+) -> None:
+    assert page.outcomes_sentence(queries.Outcomes(*outcomes)) == says
+
+
+def test_dbt_knows_which_marts_the_report_reads() -> None:
+    (exposure,) = yaml.safe_load((DBT_DIR / "models" / "exposures.yml").read_text())["exposures"]
+    assert sorted(exposure["depends_on"]) == sorted(f"ref('{name}')" for name in queries.MARTS)
+
+
+def test_the_report_reads_no_table_but_its_marts() -> None:
+    sql = (PROJECT_DIR / "predictit_assets" / "report" / "queries.py").read_text()
+    assert set(re.findall(r"\b(?:marts|core|live|staging)\.(\w+)", sql)) == set(queries.MARTS)
+
+
 def test_nothing_to_report_is_one_clear_error(tmp_path: Path, warehouse: Warehouse) -> None:
     with pytest.raises(NothingHeld, match="there is no warehouse"):
         page.render(Warehouse(tmp_path / "none.duckdb", lock_timeout=1))
@@ -191,7 +265,7 @@ def test_the_asset_goes_with_runs_of_a_day_and_of_a_range(
         (event,) = result.asset_materializations_for_node("report_odds")
     assert Path(str(event.metadata["path"].value)).read_bytes() == page.render(warehouse)
     assert event.metadata["odds_of"].value == "Wed 04 Mar 2026, 12:00 Eastern"
-    assert "data:image/svg+xml;base64," in str(event.metadata["moves_since_close"].value)
+    assert "data:image/svg+xml;base64," in str(event.metadata["picture"].value)
     (check,) = result.get_asset_check_evaluations()
     assert (check.check_name, check.passed) == ("page", True)
 

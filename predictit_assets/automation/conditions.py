@@ -9,11 +9,13 @@ from typing import Any
 
 import dagster as dg
 
+from predictit_assets.schemas.published import SEEDS
 from predictit_assets.trading_day import EASTERN
 
 Condition = dg.AutomationCondition[dg.AssetKey]
 # Its combinators are typed for more kinds of keys than assets have.
 On: Any = dg.AutomationCondition
+SEED_FILES = dg.AssetSelection.assets(*(["marts", seed] for seed in SEEDS))
 HOURLY = "0 * * * *"
 
 
@@ -63,7 +65,7 @@ def _sound() -> Any:
 def parents_made_anew() -> Condition:
     """What it is made of was made anew or is about to be, and no check stands in the way."""
     due = (
-        _since_made(On.any_deps_updated())
+        _since_made(On.any_deps_updated().ignore(SEED_FILES))
         # Of what is asked for now, the checks do their blocking in the same run.
         & On.all_deps_match(_sound() | On.will_be_requested())
         & ~On.any_deps_in_progress()
@@ -73,7 +75,7 @@ def parents_made_anew() -> Condition:
 
 
 def none_of_today() -> Condition:
-    """Today has none yet: for what is made of nothing, as a seed file is."""
+    """Today has none yet: for the files that are made of nothing else."""
     absent = On.missing() & On.in_latest_time_window()
     return _named(_since_made(absent.newly_true()) & ~On.in_progress(), "none of today yet")
 
@@ -87,8 +89,8 @@ BY_LAYER = {
 
 def condition_of(spec: dg.AssetSpec) -> Condition | None:
     """When an asset is made anew, by its layer."""
-    layer = spec.key.path[0]
-    if layer == "marts" and not spec.deps:
+    layer, *_, table = spec.key.path
+    if layer == "marts" and table in SEEDS:
         return none_of_today()
     return BY_LAYER.get(layer)
 

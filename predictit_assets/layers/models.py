@@ -11,6 +11,7 @@ from predictit_assets.failures import expected_failures
 from predictit_assets.layers.asset import OWNERS, WAREHOUSE_POOL, column_schema
 from predictit_assets.layers.dbt import Dbt
 from predictit_assets.partitions import window_of
+from predictit_assets.pictures import Picture
 from predictit_assets.schemas.types import Schema
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import Window
@@ -50,11 +51,13 @@ def model_assets(
     dbt: Dbt,
     warehouse: Warehouse,
     staged: Mapping[str, Schema],
+    pictures: Mapping[str, Picture],
     partitions: dg.DailyPartitionsDefinition,
 ) -> dg.AssetsDefinition:
     """The dbt models of one layer: a range of days is one dbt invocation.
 
     `staged` are the staging tables, which models may read before anything was loaded into them.
+    `pictures` are drawn of the models they are named for, once a build, with its last day.
     """
 
     @dbt_assets(
@@ -74,8 +77,14 @@ def model_assets(
             for event in dbt.build(context, window_variables(window)):
                 if isinstance(event, dg.Output):
                     key = context.asset_key_for_output(event.output_name)
-                    for day, rows in warehouse.rows_by_day(layer, key.path[-1], window).items():
+                    table = key.path[-1]
+                    for day, rows in warehouse.rows_by_day(layer, table, window).items():
                         context.add_asset_metadata({"dagster/row_count": rows}, key, str(day))
+                    drawn = table in pictures and pictures[table].markdown(warehouse)
+                    if drawn:
+                        context.add_asset_metadata(
+                            {"picture": dg.MetadataValue.md(drawn)}, key, str(window.last)
+                        )
                 yield event
 
     return build

@@ -1,11 +1,10 @@
 """The report: one HTML page of what the marts hold, for people without SQL."""
 
-import base64
-
 import dagster as dg
 
 from predictit_assets.failures import expected_failures
 from predictit_assets.layers.asset import OWNERS
+from predictit_assets.pictures import PICTURES
 from predictit_assets.report.queries import MARTS
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
@@ -25,8 +24,8 @@ def report_asset(objects: ObjectStore, warehouse: Warehouse) -> dg.AssetsDefinit
                 deps=[dg.AssetKey(["marts", name]) for name in MARTS],
                 description=(
                     "What the market thinks, as one HTML page that loads nothing from anywhere: "
-                    "the board, movers, odds over time, overround and arbitrage, and how well the "
-                    "feed was heard, at the newest poll."
+                    "the board, movers, odds over time, overround and arbitrage, how good the odds "
+                    "turned out to be, and how well the feed was heard, at the newest poll."
                 ),
                 group_name="report",
                 owners=OWNERS,
@@ -37,7 +36,7 @@ def report_asset(objects: ObjectStore, warehouse: Warehouse) -> dg.AssetsDefinit
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def write_page(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        from predictit_assets.report import charts, page, queries
+        from predictit_assets.report import page, queries
 
         with expected_failures(context.op_execution_context):
             contents = queries.read(warehouse)
@@ -48,11 +47,8 @@ def report_asset(objects: ObjectStore, warehouse: Warehouse) -> dg.AssetsDefinit
             "bytes": dg.MetadataValue.int(len(body)),
             "odds_of": dg.MetadataValue.text(f"{page.eastern(contents.polled_at)} Eastern"),
         }
-        if picture := charts.picture(contents.board):
-            encoded = base64.b64encode(picture.encode()).decode()
-            metadata["moves_since_close"] = dg.MetadataValue.md(
-                f"![moves since the close](data:image/svg+xml;base64,{encoded})"
-            )
+        if moves := PICTURES["market_board"].markdown(warehouse):
+            metadata["picture"] = dg.MetadataValue.md(moves)
         return dg.MaterializeResult(metadata=metadata)
 
     return write_page

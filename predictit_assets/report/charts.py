@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from predictit_assets.report.queries import BookHour, Course, FeedDay, Market
+from predictit_assets.report.queries import Bin, BookHour, Course, FeedDay
 from predictit_assets.trading_day import EASTERN
 
 Spec = dict[str, Any]
@@ -23,7 +23,6 @@ SPARSE = 4
 """A line is broken where nothing was seen for longer, and for so many times as long as usual."""
 FEW = 60
 """So few moments are drawn as points too: one shows what was seen, and what a line only joins."""
-PICTURED = 8
 NO_BREAK_SPACE = "\u00a0"
 
 
@@ -156,46 +155,44 @@ def polls(feed: Sequence[FeedDay]) -> Spec:
     return _finished(bars, "Sound polls a day")
 
 
-def picture(board: Sequence[Market]) -> str | None:
-    """The biggest moves since the close as an SVG; None when nothing is known to have moved."""
+def reliability(bins: Sequence[Bin]) -> Spec:
+    """What came of prices: a dot a bin, the greater the more contracts; fair is the diagonal."""
     import altair as alt
-    import vl_convert
 
-    moved = [
-        (market.name, quote.contract, quote.since_close)
-        for market in board
-        for quote in market.quotes
-        if quote.since_close
-    ]
-    moved.sort(key=lambda move: -abs(move[2]))
+    horizons = list(dict.fromkeys(a_bin.days_before for a_bin in bins))
     rows = [
         {
-            "what": market if market == contract else f"{market}: {contract}",
-            "move": _cents(move),
-            "label": f"{move * 100:+.0f}",
-            "place": n,
+            "days": a_bin.days_before,
+            "contracts": a_bin.contracts,
+            "price": _cents(a_bin.mean_price),
+            "share": _cents(a_bin.yes_share),
         }
-        for n, (market, contract, move) in enumerate(moved[:PICTURED])
+        for a_bin in bins
     ]
-    if not rows:
-        return None
+    whole = alt.Scale(domain=[0, 100])
+    axis = alt.Axis(tickCount=5)
     base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("move:Q", title="cents since the close", axis=alt.Axis(format="+.0f", grid=False)),
-        y=alt.Y("place:O", title=None, axis=None),
+        x=alt.X("price:Q", title="mean price, cents", scale=whole, axis=axis),
+        y=alt.Y("share:Q", title="came true, %", scale=whole, axis=axis),
+        color=alt.Color("days:N", scale=alt.Scale(domain=horizons), legend=None),
     )
-    bars = base.mark_bar(height=12, yOffset=7).encode(
-        color=alt.condition("datum.move > 0", alt.value("#1f8a5b"), alt.value("#c2412d"))
+    ends = [{"price": 0, "share": 0}, {"price": 100, "share": 100}]
+    fair = alt.Chart(alt.InlineData(values=ends)).mark_line(style="fair")
+    lines = base.mark_line(strokeWidth=1.5, opacity=0.5)
+    dots = base.mark_circle(opacity=0.7).encode(
+        order=alt.Order("contracts:Q", sort="descending"),
+        size=alt.Size("contracts:Q", scale=alt.Scale(range=[50, 500]), legend=None),
+        tooltip=[
+            alt.Tooltip("days:N", title="days before the end"),
+            alt.Tooltip("contracts:Q", format=",d"),
+            alt.Tooltip("price:Q", format=".1f", title="mean price, ¢"),
+            alt.Tooltip("share:Q", format=".0f", title="came true, %"),
+        ],
     )
-    names = base.mark_text(align="left", baseline="middle", dy=-8, fontSize=11).encode(
-        x=alt.value(0), text="what:N"
+    return _finished(
+        alt.layer(fair.encode(x="price:Q", y="share:Q"), lines, dots),
+        "The share of contracts that came true by their price, at 1, 7 and 30 days before the end",
     )
-    sizes = base.transform_calculate(at="max(0, datum.move)").mark_text(align="left", dx=4, dy=7)
-    chart = alt.layer(
-        bars, names, sizes.encode(x="at:Q", text="label:N"), width=460, height=alt.Step(34)
-    )
-    look = {"view": {"stroke": None}}
-    spec = {**chart.to_dict(), "config": look, "background": "white", "padding": 12}
-    return str(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite()))
 
 
 def _time() -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from predictit_assets.report import charts, queries
-from predictit_assets.report.queries import Closes, Contents
+from predictit_assets.report.queries import Closes, Contents, Outcomes
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import EASTERN
 
@@ -57,6 +57,7 @@ def page(contents: Contents) -> bytes:
         "web": web,
         "day": day_text,
         "eastern": eastern,
+        "days_long": days_long,
         "digest": digest,
     }
     libraries = vl_convert.javascript_bundle(SNIPPET, charts.vega_lite())
@@ -66,6 +67,8 @@ def page(contents: Contents) -> bytes:
         "arbitrage": charts.arbitrage(contents.books),
         "polls": charts.polls(contents.feed),
     }
+    if contents.reliability:
+        specs["reliability"] = charts.reliability(contents.reliability)
     text = environment.get_template(TEMPLATE).render(
         contents=contents,
         courses=list(_numbered(contents)),
@@ -73,6 +76,7 @@ def page(contents: Contents) -> bytes:
         libraries=libraries.replace("</script", "<\\/script"),
         source=source_of(contents.hosts),
         closes=closes_sentences(contents.closes),
+        outcomes=outcomes_sentence(contents.outcomes),
         days={"odds": queries.ODDS_DAYS, "books": queries.BOOKS_DAYS, "feed": queries.FEED_DAYS},
         unknown=UNKNOWN,
     )
@@ -198,6 +202,21 @@ def closes_sentences(closes: Sequence[Closes]) -> list[str]:
     return sentences
 
 
+def outcomes_sentence(outcomes: Outcomes) -> str:
+    """How the contracts ended whose markets left the feed, in words."""
+    decided = outcomes.yes + outcomes.no
+    left = decided + outcomes.in_doubt + outcomes.unasked
+    if not left:
+        return "No market has left the feed yet, so no price could be compared with an outcome."
+    if left == outcomes.unasked:
+        return f"How {left:,} contracts ended whose market left the feed wasn't asked yet."
+    unasked = f" How {outcomes.unasked:,} ended wasn't asked yet." if outcomes.unasked else ""
+    return (
+        f"Of {left:,} contracts whose market left the feed, {outcomes.yes:,} came true, "
+        f"{outcomes.no:,} didn't, and {outcomes.in_doubt:,} ended in doubt.{unasked}"
+    )
+
+
 def cents(dollars: Decimal | None, digits: int = 0) -> str:
     """A price as a number of cents."""
     return UNKNOWN if dollars is None else f"{dollars * 100:.{digits}f}"
@@ -245,6 +264,11 @@ def eastern(at: datetime, form: str = "%a %d %b %Y, %H:%M") -> str:
 def day_text(day: date) -> str:
     """A day without its year."""
     return f"{day:%a %d %b}"
+
+
+def days_long(days: int) -> str:
+    """A number of days with its unit."""
+    return f"{days} day" if days == 1 else f"{days} days"
 
 
 def digest(script: str) -> str:

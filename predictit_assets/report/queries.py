@@ -20,6 +20,8 @@ MARTS = (
     "market_books",
     "feed_health",
     "close_reconciliation",
+    "calibration",
+    "resolutions",
 )
 """The marts that are read."""
 
@@ -162,6 +164,31 @@ group by reason, agrees
 order by count(*) desc, reason
 """
 
+RELIABILITY = """
+select days_before, contracts, mean_price, yes_share
+from marts.calibration
+order by days_before, price_bin
+"""
+
+# The score over all prices is the mean of the bins, weighted by their contracts.
+SCORES = """
+select
+    days_before, sum(contracts)::bigint,
+    sum(brier_score * contracts) / sum(contracts), sum(log_loss * contracts) / sum(contracts)
+from marts.calibration
+group by days_before
+order by days_before
+"""
+
+OUTCOMES = """
+select
+    count(*) filter (where outcome = 'Yes'),
+    count(*) filter (where outcome = 'No'),
+    count(*) filter (where outcome = 'Undecided'),
+    count(*) filter (where outcome is null)
+from marts.resolutions
+"""
+
 
 @dataclass(frozen=True)
 class Quote:
@@ -268,6 +295,36 @@ class Closes:
 
 
 @dataclass(frozen=True)
+class Bin:
+    """Contracts of about one price some days before the end, and what came of them."""
+
+    days_before: int
+    contracts: int
+    mean_price: Decimal
+    yes_share: Decimal
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good all odds of so many days before the end were."""
+
+    days_before: int
+    contracts: int
+    brier: float
+    log_loss: float
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """How many contracts of the markets that left the feed ended how."""
+
+    yes: int
+    no: int
+    in_doubt: int
+    unasked: int
+
+
+@dataclass(frozen=True)
 class Contents:
     """All that the page shows. Moments are UTC, without a time zone."""
 
@@ -283,6 +340,9 @@ class Contents:
     feed: tuple[FeedDay, ...]
     """Oldest first."""
     closes: tuple[Closes, ...]
+    reliability: tuple[Bin, ...]
+    scores: tuple[Score, ...]
+    outcomes: Outcomes
 
 
 def read(warehouse: Warehouse) -> Contents:
@@ -318,6 +378,9 @@ def _read(connection: duckdb.DuckDBPyConnection) -> Contents:
         arbitrages=tuple(Arbitrage(*row) for row in rows(ARBITRAGE_NOW, polled_at, ARBITRAGES)),
         feed=tuple(FeedDay(*row) for row in reversed(rows(FEED, FEED_DAYS))),
         closes=tuple(Closes(*row) for row in rows(CLOSES)),
+        reliability=tuple(Bin(*row) for row in rows(RELIABILITY)),
+        scores=tuple(Score(*row) for row in rows(SCORES)),
+        outcomes=Outcomes(*rows(OUTCOMES)[0]),
     )
 
 

@@ -4,6 +4,8 @@ from predictit_assets.schemas import core, live
 from predictit_assets.schemas.marts import books, feed, markets, odds, outcomes
 from predictit_assets.schemas.types import Schema
 
+SEEDS = ("fees", "outcome_overrides")
+"""Those of the marts that are files of the dbt project: they are made of nothing else."""
 PUBLISHED: dict[str, dict[str, Schema]] = {
     "core": {
         "market_attribute_runs": core.MarketAttributeRuns,

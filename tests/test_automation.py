@@ -1,0 +1,607 @@
+"""The graph that runs itself: sensors, conditions and schedules, driven by a simulated clock."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+import time_machine
+from conftest import NOON, build, observe
+
+from predictit_assets import home
+from predictit_assets.automation.noticing import MOST_DAYS
+from predictit_assets.build import build_definitions
+from predictit_assets.errors import WarehouseBusy
+from predictit_assets.failures import expected_failures
+from predictit_assets.layers.raw import prove_day
+from predictit_assets.runs import BuildFailed, end_dead_runs, open_instance, run_build
+from predictit_assets.sample_feed import SampleServer, World
+from predictit_assets.settings import Settings
+from predictit_assets.sources.source import Observation
+from predictit_assets.storage.payloads import Payloads, Zone
+from predictit_assets.trading_day import Window, trading_day
+
+EASTERN = ZoneInfo("America/New_York")
+LANDING = dg.AssetKey(["landing", "predictit", "market_data"])
+RAW = dg.AssetKey(["raw", "predictit", "market_data"])
+STAGING = dg.AssetKey(["staging", "predictit", "contract_snapshots"])
+FACT = dg.AssetKey(["core", "fact_prices"])
+REPORT = dg.AssetKey(["report", "odds"])
+ENDS_OF_CHAIN = (RAW, STAGING, FACT, dg.AssetKey(["marts", "market_books"]))
+NEVER = dg.AssetKey(["raw", "predictit", "closed_markets"])
+
+
+def eastern(day: str, clock: str) -> datetime:
+    return datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=EASTERN)
+
+
+def material_checks(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> list[Any]:
+    return instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(key, name), limit=100
+    )
+
+
+class Clockwork:
+    """The daemon's part: ticks sensors and conditions, keeps cursors, stores what they report."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.payloads = home.payloads(home.predictit(settings, say=print), settings)
+        self.definitions = build_definitions(settings)
+        self.graph = self.definitions.resolve_asset_graph()
+        self.cursors: dict[str, str | None] = {}
+        self._conditions: Any = None
+
+    def tick(self, sensor: str) -> dg.SensorResult:
+        """One tick of a sensor. Its events are stored."""
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursors.get(sensor),
+            definitions=self.definitions,
+        )
+        result = self.definitions.resolve_sensor_def(sensor)(context)
+        assert isinstance(result, dg.SensorResult)
+        self.cursors[sensor] = result.cursor
+        for event in result.asset_events or []:
+            self.instance.report_runless_asset_event(event)
+        return result
+
+    def wanted(
+        self, at: datetime | None = None, definitions: dg.Definitions | None = None
+    ) -> dict[dg.AssetKey, set[str | None]]:
+        """What the conditions ask for now."""
+        result = dg.evaluate_automation_conditions(
+            definitions or self.definitions,
+            self.instance,
+            evaluation_time=at or datetime.now(UTC),
+            cursor=self._conditions,
+        )
+        self._conditions = result.cursor
+        wanted = {
+            key: set(result.get_requested_partitions(key))
+            for key in self.graph.get_all_asset_keys()
+        }
+        return {key: days for key, days in wanted.items() if days}
+
+    def land(self, day: str) -> None:
+        """Payloads of a day were landed and reported."""
+        self.report(LANDING, day)
+
+    def report(self, key: dg.AssetKey, day: str | None) -> None:
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=day))
+
+    def make(self, wanted: dict[dg.AssetKey, set[str | None]]) -> None:
+        """A run that makes what is wanted: raw for real, the rest as far as Dagster knows."""
+        for level in self.graph.toposorted_asset_keys_by_level:
+            for key in level:
+                for day in wanted.get(key, ()):
+                    if key == RAW and day:
+                        source = home.predictit(self.settings, say=print)
+                        prove_day(source, self.payloads, date.fromisoformat(day))
+                    self.report(key, day)
+
+
+@pytest.fixture
+def clockwork(settings: Settings) -> Clockwork:
+    return Clockwork(settings.model_copy(update={"start": date(2026, 2, 20)}))
+
+
+@pytest.fixture
+def polling(settings: Settings, feed: SampleServer) -> Clockwork:
+    update = {"start": date(2026, 2, 20), "api_url": feed.url}
+    return Clockwork(settings.model_copy(update=update))
+
+
+@pytest.fixture
+def noon() -> Iterator[time_machine.Traveller]:
+    """It is noon in New York, and time goes on."""
+    with time_machine.travel(NOON) as traveller:
+        yield traveller
+
+
+# Polling without runs
+
+
+def test_a_tick_lands_the_odds_and_reports_today_without_a_run(
+    polling: Clockwork, feed: SampleServer, noon: object
+) -> None:
+    result = polling.tick("poll_predictit")
+    (event,) = result.asset_events
+    assert (event.asset_key, event.partition) == (LANDING, "2026-03-04")
+    assert event.metadata["payloads"].value == 1
+    assert "landed landing/predictit/market_data/date=2026-03-04/" in str(result.skip_reason)
+    assert not result.run_requests
+    assert len(polling.payloads.held(Zone.LANDING, date(2026, 3, 4))) == 1
+
+
+def test_ticks_keep_the_pace_of_the_api(settings: Settings, feed: SampleServer) -> None:
+    update = {"api_url": feed.url, "poll_interval": 60}
+    paced = Clockwork(settings.model_copy(update=update))
+    paced.tick("poll_predictit")
+    result = paced.tick("poll_predictit")
+    assert "the next call is allowed in" in str(result.skip_reason)
+    assert len(feed.requests) == 1
+
+
+def test_failures_back_off_are_told_and_pass(
+    settings: Settings, feed: SampleServer, noon: time_machine.Traveller
+) -> None:
+    feed.misbehave("503", "html")
+    update = {"api_url": feed.url, "poll_interval": 1}
+    failing = Clockwork(settings.model_copy(update=update))
+    assert "failure 1 in a row: " in str(failing.tick("poll_predictit").skip_reason)
+    assert "asking again in" in str(failing.tick("poll_predictit").skip_reason)
+    assert len(feed.requests) == 1
+
+    noon.shift(timedelta(seconds=2))
+    assert "failure 2 in a row: " in str(failing.tick("poll_predictit").skip_reason)
+    noon.shift(timedelta(seconds=1.5))
+    failing.tick("poll_predictit")
+    assert len(feed.requests) == 2  # it waits twice as long
+
+    noon.shift(timedelta(seconds=2))
+    assert failing.tick("poll_predictit").asset_events
+    assert json.loads(failing.cursors["poll_predictit"] or "{}")["failures"] == 0
+
+
+def test_a_dead_server_costs_one_try(settings: Settings) -> None:
+    dead = Clockwork(settings.model_copy(update={"api_url": "http://127.0.0.1:9"}))
+    assert "failure 1 in a row" in str(dead.tick("poll_predictit").skip_reason)
+
+
+def test_a_server_that_hangs_holds_no_tick_for_long(
+    settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "HASTY_TIMEOUT", 0.5)
+    with SampleServer(world) as feed:
+        feed.misbehave("drip", "drip")
+        hanging = Clockwork(settings.model_copy(update={"api_url": feed.url}))
+        assert "took over" in str(hanging.tick("poll_predictit").skip_reason)
+
+
+# What others land
+
+
+def landed(clockwork: Clockwork, observations: list[Observation]) -> None:
+    for observation in observations:
+        clockwork.payloads.land(observation)
+
+
+def days_of(result: dg.SensorResult) -> list[str]:
+    return sorted(str(event.partition) for event in result.asset_events or [])
+
+
+def test_what_others_land_is_reported_once(clockwork: Clockwork, world: World) -> None:
+    landed(clockwork, observe(world, NOON - timedelta(days=2), 3, timedelta(days=1)))
+    assert days_of(clockwork.tick("notice_landed_payloads")) == [
+        "2026-03-02",
+        "2026-03-03",
+        "2026-03-04",
+    ]
+    assert days_of(clockwork.tick("notice_landed_payloads")) == []
+    landed(clockwork, observe(world, NOON - timedelta(days=1, hours=1), 1, timedelta(0)))
+    assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-03"]
+
+
+def test_what_a_poll_reported_is_not_reported_again(polling: Clockwork, noon: object) -> None:
+    polling.tick("poll_predictit")
+    assert days_of(polling.tick("notice_landed_payloads")) == []
+
+
+def test_what_came_too_late_for_a_run_is_reported_again(clockwork: Clockwork, world: World) -> None:
+    landed(clockwork, observe(world, NOON, 1, timedelta(0)))
+    assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-04"]
+    # The run looks, the payload lands and is noticed, the run reports that raw was made.
+    prove_day(home.predictit(clockwork.settings, say=print), clockwork.payloads, trading_day(NOON))
+    landed(clockwork, observe(world, NOON + timedelta(hours=1), 1, timedelta(0)))
+    assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-04"]
+    clockwork.report(RAW, "2026-03-04")
+    assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-04"]
+    assert days_of(clockwork.tick("notice_landed_payloads")) == []
+
+
+def test_objects_that_no_run_would_move_on_are_not_reported(clockwork: Clockwork) -> None:
+    clockwork.payloads.objects.replace(
+        "landing/predictit/market_data/date=2026-03-04/notes.txt", b"by hand"
+    )
+    assert days_of(clockwork.tick("notice_landed_payloads")) == []
+
+
+def test_a_thousand_days_at_once_are_reported_in_turns(clockwork: Clockwork) -> None:
+    first = datetime(2022, 1, 1, 17, tzinfo=UTC)
+    days = MOST_DAYS * 2 + 50
+    landed(clockwork, [Observation(first + timedelta(days=n), b"{}") for n in range(days)])
+    reported = [days_of(clockwork.tick("notice_landed_payloads")) for _ in range(4)]
+    assert [len(days) for days in reported] == [MOST_DAYS, MOST_DAYS, 50, 0]
+    assert len({day for days in reported for day in days}) == days
+
+
+# Conditions
+
+
+def test_at_a_cold_start_what_is_landed_goes_all_the_way(clockwork: Clockwork) -> None:
+    for day in ("2026-03-02", "2026-03-04"):
+        clockwork.land(day)
+    wanted = clockwork.wanted(eastern("2026-03-04", "12:20"))
+    for key in ENDS_OF_CHAIN:
+        assert wanted[key] == {"2026-03-02", "2026-03-04"}, key
+    assert LANDING not in wanted
+    assert NEVER not in wanted
+    assert clockwork.wanted(eastern("2026-03-04", "12:21")) == {}
+
+
+def test_nothing_is_wanted_where_nothing_was_landed(clockwork: Clockwork) -> None:
+    seeds = {dg.AssetKey(["marts", name]) for name in ("fees", "outcome_overrides")}
+    assert clockwork.wanted(eastern("2026-03-04", "12:20")).keys() == seeds
+
+
+def started(clockwork: Clockwork) -> Clockwork:
+    """Today has been made once, at 12:20."""
+    clockwork.land("2026-03-04")
+    clockwork.make(clockwork.wanted(eastern("2026-03-04", "12:20")))
+    clockwork.make(clockwork.wanted(eastern("2026-03-04", "12:21")))
+    assert clockwork.wanted(eastern("2026-03-04", "12:22")) == {}
+    return clockwork
+
+
+def test_today_is_made_anew_once_an_hour(clockwork: Clockwork) -> None:
+    started(clockwork)
+    for minute in ("12:30", "12:59"):
+        clockwork.land("2026-03-04")
+        assert clockwork.wanted(eastern("2026-03-04", minute)) == {}
+    wanted = clockwork.wanted(eastern("2026-03-04", "13:00"))
+    assert {key for key in ENDS_OF_CHAIN if wanted[key] == {"2026-03-04"}} == {*ENDS_OF_CHAIN}
+    clockwork.make(wanted)
+    clockwork.wanted(eastern("2026-03-04", "13:01"))
+    clockwork.land("2026-03-04")
+    assert RAW not in clockwork.wanted(eastern("2026-03-04", "13:30"))
+
+
+def test_an_hour_without_odds_is_no_reason(clockwork: Clockwork) -> None:
+    started(clockwork)
+    assert clockwork.wanted(eastern("2026-03-04", "13:00")) == {}
+
+
+def test_the_report_follows_the_marts(clockwork: Clockwork) -> None:
+    clockwork.land("2026-03-04")
+    wanted = clockwork.wanted(eastern("2026-03-04", "12:20"))
+    assert REPORT not in wanted
+    clockwork.make(wanted)
+    assert clockwork.wanted(eastern("2026-03-04", "12:21")).keys() == {REPORT}
+
+
+def test_a_late_payload_heals_its_day_at_once_and_all_that_hangs_on_it(
+    clockwork: Clockwork,
+) -> None:
+    started(clockwork)
+    clockwork.land("2026-02-25")
+    wanted = clockwork.wanted(eastern("2026-03-04", "12:31"))
+    for key in ENDS_OF_CHAIN:
+        assert wanted[key] == {"2026-02-25"}, key
+
+
+def test_a_failed_check_stands_in_the_way_until_it_passes(clockwork: Clockwork) -> None:
+    started(clockwork)
+
+    def check(passed: bool) -> None:
+        clockwork.instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(asset_key=STAGING, check_name="schema", passed=passed)
+        )
+
+    check(False)
+    clockwork.report(STAGING, "2026-03-04")
+    wanted = clockwork.wanted(eastern("2026-03-04", "12:40"))
+    assert FACT not in wanted
+    check(True)
+    clockwork.report(STAGING, "2026-03-04")
+    wanted = clockwork.wanted(eastern("2026-03-04", "12:41"))
+    assert wanted[FACT] == {"2026-03-04"}
+
+
+def test_a_run_that_fails_is_no_treadmill(clockwork: Clockwork) -> None:
+    started(clockwork)
+    clockwork.land("2026-02-25")
+    assert clockwork.wanted(eastern("2026-03-04", "12:31"))  # and its run comes to nothing
+    for minute in range(32, 40):
+        assert clockwork.wanted(eastern("2026-03-04", f"12:{minute}")) == {}
+    clockwork.land("2026-02-25")
+    assert clockwork.wanted(eastern("2026-03-04", "12:41"))[FACT] == {"2026-02-25"}
+
+
+def test_a_code_change_rebuilds_nothing_by_itself(clockwork: Clockwork) -> None:
+    started(clockwork)
+    changed = dg.Definitions(
+        assets=[
+            asset.map_asset_specs(lambda spec: spec.replace_attributes(code_version="other"))
+            for asset in clockwork.definitions.assets or []
+            if isinstance(asset, dg.AssetsDefinition)
+        ],
+        asset_checks=clockwork.definitions.asset_checks,
+    )
+    assert clockwork.wanted(eastern("2026-03-04", "12:30"), changed) == {}
+
+
+# The clock
+
+
+@pytest.mark.parametrize(
+    ("night", "day"),
+    [("2026-03-08", "2026-03-07"), ("2026-03-09", "2026-03-08"), ("2026-11-02", "2026-11-01")],
+    ids=["before a day of 23 hours", "after it", "after a day of 25 hours"],
+)
+def test_yesterday_is_closed_after_midnight(
+    clockwork: Clockwork, world: World, night: str, day: str
+) -> None:
+    schedule = clockwork.definitions.resolve_schedule_def("close_of_yesterday")
+    last = eastern(day, "23:59")
+    landed(clockwork, [Observation(last.astimezone(UTC), world.body(NOON))])
+    context = dg.build_schedule_context(scheduled_execution_time=eastern(night, "00:10"))
+    request = schedule(context)
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == day
+
+
+def test_a_day_without_payloads_is_not_closed(clockwork: Clockwork) -> None:
+    schedule = clockwork.definitions.resolve_schedule_def("close_of_yesterday")
+    context = dg.build_schedule_context(scheduled_execution_time=eastern("2026-03-05", "00:10"))
+    assert isinstance(schedule(context), dg.SkipReason)
+
+
+def test_three_days_with_a_dead_server_a_late_payload_and_a_short_day(
+    settings: Settings, world: World
+) -> None:
+    """From Saturday evening to Monday noon, Eastern; on Sunday the clocks go forward."""
+    begin, end = eastern("2026-03-07", "21:00"), eastern("2026-03-09", "12:00")
+    made: dict[str, list[datetime]] = {}
+    with (
+        time_machine.travel(begin, tick=False) as clock,
+        SampleServer(world, clock=lambda: datetime.now(UTC)) as feed,
+    ):
+        update = {"start": date(2026, 3, 1), "api_url": feed.url}
+        it = Clockwork(settings.model_copy(update=update))
+        now, polls = begin.astimezone(UTC), 0
+        while now < end:
+            clock.move_to(now)
+            if eastern("2026-03-08", "14:00") < now < eastern("2026-03-08", "17:00"):
+                feed.misbehave("503")
+            polls += bool(it.tick("poll_predictit").asset_events)
+            if now == eastern("2026-03-09", "09:30"):
+                landed(
+                    it,
+                    observe(world, eastern("2026-03-07", "11:00").astimezone(UTC), 1, timedelta(0)),
+                )
+            it.tick("notice_landed_payloads")
+            wanted = it.wanted(now)
+            for day in wanted.get(FACT, ()):
+                made.setdefault(str(day), []).append(now.astimezone(EASTERN))
+            it.make(wanted)
+            now += timedelta(minutes=30)
+
+    assert [*made] == ["2026-03-07", "2026-03-08", "2026-03-09"]
+    # Once in each of the 23 hours but for two without an answer.
+    times = [at for at in made["2026-03-08"] if at.day == 8]
+    assert len({at.replace(minute=0) for at in times}) == len(times) == 21
+    # The last payload before midnight is made when the day is over.
+    assert made["2026-03-08"][-1] == eastern("2026-03-09", "00:00")
+    # The late one, as soon as it was noticed.
+    assert made["2026-03-07"][-1] == eastern("2026-03-09", "09:30")
+    # Nothing waits but what came since the last full hour.
+    waiting = {day for day in it.payloads.days(Zone.LANDING) if it.payloads.held(Zone.LANDING, day)}
+    assert waiting <= {date(2026, 3, 9)}
+    assert polls == 71
+
+
+# Age and inventory
+
+
+def latest(clockwork: Clockwork, key: dg.AssetKey, name: str) -> Any:
+    records = material_checks(clockwork.instance, key, name)
+    return records[0].event.dagster_event.event_specific_data if records else None
+
+
+def test_the_age_of_the_newest_payload_is_watched_though_nothing_runs(
+    clockwork: Clockwork, world: World
+) -> None:
+    landed(clockwork, observe(world, NOON, 1, timedelta(0)))
+    outcomes = []
+    for minutes in (1, 15, 45):
+        with time_machine.travel(NOON + timedelta(minutes=minutes)):
+            clockwork.tick("watch")
+        check = latest(clockwork, LANDING, "fresh")
+        outcomes.append((check.passed, check.severity.value, check.description))
+    assert outcomes == [
+        (True, "WARN", "the newest data is 1 min old"),
+        (False, "WARN", "the newest data is 15 min old"),
+        (False, "ERROR", "the newest data is 45 min old"),
+    ]
+
+
+def test_what_has_not_changed_is_told_once_an_hour(clockwork: Clockwork, noon: Any) -> None:
+    told = []
+    for _ in range(3):
+        told.append(len(clockwork.tick("watch").asset_events or []))
+        noon.shift(timedelta(minutes=2))
+    assert told == [3, 0, 0]
+    noon.shift(timedelta(hours=1))
+    assert len(clockwork.tick("watch").asset_events or []) == 3
+
+
+def test_the_inventory_names_the_days_to_mend(clockwork: Clockwork, world: World) -> None:
+    landed(clockwork, observe(world, NOON, 2, timedelta(days=1)))
+    source = home.predictit(clockwork.settings, say=print)
+    prove_day(source, clockwork.payloads, trading_day(NOON))
+    clockwork.tick("watch")
+    check = latest(clockwork, FACT, "inventory")
+    assert not check.passed
+    assert check.severity is dg.AssetCheckSeverity.WARN
+    mend = check.metadata["how_to_mend"].value
+    assert "proven but not published: `predictit build --from 2026-03-04 --to 2026-03-04`" in mend
+    assert "waiting in landing to be proven: `predictit build --from 2026-03-05" in mend
+
+
+# Runs that fail
+
+
+def damage(payloads: Payloads, day: date) -> None:
+    (stored, *_) = payloads.held(Zone.RAW, day)
+    payloads.objects.replace(stored.key, b"this is no gzip file any more")
+
+
+@pytest.fixture
+def broken(settings: Settings, payloads: Payloads, world: World) -> Window:
+    """Three days, proven; a payload of the second can't be read any more."""
+    for observation in observe(world, NOON, 3, timedelta(days=1)):
+        payloads.land(observation)
+        prove_day(
+            home.predictit(settings, say=print), payloads, trading_day(observation.captured_at)
+        )
+    days = payloads.days(Zone.RAW)
+    damage(payloads, days[1])
+    return Window(days[0], days[-1])
+
+
+def test_a_bad_day_takes_no_good_ones_with_it(settings: Settings, broken: Window) -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    with pytest.raises(BuildFailed, match=r"2026-03-05: raw/.* is damaged") as failure:
+        build(settings, broken, instance)
+    assert failure.value.bad_days == {date(2026, 3, 5)}
+
+    (record,) = instance.get_run_records()
+    definitions = build_definitions(settings)
+    context = dg.build_run_status_sensor_context(
+        "spare_good_days",
+        dagster_event=instance.all_logs(
+            record.dagster_run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE
+        )[-1].dagster_event,
+        dagster_instance=instance,
+        dagster_run=record.dagster_run,
+    ).for_run_failure()
+    requests = definitions.resolve_sensor_def("spare_good_days")(context)
+    assert [request.tags for request in requests] == [
+        {"dagster/partition": "2026-03-04"},
+        {"dagster/partition": "2026-03-06"},
+    ]
+
+
+def test_the_command_builds_the_good_days_and_names_the_bad_one(
+    settings: Settings, broken: Window
+) -> None:
+    run = subprocess.run(
+        [str(Path(sys.executable).with_name("predictit")), "build"],
+        env=os.environ | {"PREDICTIT_HOME": str(settings.home), "DAGSTER_HOME": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stdout == "built 2026-03-04\nbuilt 2026-03-06\n"
+    assert "2026-03-05: raw/" in run.stderr
+    with home.warehouse(settings).connect() as connection:
+        days = connection.execute("select distinct snapshot_date from core.fact_prices").fetchall()
+    assert {day for (day,) in days} == {date(2026, 3, 4), date(2026, 3, 6)}
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(WarehouseBusy("somebody has it"), 3), (BuildFailed("no", set()), 1)]
+)
+def test_only_what_may_pass_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int
+) -> None:
+    monkeypatch.setattr("predictit_assets.failures.FIRST_WAIT", 0.01)
+    tried = []
+
+    @dg.asset
+    def failing(context: dg.AssetExecutionContext) -> None:
+        tried.append(1)
+        with expected_failures(context.op_execution_context):
+            raise error
+
+    result = dg.materialize([failing], raise_on_error=False)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert len(tried) == tries
+    assert failure.step_failure_data.user_failure_data.description == str(error)
+
+
+def test_a_run_whose_process_was_killed_does_not_stay_in_progress(
+    settings: Settings, payloads: Payloads, world: World
+) -> None:
+    for observation in observe(world, NOON, 1, timedelta(0)):
+        payloads.land(observation)
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("predictit")), "build"],
+        env=os.environ | {"PREDICTIT_HOME": str(settings.home), "DAGSTER_HOME": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    instance = wait_for(lambda: started_instance(settings))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    end_dead_runs(instance)
+    (run,) = instance.get_runs()
+    assert run.status is dg.DagsterRunStatus.FAILURE
+
+    day = trading_day(NOON)
+    run_build(build_definitions(settings), instance, Window(day, day), tell=lambda _: None)
+    assert {run.status.value for run in instance.get_runs()} == {"FAILURE", "SUCCESS"}
+
+
+def started_instance(settings: Settings) -> dg.DagsterInstance | None:
+    if not (settings.dagster_home / "history" / "runs.db").exists():
+        return None
+    instance = open_instance(settings)
+    runs = instance.get_runs()
+    return instance if runs and runs[0].status is dg.DagsterRunStatus.STARTED else None
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.2)
+    raise TimeoutError(what)
+
+
+# Markets that left
+
+
+def test_markets_that_left_start_their_resolution(settings: Settings, world: World) -> None:
+    it = Clockwork(settings)
+    landed(it, observe(world, NOON - timedelta(days=4), 5, timedelta(days=1)))
+    build(settings, Window(trading_day(NOON - timedelta(days=4)), trading_day(NOON)), it.instance)
+    sensor = it.definitions.resolve_sensor_def("resolve_departed_markets")
+    context = dg.build_sensor_context(instance=it.instance, definitions=it.definitions)
+    data = sensor.evaluate_tick(context)
+    (request,) = data.run_requests or []
+    assert request.job_name in (None, "resolve")
+    assert request.partition_key == str(trading_day(datetime.now(UTC)))
