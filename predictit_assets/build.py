@@ -9,6 +9,7 @@ from predictit_assets.alerts.channels import open_channels
 from predictit_assets.alerts.moves import moves, moves_sensor
 from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.automation import conditions
+from predictit_assets.automation.housekeeping import housekeeping, is_wanted
 from predictit_assets.automation.noticing import noticing_sensor
 from predictit_assets.automation.polling import poll_sensor
 from predictit_assets.automation.resolving import RESOLVE_JOB, resolving_sensor
@@ -126,7 +127,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             conditions.automation_sensor(),
             *(telling if channels else []),
         ],
-        schedules=[close_of_yesterday(polled, payloads, BUILD_JOB)],
+        schedules=[
+            close_of_yesterday(polled, payloads, BUILD_JOB),
+            *([housekeeping(chains, settings)] if is_wanted(settings) else []),
+        ],
         # A process a step costs 5 s each; the work of most steps is a fraction of a second.
         executor=dg.in_process_executor,
     )

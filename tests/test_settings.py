@@ -68,9 +68,15 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "POLL_INTERVAL": "0.5",
         "MAX_BODY_MB": "7",
         "DAYS_A_RUN": "30",
+        "MOVE_ALERT": "0.25",
         "LOCK_TIMEOUT": "0",
         "ALERTS": "json://user:hunter2@127.0.0.1",
         "UI_URL": "https://dagster.example.org",
+        "EXPIRE_LANDING_DAYS": "3",
+        "EXPIRE_QUARANTINE_DAYS": "4",
+        "EXPIRE_RAW_DAYS": "5",
+        "EXPIRE_RAW_CONFIRMED": "raw payloads are gone for ever",
+        "KEEP_RUNS_DAYS": "6",
     }
     for name, value in values.items():
         monkeypatch.setenv(f"PREDICTIT_{name}", value)
