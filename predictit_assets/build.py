@@ -5,7 +5,11 @@ from functools import partial
 import dagster as dg
 
 from predictit_assets import freshness, home
+from predictit_assets.alerts.channels import open_channels
+from predictit_assets.alerts.moves import moves, moves_sensor
+from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.automation import conditions
+from predictit_assets.automation.housekeeping import housekeeping, is_wanted
 from predictit_assets.automation.noticing import noticing_sensor
 from predictit_assets.automation.polling import poll_sensor
 from predictit_assets.automation.resolving import RESOLVE_JOB, resolving_sensor
@@ -92,6 +96,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         partitions_def=partitions,
         description="Asks how markets ended that left the feed, a few a run.",
     )
+    channels = open_channels(settings.alerts)
+    telling = [
+        alerts_sensor(channels, [*assets, *checks, *timed_checks], BUILD_JOB, settings.ui_url),
+        moves_sensor(partial(moves, impatient, settings.move_alert), channels),
+    ]
     sparse = [*closed.tables, closed.dataset]
     return dg.Definitions(
         assets=[
@@ -114,8 +123,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             ),
             sparing_sensor(build_job),
             conditions.automation_sensor(),
+            *(telling if channels else []),
         ],
-        schedules=[close_of_yesterday(polled, payloads, BUILD_JOB)],
+        schedules=[
+            close_of_yesterday(polled, payloads, BUILD_JOB),
+            *([housekeeping(chains, settings)] if is_wanted(settings) else []),
+        ],
         # A process a step costs 5 s each; the work of most steps is a fraction of a second.
         executor=dg.in_process_executor,
     )

@@ -224,6 +224,36 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
 
 
 @app.command()
+def expire(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="only tell what would go, and change nothing")
+    ] = False,
+) -> None:
+    """Delete what the settings let expire, as the Dagster schedule `housekeeping` does.
+
+    PREDICTIT_EXPIRE_LANDING_DAYS, _QUARANTINE_DAYS and _RAW_DAYS say which payloads,
+    PREDICTIT_KEEP_RUNS_DAYS what the Dagster instance remembers.
+    """
+    from predictit_assets import home, retention
+
+    settings = load_settings()
+    chains = [(one, home.payloads(one, settings)) for one in home.sources(settings, say=_say)]
+
+    def tell(expired: retention.Expired) -> None:
+        out.print(str(expired), highlight=False, soft_wrap=True)
+
+    retention.expire(chains, settings, tell, dry_run)
+    if not retention.limits(settings):
+        out.print("payloads are kept for ever")
+    if settings.keep_runs_days:
+        from predictit_assets.pruning import prune
+        from predictit_assets.runs import open_instance
+
+        pruned = prune(open_instance(settings), settings.keep_runs_days, dry_run)
+        out.print(f"Dagster: {pruned}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def board(
     market: Annotated[str, typer.Option(help="only markets whose name contains this")] = "",
     movers: Annotated[

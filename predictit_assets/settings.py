@@ -5,13 +5,22 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictit_assets.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
+RAW_CONFIRMED = "raw payloads are gone for ever"
+"""What has to be said to let raw expire: nobody else has what is deleted."""
 
 
 class ObjectsHome(StrEnum):
@@ -54,6 +63,17 @@ class Settings(BaseSettings):
     lock_timeout: float = Field(
         120.0, ge=0, allow_inf_nan=False, description="seconds to wait for a busy warehouse"
     )
+    expire_landing_days: int = Field(0, ge=0, description="days that landing keeps; 0: for ever")
+    expire_quarantine_days: int = Field(
+        0, ge=0, description="days that quarantine keeps; 0: for ever"
+    )
+    expire_raw_days: int = Field(0, ge=0, description="days that raw keeps; 0: for ever")
+    expire_raw_confirmed: str = Field(
+        "", validate_default=True, description=f"to let raw expire: {RAW_CONFIRMED!r}"
+    )
+    keep_runs_days: int = Field(
+        30, ge=0, description="days that superseded runs are remembered; 0: for ever"
+    )
 
     s3_bucket: str = Field("", description="the bucket of all objects")
     s3_endpoint: str = Field("", description="the address of an S3 other than Amazon's")
@@ -86,7 +106,24 @@ class Settings(BaseSettings):
     )
     snowflake_host: str = Field("", description="another host than the account's own")
 
-    @field_validator("api_url", "s3_endpoint")
+    @field_validator("expire_raw_confirmed")
+    @classmethod
+    def _told_twice(cls, said: str, info: ValidationInfo) -> str:
+        if (days := info.data.get("expire_raw_days")) and said != RAW_CONFIRMED:
+            raise ValueError(
+                f"PREDICTIT_EXPIRE_RAW_DAYS={days} deletes the only copy of what was received; "
+                f"if that is meant, set this to {RAW_CONFIRMED!r}"
+            )
+        return said
+
+    # Secret, since the addresses hold passwords and tokens.
+    alerts: SecretStr = Field(SecretStr(""), description="who is told of what is broken")
+    move_alert: float = Field(
+        0.15, gt=0, le=1, description="dollars that a price moves within an hour to be told of"
+    )
+    ui_url: str = Field("http://127.0.0.1:3000", description="where people open the Dagster UI")
+
+    @field_validator("api_url", "ui_url", "s3_endpoint")
     @classmethod
     def _http(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):

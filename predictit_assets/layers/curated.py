@@ -31,11 +31,15 @@ def curated_object(source: Source, table: str, day: date) -> str:
 def cut_day(source: Source, payloads: Payloads, day: date) -> dict[str, int]:
     """Make a day's Parquet file of each table from the raw payloads of the day.
 
-    Returns the rows by table. A day without raw payloads has no files.
+    Returns the rows by table. A day without raw payloads has no files, but a day whose payloads
+    have expired keeps those it has.
     """
     while True:
         held = payloads.held(Zone.RAW, day)
         files = _cut(source, payloads, held)
+        # Looked at after reading: what expires is recorded before it goes.
+        if _is_past_cutting(payloads, day):
+            return {table: _rows_kept(source, payloads, table, day) for table in source.tables}
         for table, (content, _) in files.items():
             key = curated_object(source, table, day)
             if held:
@@ -45,6 +49,33 @@ def cut_day(source: Source, payloads: Payloads, day: date) -> dict[str, int]:
         # Another process may have proven more meanwhile and written the file before we did.
         if payloads.held(Zone.RAW, day) == held:
             return {table: rows for table, (_, rows) in files.items()}
+
+
+def _is_past_cutting(payloads: Payloads, day: date) -> bool:
+    """Whether raw payloads of the day have expired, so that its files are all there is of them.
+
+    Raises PredictitError when others came afterwards: files made of those alone would lose rows.
+    """
+    expired = payloads.expired(day)
+    if not expired:
+        return False
+    held = {str(stored.name) for stored in payloads.held(Zone.RAW, day)}
+    if expired <= held:  # they were put back
+        return False
+    if late := held - expired:
+        raise PredictitError(
+            f"the raw payloads of {day} have expired, and {len(late)} came afterwards that can't "
+            "be added to what was made of them: put the expired ones back, or these elsewhere"
+        )
+    return True
+
+
+def _rows_kept(source: Source, payloads: Payloads, table: str, day: date) -> int:
+    key = curated_object(source, table, day)
+    content = payloads.objects.get(key)
+    if content is None:
+        raise PredictitError(f"{key} is missing and its raw payloads have expired: restore it")
+    return int(pyarrow.parquet.read_metadata(io.BytesIO(content)).num_rows)
 
 
 def _cut(source: Source, payloads: Payloads, held: list[Stored]) -> dict[str, tuple[bytes, int]]:

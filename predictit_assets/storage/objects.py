@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +26,8 @@ class Object:
     key: str
     size: int
     """Bytes, as stored."""
+    stored_at: datetime
+    """Timezone-aware."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class ObjectStore:
     def below(self, folder: str) -> list[Object]:
         """All objects below a folder, by key."""
         found = obstore.list(self._store, f"{folder}/").collect()
-        return sorted((Object(entry["path"], entry["size"]) for entry in found), key=_by_key)
+        listed = (Object(one["path"], one["size"], one["last_modified"]) for one in found)
+        return sorted(listed, key=_by_key)
 
     def folders(self, folder: str) -> list[str]:
         """The names of the folders directly below a folder."""

@@ -6,6 +6,7 @@ A payload is stored byte for byte, gzipped, as
 
 so that the same payload of the same moment has one key, however often it arrives. It leaves a
 zone only after it is whole in the next one: a crash leaves it in both, and the next move ends it.
+Where raw payloads may expire, their names are recorded in the day's folder before they go.
 """
 
 import contextlib
@@ -132,7 +133,7 @@ class Payloads:
 
     def held(self, zone: Zone, day: date) -> list[Stored]:
         """The payloads of a day in a zone, by capture time and hash."""
-        files = [(entry, entry.key.rsplit("/", 1)[-1]) for entry in self._objects(zone, day)]
+        files = [(entry, entry.key.rsplit("/", 1)[-1]) for entry in self.objects_of(zone, day)]
         stored = [
             Stored(zone, day, entry.key, entry.size, Name.parse(file))
             for entry, file in files
@@ -202,8 +203,27 @@ class Payloads:
         fault = json.loads(note) if note else {"reason": "no reason was left", "path": "$"}
         return f"{fault['reason']} (at {fault['path']})"
 
-    def _objects(self, zone: Zone, day: date) -> list[Object]:
+    def objects_of(self, zone: Zone, day: date) -> list[Object]:
+        """Everything in a day's folder: payloads, and what is kept beside them."""
         return self.objects.below(self.folder(zone, day))
+
+    def expired(self, day: date) -> set[str]:
+        """The names of the day's payloads that raw was allowed to let go of."""
+        record = self.objects.get(self._record(day))
+        return set(json.loads(record)["expired"]) if record else set()
+
+    def expire_raw(self, day: date, keys: list[str]) -> None:
+        """Let go of raw payloads of a day, for ever; which they were is kept."""
+        names = self.expired(day) | {key.rsplit("/", 1)[-1] for key in keys}
+        # The record comes first: who finds payloads missing then finds out why.
+        record = json.dumps({"expired": sorted(names)}, indent=0)
+        self.objects.replace(self._record(day), record.encode())
+        for key in keys:
+            self.objects.delete(key)
+
+    def _record(self, day: date) -> str:
+        # It also keeps the day's folder, so that the day still counts as one that is held.
+        return f"{self.folder(Zone.RAW, day)}/_expired.json"
 
     def _move(self, stored: Stored, to: str) -> None:
         # Another process may be moving the same payload to the same place: both succeed.

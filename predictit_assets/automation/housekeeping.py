@@ -1,0 +1,60 @@
+"""Once a day what may go goes: expired objects, and what the Dagster instance needn't remember."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from predictit_assets import pruning, retention
+from predictit_assets.failures import expected_failures
+from predictit_assets.settings import Settings
+from predictit_assets.trading_day import EASTERN
+
+HOUSEKEEPING = "housekeeping"
+"""The job, and its schedule."""
+
+
+def housekeeping(chains: Sequence[retention.Chain], settings: Settings) -> dg.ScheduleDefinition:
+    """Every night: delete what the settings let expire, and tell what it was."""
+
+    @dg.op(name="tidy_up", out=dg.Out(dg.Nothing))
+    def tidy_up(context: dg.OpExecutionContext) -> None:
+        gone: list[retention.Expired] = []
+
+        def tell(expired: retention.Expired) -> None:
+            context.log.info(str(expired))
+            if not expired.stays:
+                gone.append(expired)
+
+        with expected_failures(context):
+            retention.expire(chains, settings, tell, dry_run=False)
+        context.add_output_metadata(
+            {
+                "expired_objects": sum(len(expired.keys) for expired in gone),
+                "expired_bytes": sum(expired.size for expired in gone),
+            }
+        )
+        if settings.keep_runs_days:
+            pruned = pruning.prune(context.instance, settings.keep_runs_days)
+            context.log.info(f"forgot {pruned}")
+            context.add_output_metadata({"forgotten": str(pruned)})
+
+    @dg.job(
+        name=HOUSEKEEPING,
+        description="Deletes what the settings let expire: payloads, and the memory of old runs.",
+    )
+    def tidy() -> None:
+        tidy_up()
+
+    return dg.ScheduleDefinition(
+        name=HOUSEKEEPING,
+        job=tidy,
+        cron_schedule="20 4 * * *",
+        execution_timezone=str(EASTERN),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="At night, Eastern: what the settings let expire goes.",
+    )
+
+
+def is_wanted(settings: Settings) -> bool:
+    """Whether anything may ever go."""
+    return bool(retention.limits(settings) or settings.keep_runs_days)

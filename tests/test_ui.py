@@ -1,0 +1,319 @@
+"""The UI's own API, as its pages use it: a real webserver and daemon, asked over HTTP."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import requests
+from conftest import observe
+from dagster._core.scheduler.instigation import TickData, TickStatus
+
+from predictit_assets import home
+from predictit_assets.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
+from predictit_assets.runs import open_instance
+from predictit_assets.sample_feed import World
+from predictit_assets.settings import PROJECT_DIR, Settings
+from predictit_assets.sources.source import Observation
+
+BIN = Path(sys.executable).parent
+STARTED_WITHIN, RUN_WITHIN = 120.0, 180.0
+"""Seconds: many times what a quiet machine takes."""
+FIRST = date(2026, 3, 3)
+"""It holds a payload that isn't sound; the days after it are backfilled."""
+BACKFILLED = [str(FIRST + timedelta(days=n)) for n in (1, 2, 3)]
+RAW = ["raw", "predictit", "market_data"]
+CHAIN = [
+    ["landing", "predictit", "market_data"],
+    RAW,
+    ["curated", "predictit", "market_snapshots"],
+    ["curated", "predictit", "contract_snapshots"],
+]
+REPOSITORY = {"repositoryLocationName": "predictit_assets", "repositoryName": "__repository__"}
+
+
+@dataclass
+class Ui:
+    """The server's API, and the folder that its processes log to."""
+
+    url: str
+    home: Path
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """The data that answers a GraphQL query."""
+        asked = {"query": query, "variables": variables}
+        answer = requests.post(f"{self.url}/graphql", json=asked, timeout=60).json()
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    def wait(self, what: str, seconds: float, look: Callable[[], Any]) -> Any:
+        """What `look` gives as soon as it gives something."""
+        deadline = time.monotonic() + seconds
+        while not (found := look()):
+            assert time.monotonic() < deadline, f"no {what} after {seconds:.0f} s:\n{self.logs()}"
+            time.sleep(0.5)
+        return found
+
+    def logs(self) -> str:
+        """How the logs of the processes end."""
+        logs = sorted(self.home.glob("*.log"))
+        return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in logs)
+
+    def run(self, run_id: str) -> Any:
+        """A run that has ended, with its tags."""
+
+        def ended() -> Any:
+            query = """query($id: ID!) {runOrError(runId: $id) {... on Run {
+                status tags {key value} assetMaterializations {assetKey {path} partition}}}}"""
+            run = self.ask(query, id=run_id)["runOrError"]
+            return run if run["status"] in ("SUCCESS", "FAILURE", "CANCELED") else None
+
+        return self.wait(f"end of run {run_id}", RUN_WITHIN, ended)
+
+
+def start(command: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            command,
+            cwd=PROJECT_DIR,
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(home=tmp_path_factory.mktemp("ui") / "home")
+
+
+@pytest.fixture(scope="module")
+def ui(settings: Settings, world: World) -> Iterator[Ui]:
+    """`dagster-webserver` and `dagster-daemon` on workspace.yaml, with a few payloads landed.
+
+    The sensors that would build them by themselves are stopped before they land.
+    """
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("PREDICTIT_")}
+    environment |= {
+        "PREDICTIT_HOME": str(settings.home),
+        "PREDICTIT_API_URL": f"http://127.0.0.1:{unused_port()}",  # nobody answers
+        "PREDICTIT_POLL_INTERVAL": "2",
+        "DAGSTER_HOME": str(settings.dagster_home),
+    }
+    os.environ.pop("DAGSTER_HOME", None)
+    open_instance(settings).dispose()
+    os.environ.pop("DAGSTER_HOME", None)
+    port = unused_port()
+    served = Ui(f"http://127.0.0.1:{port}", settings.home)
+    workspace = ["-w", str(PROJECT_DIR / "workspace.yaml")]
+    server = [str(BIN / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), *workspace]
+    daemon = [str(BIN / "dagster-daemon"), "run", *workspace]
+    processes = [
+        start(command, settings.home / f"{name}.log", environment)
+        for name, command in (("server", server), ("daemon", daemon))
+    ]
+    try:
+        served.wait("answer of the server", STARTED_WITHIN, lambda: answers(served, processes))
+        for name in ("automation", "notice_landed_payloads"):
+            stop_sensor(served, name)
+        land(settings, world)
+        yield served
+    finally:
+        for process in processes:
+            # The group: each has children, and may ignore what a terminal would send.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=10)
+
+
+def answers(served: Ui, processes: list[subprocess.Popen[bytes]]) -> bool:
+    """Whether the server answers, and has loaded the code location."""
+    for process in processes:
+        assert process.poll() is None, f"a process has ended:\n{served.logs()}"
+    with suppress(requests.ConnectionError):
+        return bool(instigators(served, "sensors"))
+    return False
+
+
+def land(settings: Settings, world: World) -> None:
+    """Two payloads of each day, and one on the first that isn't sound."""
+    source = home.predictit(settings, say=lambda text: None)
+    payloads = home.payloads(source, settings)
+    noon = datetime(FIRST.year, FIRST.month, FIRST.day, 17, tzinfo=UTC)
+    for n in range(4):
+        for observation in observe(world, noon + timedelta(days=n), 2, timedelta(minutes=1)):
+            payloads.land(observation)
+    payloads.land(Observation(noon + timedelta(hours=1), b'{"markets": 7}'))
+
+
+def instigators(ui: Ui, kind: str) -> dict[str, Any]:
+    """The states of sensors or schedules, by name."""
+    one = kind[:-1]
+    query = f"""query($in: RepositorySelector!) {{{kind}OrError(repositorySelector: $in) {{
+        ... on {kind.capitalize()} {{results {{name {one}State {{id selectorId status}}}}}}}}}}"""
+    found = ui.ask(query, **{"in": REPOSITORY})[f"{kind}OrError"].get("results", [])
+    return {each["name"]: each[f"{one}State"] for each in found}
+
+
+def stop_sensor(ui: Ui, name: str) -> None:
+    state = instigators(ui, "sensors")[name]
+    ui.ask(
+        """mutation($id: String!) {stopSensor(id: $id) {... on StopSensorMutationResult {
+            instigationState {status}}}}""",
+        id=state["id"],
+    )
+    assert instigators(ui, "sensors")[name]["status"] == "STOPPED"
+
+
+@pytest.fixture(scope="module")
+def materialized(ui: Ui) -> str:
+    """The id of a run that was asked for: one partition of landing and raw, with their checks."""
+    launched = ui.ask(
+        """mutation($p: ExecutionParams!) {launchPipelineExecution(executionParams: $p) {
+            __typename ... on LaunchRunSuccess {run {runId}} ... on PythonError {message}}}""",
+        p={
+            "selector": {
+                **REPOSITORY,
+                "jobName": "__ASSET_JOB",
+                "assetSelection": [{"path": path} for path in CHAIN[:2]],
+                "assetCheckSelection": None,
+            },
+            "runConfigData": {},
+            "executionMetadata": {"tags": [{"key": PARTITION_TAG, "value": str(FIRST)}]},
+        },
+    )["launchPipelineExecution"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    return str(launched["run"]["runId"])
+
+
+@pytest.fixture(scope="module")
+def backfill(ui: Ui) -> str:
+    """The id of a backfill that was asked for: a range of days."""
+    launched = ui.ask(
+        """mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p) {
+            __typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}""",
+        p={"assetSelection": [{"path": path} for path in CHAIN], "partitionNames": BACKFILLED},
+    )["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    return str(launched["backfillId"])
+
+
+def test_sensors_and_schedules_run_by_themselves(ui: Ui) -> None:
+    sensors = instigators(ui, "sensors")
+    running = {name for name, state in sensors.items() if state["status"] == "RUNNING"}
+    assert {"poll_predictit", "watch"} <= running
+    schedules = instigators(ui, "schedules")
+    assert {"close_of_yesterday", "housekeeping"} <= set(schedules)
+    assert {state["status"] for state in schedules.values()} == {"RUNNING"}
+
+
+def test_one_partition_is_materialized(ui: Ui, backfill: str, materialized: str) -> None:
+    run = ui.run(materialized)
+    assert run["status"] == "SUCCESS", ui.logs()
+    made = [(one["assetKey"]["path"], one["partition"]) for one in run["assetMaterializations"]]
+    assert made == [(path, str(FIRST)) for path in CHAIN[:2]]
+
+
+def test_a_failed_check_says_why(ui: Ui, materialized: str) -> None:
+    ui.run(materialized)
+    found = ui.ask(
+        """query($key: AssetKeyInput!) {assetNodeOrError(assetKey: $key) {... on AssetNode {
+            assetChecksOrError {... on AssetChecks {checks {name blocking
+                executionForLatestMaterialization {status evaluation {success severity description
+                    metadataEntries {label
+                        ... on TextMetadataEntry {text} ... on IntMetadataEntry {intValue}
+                        ... on MarkdownMetadataEntry {mdStr}}}}}}}}}}""",
+        key={"path": RAW},
+    )["assetNodeOrError"]["assetChecksOrError"]["checks"]
+    checks = {check["name"]: check["executionForLatestMaterialization"] for check in found}
+
+    assert checks["schema"]["status"] == "SUCCEEDED"
+    failed = checks["nothing_quarantined"]
+    assert failed["status"] == "FAILED"
+    evaluation = failed["evaluation"]
+    assert (evaluation["success"], evaluation["severity"]) == (False, "WARN")
+    told = {entry.pop("label"): entry for entry in evaluation["metadataEntries"]}
+    assert told["window"] == {"text": str(FIRST)}
+    assert told["failing_rows"] == {"intValue": 1}
+    assert told["failing_days"] == {"text": str(FIRST)}
+    assert "no payload was quarantined: 1 rows" in told["faults"]["mdStr"]
+
+
+def test_a_backfill_of_a_range_is_one_run(ui: Ui, backfill: str) -> None:
+    query = """query($id: String!) {partitionBackfillOrError(backfillId: $id) {
+        __typename ... on PartitionBackfill {status runs(limit: 10) {runId}}
+        ... on PythonError {message}}}"""
+
+    def runs() -> list[str]:
+        found = ui.ask(query, id=backfill)["partitionBackfillOrError"]
+        assert found["status"] not in ("FAILED", "CANCELED"), found
+        return [run["runId"] for run in found["runs"]]
+
+    (run_id,) = ui.wait("run of the backfill", RUN_WITHIN, runs)
+    run = ui.run(run_id)
+    assert run["status"] == "SUCCESS", ui.logs()
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    assert (tags[RANGE_START_TAG], tags[RANGE_END_TAG]) == (BACKFILLED[0], BACKFILLED[-1])
+    assert runs() == [run_id]
+    made = {(*one["assetKey"]["path"], one["partition"]) for one in run["assetMaterializations"]}
+    assert made == {(*path, day) for path in CHAIN for day in BACKFILLED}
+
+
+def test_the_partition_bar_shows_what_was_made(ui: Ui, materialized: str, backfill: str) -> None:
+    ui.run(materialized)
+    query = """query($key: AssetKeyInput!) {assetNodeOrError(assetKey: $key) {... on AssetNode {
+        assetPartitionStatuses {... on TimePartitionStatuses {
+            ranges {status startKey endKey}}}}}}"""
+
+    def ranges() -> list[Any]:
+        found = ui.ask(query, key={"path": RAW})["assetNodeOrError"]["assetPartitionStatuses"]
+        bar = [(one["startKey"], one["endKey"], one["status"]) for one in found["ranges"]]
+        return bar if bar == [(str(FIRST), BACKFILLED[-1], "MATERIALIZED")] else []
+
+    ui.wait("whole partition bar", RUN_WITHIN, ranges)
+
+
+def test_the_daemon_purges_old_ticks(ui: Ui, settings: Settings) -> None:
+    """Each time that a sensor has ticked, its own old ticks go, as dagster.yaml says."""
+    state = instigators(ui, "sensors")["poll_predictit"]
+    old = (datetime.now(UTC) - timedelta(days=2)).timestamp()
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        (known,) = [
+            one for one in instance.all_instigator_state() if one.selector_id == state["selectorId"]
+        ]
+        planted = [
+            instance.create_tick(
+                TickData(
+                    known.instigator_origin_id,
+                    known.instigator_name,
+                    known.instigator_type,
+                    status,
+                    old,
+                    selector_id=known.selector_id,
+                )
+            ).tick_id
+            for status in (TickStatus.SKIPPED, TickStatus.SUCCESS)
+        ]
+
+        def left() -> set[int]:
+            ticks = instance.get_ticks(known.instigator_origin_id, known.selector_id)
+            return {tick.tick_id for tick in ticks} & set(planted)
+
+        ui.wait("purge", RUN_WITHIN, lambda: left() == {planted[1]})
