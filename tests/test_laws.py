@@ -35,7 +35,7 @@ from predictit_assets import home
 from predictit_assets.build import build_definitions
 from predictit_assets.layers.curated import curated_object, cut_day
 from predictit_assets.layers.dbt import DBT_DIR
-from predictit_assets.layers.raw import prove_day
+from predictit_assets.layers.raw import manifest_object, prove_day
 from predictit_assets.partitions import window_tags
 from predictit_assets.runs import run_build
 from predictit_assets.sample_feed import SampleServer, World
@@ -750,7 +750,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 @hypothesis.settings(
-    max_examples=3,
+    max_examples=2,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],  # looking for a smaller example would take minutes
     derandomize=True,
@@ -888,6 +888,31 @@ def test_bad_payloads_are_quarantined_and_the_day_goes_on(
         assert told in payloads.reason(stored), kind
     assert len(payloads.held(Zone.QUARANTINE, window.last)) == 1
     assert held(settings) == identities([polls[0], *bad, polls[6], only_bad])
+
+
+@pytest.mark.parametrize("step", ["raw", "curated"])
+def test_a_damaged_object_of_raw_is_named_in_plain_words(
+    settings: Settings, payloads: Payloads, spring: list[Observation], step: str
+) -> None:
+    """Raw has to read its objects again when the manifest is gone, too."""
+    source = home.predictit(settings, say=lambda text: None)
+    land(settings, spring[:1])
+    prove_day(source, payloads, SPRING.first)
+    (stored,) = payloads.held(Zone.RAW, SPRING.first)
+    payloads.objects.replace(stored.key, b"damaged")
+    if step == "raw":
+        payloads.objects.delete(manifest_object(payloads, SPRING.first))
+
+    result = materialize(
+        settings,
+        dg.AssetSelection.groups(step).without_checks(),
+        Window(SPRING.first, SPRING.first),
+    )
+
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    told = failure.step_failure_data.user_failure_data
+    assert told
+    assert told.description.startswith(f"{stored.key} is damaged, restore it: ")
 
 
 # --- Law 5: unknown is not zero ------------------------------------------------------------------
