@@ -2,16 +2,17 @@
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import time_machine
 
 from predictit_assets.automation import conditions
 from predictit_assets.partitions import PARTITION_TAG, daily_partitions
-from predictit_assets.pruning import prune
+from predictit_assets.pruning import EVALUATIONS_DAYS, prune
 from predictit_assets.trading_day import today
 
 TODAY = today()
@@ -183,6 +184,22 @@ def test_a_new_update_after_the_pruning_is_noticed(instance: dg.DagsterInstance)
     asked = wanted(instance, cursor)
     assert asked.get_requested_partitions(RAW) == {DAYS[0]}
     assert asked.get_requested_partitions(CURATED) == {DAYS[0]}
+
+
+def test_old_evaluations_of_conditions_go(instance: dg.DagsterInstance) -> None:
+    evaluated = wanted(instance).results[0].serializable_evaluation.with_run_ids(set())
+    schedules = instance.schedule_storage
+    assert schedules
+    schedules.add_auto_materialize_asset_evaluations(1, [evaluated])
+
+    def kept() -> int:
+        return len(schedules.get_auto_materialize_evaluations_for_evaluation_id(1))
+
+    prune(instance, 30)
+    assert kept() == 1
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=EVALUATIONS_DAYS, minutes=1)):
+        prune(instance, 30)
+    assert kept() == 0
 
 
 def test_what_is_young_stays(instance: dg.DagsterInstance) -> None:
