@@ -5,6 +5,9 @@ from functools import partial
 import dagster as dg
 
 from predictit_assets import freshness, home
+from predictit_assets.alerts.channels import open_channels
+from predictit_assets.alerts.moves import moves, moves_sensor
+from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.automation import conditions
 from predictit_assets.automation.housekeeping import housekeeping, is_wanted
 from predictit_assets.automation.noticing import noticing_sensor
@@ -95,6 +98,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         partitions_def=partitions,
         description="Asks how markets ended that left the feed, a few a run.",
     )
+    channels = open_channels(settings.alerts)
+    telling = [
+        alerts_sensor(channels, [*assets, *checks, *timed_checks], BUILD_JOB, settings.ui_url),
+        moves_sensor(partial(moves, impatient, settings.move_alert), channels),
+    ]
     sparse = [*closed.tables, closed.dataset]
     return dg.Definitions(
         assets=[
@@ -117,6 +125,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             ),
             sparing_sensor(build_job),
             conditions.automation_sensor(),
+            *(telling if channels else []),
         ],
         schedules=[
             close_of_yesterday(polled, payloads, BUILD_JOB),

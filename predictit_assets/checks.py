@@ -17,7 +17,13 @@ import pandera.ibis as pa
 from pandera.api.ibis.types import IbisData
 from pandera.config import ValidationDepth, config_context
 
-from predictit_assets.failures import FAILING_DAYS, MOST_DAYS, expected_failures, list_days
+from predictit_assets.failures import (
+    FAILING_DAYS,
+    MOST_DAYS,
+    expected_failures,
+    list_days,
+    named_days,
+)
 from predictit_assets.partitions import window_of_tags
 from predictit_assets.schemas.types import Schema
 from predictit_assets.trading_day import Window
@@ -188,6 +194,16 @@ def _result(
         metadata=metadata,
         description="; ".join(_sentence(fault) for fault in faults)[:MOST_TEXT] or None,
     )
+
+
+def days_judged(metadata: Mapping[str, dg.MetadataValue]) -> tuple[list[date], list[date]]:
+    """Of a result's metadata: the days that were judged, and those of them that failed.
+
+    All of them when the failing ones aren't all listed; none when it isn't about days.
+    """
+    ends = named_days(metadata.get("window")) or []
+    judged = Window(ends[0], ends[-1]).days if ends else []
+    return judged, named_days(metadata.get(FAILING_DAYS)) or judged
 
 
 def _sentence(fault: Fault) -> str:

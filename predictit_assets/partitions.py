@@ -30,13 +30,18 @@ def window_of(context: dg.AssetExecutionContext) -> Window:
     return Window(date.fromisoformat(asked.start), date.fromisoformat(asked.end))
 
 
-def window_of_tags(tags: Mapping[str, str], start: date) -> Window:
-    """The days of the run that bears these tags; every day since `start` when it names none."""
+def tagged_window(tags: Mapping[str, str]) -> Window | None:
+    """The days of the run that bears these tags; None when it names none."""
     first = tags.get(RANGE_START_TAG) or tags.get(PARTITION_TAG)
     last = tags.get(RANGE_END_TAG) or tags.get(PARTITION_TAG)
     if not first or not last:
-        return Window(start, today())
+        return None
     return Window(date.fromisoformat(first), date.fromisoformat(last))
+
+
+def window_of_tags(tags: Mapping[str, str], start: date) -> Window:
+    """The days of the run that bears these tags; every day since `start` when it names none."""
+    return tagged_window(tags) or Window(start, today())
 
 
 def window_tags(window: Window) -> dict[str, str]:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from socket import gethostname
-from typing import Any
 
 import dagster as dg
 from filelock import FileLock
 
 from predictit_assets.build import BUILD_JOB
 from predictit_assets.errors import PredictitError
-from predictit_assets.failures import bad_days
+from predictit_assets.failures import bad_days, why
 from predictit_assets.partitions import window_tags
 from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.trading_day import Window
@@ -119,37 +118,9 @@ def run_build(
     )
     if not result.success:
         found = {day for day in bad_days(result.all_events) if day in window}
-        raise BuildFailed(f"the run {run_id} over {window} failed: {_why(result)}", found)
+        raise BuildFailed(f"the run {run_id} over {window} failed: {why(result.all_events)}", found)
     return [
         f"{check.asset_key.to_user_string()}: {check.description}"
         for check in result.get_asset_check_evaluations()
         if not check.passed
     ]
-
-
-def _why(result: dg.ExecuteInProcessResult) -> str:
-    broken = {
-        (check.asset_key, check.check_name): check
-        for check in result.get_asset_check_evaluations()
-        if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
-    }
-    causes = [
-        f"check {name} of {key.to_user_string()}: {check.description or 'failed'}"
-        for (key, name), check in broken.items()
-    ]
-    causes += [
-        f"{event.step_key}: {_cause(event.step_failure_data)}"
-        for event in result.all_events
-        if event.is_step_failure and not (broken and str(event.step_key).startswith("check_"))
-    ]
-    return "; ".join(causes)
-
-
-def _cause(failure: Any) -> str:
-    """Why a step failed, of Dagster's StepFailureData (which it doesn't export)."""
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return str(failure.user_failure_data.description)
-    error = failure.error
-    while error and error.cause:
-        error = error.cause
-    return error.message.strip() if error else "failed"

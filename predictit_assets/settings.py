@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictit_assets.errors import SettingsError
@@ -68,7 +68,14 @@ class Settings(BaseSettings):
             )
         return said
 
-    @field_validator("api_url")
+    # Secret, since the addresses hold passwords and tokens.
+    alerts: SecretStr = Field(SecretStr(""), description="who is told of what is broken")
+    move_alert: float = Field(
+        0.15, gt=0, le=1, description="dollars that a price moves within an hour to be told of"
+    )
+    ui_url: str = Field("http://127.0.0.1:3000", description="where people open the Dagster UI")
+
+    @field_validator("api_url", "ui_url")
     @classmethod
     def _http(cls, url: str) -> str:
         if not url.startswith(("http://", "https://")):

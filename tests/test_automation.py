@@ -405,6 +405,13 @@ def test_three_days_with_a_dead_server_a_late_payload_and_a_short_day(
             for day in wanted.get(FACT, ()):
                 made.setdefault(str(day), []).append(now.astimezone(EASTERN))
             it.make(wanted)
+            if eastern(f"{now.astimezone(EASTERN):%Y-%m-%d}", "00:00") == now:
+                closing = it.definitions.resolve_schedule_def("close_of_yesterday")
+                at = now + timedelta(minutes=10)
+                request = closing(dg.build_schedule_context(scheduled_execution_time=at))
+                day = str(request.partition_key)
+                made[day].append(at.astimezone(EASTERN))
+                it.make({RAW: {day}, FACT: {day}})
             now += timedelta(minutes=30)
 
     assert [*made] == ["2026-03-07", "2026-03-08", "2026-03-09"]
@@ -412,7 +419,7 @@ def test_three_days_with_a_dead_server_a_late_payload_and_a_short_day(
     times = [at for at in made["2026-03-08"] if at.day == 8]
     assert len({at.replace(minute=0) for at in times}) == len(times) == 21
     # The last payload before midnight is made when the day is over.
-    assert made["2026-03-08"][-1] == eastern("2026-03-09", "00:00")
+    assert made["2026-03-08"][-1] == eastern("2026-03-09", "00:10")
     # The late one, as soon as it was noticed.
     assert made["2026-03-07"][-1] == eastern("2026-03-09", "09:30")
     # Nothing waits but what came since the last full hour.

@@ -34,6 +34,12 @@ from predictit_assets.storage.payloads import Name, Payloads
 from predictit_assets.trading_day import Window
 
 LAYERS = ["landing", "raw", "curated", "staging", "core"]
+TIMED = dg.AssetSelection.checks(
+    dg.AssetCheckKey(dg.AssetKey(["landing", "predictit", "market_data"]), "fresh"),
+    dg.AssetCheckKey(dg.AssetKey(["core", "fact_prices"]), "fresh"),
+    dg.AssetCheckKey(dg.AssetKey(["core", "fact_prices"]), "inventory"),
+)
+"""Checks that the clock fails, of days long ago: `predictit build` leaves them out too."""
 DAYS = Window(date(2026, 3, 4), date(2026, 3, 5))
 MORNING = datetime(2026, 3, 4, 13, tzinfo=UTC)
 FEED, CLOSED = "predictit/market_data", "predictit/closed_markets"
@@ -59,7 +65,7 @@ def run(settings: Settings, selection: dg.AssetSelection, window: Window = DAYS)
     """Run part of the graph with its checks."""
     definitions = dg.Definitions.merge(
         build_definitions(settings),
-        dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection)]),
+        dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection - TIMED)]),
     )
     return outcome(definitions.resolve_job_def("part"), window)
 

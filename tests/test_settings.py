@@ -46,6 +46,8 @@ def test_nothing_has_to_be_set() -> None:
     assert settings.poll_interval == 60
     assert settings.max_body == 32_000_000
     assert settings.lock_timeout == 120
+    assert not settings.alerts
+    assert settings.ui_url == "http://127.0.0.1:3000"
 
 
 def test_what_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,8 +67,11 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "API_URL": "http://127.0.0.1:8710",
         "POLL_INTERVAL": "0.5",
         "MAX_BODY_MB": "7",
+        "DAYS_A_RUN": "30",
+        "MOVE_ALERT": "0.25",
         "LOCK_TIMEOUT": "0",
-        "DAYS_A_RUN": "31",
+        "ALERTS": "json://user:hunter2@127.0.0.1",
+        "UI_URL": "https://dagster.example.org",
         "EXPIRE_LANDING_DAYS": "3",
         "EXPIRE_QUARANTINE_DAYS": "4",
         "EXPIRE_RAW_DAYS": "5",
@@ -80,7 +85,8 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     assert {name.upper(): str(value) for name, value in settings if name != "lock_timeout"} == {
         name: value for name, value in values.items() if name != "LOCK_TIMEOUT"
-    }
+    } | {"ALERTS": "**********"}
+    assert settings.alerts.get_secret_value() == values["ALERTS"]
     assert settings.lock_timeout == 0
     assert settings.max_body == 7_000_000
 

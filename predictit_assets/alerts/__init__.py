@@ -1,0 +1,1 @@
+"""Alerts: what is broken, who knows of it, and how it reaches them."""
