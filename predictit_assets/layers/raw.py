@@ -155,7 +155,7 @@ def raw_asset(
     )
     def prove(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         for day in days_of(window_of(context), context):
-            with expected_failures():
+            with expected_failures(context.op_execution_context):
                 rows = prove_day(source, payloads, day)
             bad = [row for row in rows if row["quarantined_because"]]
             for row in bad:
