@@ -66,7 +66,8 @@ format: $(VENV)/dev ## mend what ruff and sqlfluff can
 
 lock: $(VENV)/dev ## pin anew what pyproject.toml asks for (hashes, no addresses)
 	pip install --quiet "uv==0.13.8"
-	uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.lock
+	uv pip compile pyproject.toml --extra production --extra dev $(LOCK) -o requirements/dev.lock
+	uv pip compile pyproject.toml --extra production -c requirements/dev.lock $(LOCK) -o requirements/production.lock
 	uv pip compile pyproject.toml -c requirements/dev.lock $(LOCK) -o requirements/run.lock
 
 LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet

@@ -6,47 +6,42 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 
-import duckdb
 from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from predictit_assets.errors import PredictitError
+from predictit_assets.schemas.live import LiveBoard
+from predictit_assets.schemas.types import ibis_schema
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import EASTERN
 
 Odds = dict[str, Any]
 """A row of live.live_board; with it `biggest_move` of its market and `last_day`, hourly prices."""
 
-BOARD = """
-with hours as (
-    select contract_id, period_start_ts, trade_close
-    from marts.odds_1h
-    where snapshot_date >= (select max(snapshot_date) from marts.odds_1h) - 1
-),
-
-last_days as (
-    select
-        contract_id,
-        list(trade_close order by period_start_ts)[-24:] as last_day
-    from hours
-    group by contract_id
-)
-
+COLUMNS = (*ibis_schema(LiveBoard), "biggest_move")
+BOARD = f"""
 select
-    board.*,
-    max(abs(board.since_close)) over (partition by board.market_id) as biggest_move,
-    last_days.last_day
+    {", ".join(f"board.{name}" for name in ibis_schema(LiveBoard))},
+    max(abs(board.since_close)) over (partition by board.market_id) as biggest_move
 from live.live_board as board
-left join last_days using (contract_id)
 where board.market_name ilike '%' || ? || '%'
 """
-BY_MARKET = "order by biggest_move desc nulls last, market_id, rank_in_market nulls last"
-BY_MOVE = "order by abs(board.change_24h) desc nulls last, contract_id"
+BY_MARKET = (
+    "order by biggest_move desc nulls last, board.market_id, board.rank_in_market nulls last"
+)
+BY_MOVE = "order by abs(board.change_24h) desc nulls last, board.contract_id"
+HOURS = """
+select contract_id, trade_close
+from marts.odds_1h
+where snapshot_date >= (select max(newest.snapshot_date) from marts.odds_1h as newest) - 1
+order by contract_id, period_start_ts
+"""
+LAST_DAY = 24
 
 WIDE = 100
 """The characters in a line from which on a sparkline leaves room for names."""
@@ -57,20 +52,17 @@ def newest_odds(warehouse: Warehouse, market: str, movers: bool) -> list[Odds]:
     """Open contracts whose market's name contains `market`.
 
     Markets with the biggest moves since the close come first; with `movers`, contracts by their
-    move over 24 hours. Raises PredictitError when nothing is published yet.
+    move over 24 hours. Raises NothingPublished.
     """
-    if not warehouse.file.exists():
-        raise PredictitError(
-            f"there is no warehouse at {warehouse.file} yet: `predictit build` makes it "
-            "(`make demo` keeps its own, in PREDICTIT_HOME=data/sample)"
-        )
-    try:
-        with warehouse.connect() as connection:
-            rows = connection.execute(BOARD + (BY_MOVE if movers else BY_MARKET), [market])
-            names = [column[0] for column in rows.description]
-            return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
-    except duckdb.CatalogException:
-        raise PredictitError("nothing is published yet: `predictit build` does that") from None
+    with warehouse.reading() as ask:
+        board = ask(BOARD + (BY_MOVE if movers else BY_MARKET), market)
+        hours = ask(HOURS)
+    last_days = {
+        contract: [price for _, price in prices][-LAST_DAY:]
+        for contract, prices in groupby(hours, key=itemgetter(0))
+    }
+    odds = [dict(zip(COLUMNS, row, strict=True)) for row in board]
+    return [{**row, "last_day": last_days.get(row["contract_id"])} for row in odds]
 
 
 def write_json(odds: Sequence[Odds], to: TextIO) -> None:

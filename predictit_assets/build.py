@@ -21,7 +21,6 @@ from predictit_assets.departures import unasked_markets
 from predictit_assets.inventory import Inventory, inventory_check
 from predictit_assets.layers.audited import published_audits, source_audits
 from predictit_assets.layers.curated import curated_assets
-from predictit_assets.layers.dbt import Dbt
 from predictit_assets.layers.landing import landing_asset, landing_key
 from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.raw import raw_asset
@@ -32,7 +31,6 @@ from predictit_assets.pictures import PICTURES
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.schemas.types import Schema
 from predictit_assets.settings import Settings
-from predictit_assets.storage.objects import ObjectStore
 
 BUILD_JOB = "build"
 
@@ -41,7 +39,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Every asset, check, job, sensor and schedule, for the home that the settings describe."""
     partitions = daily_partitions(settings.start)
     warehouse = home.warehouse(settings)
-    dbt = Dbt(settings.home, settings.lock_timeout)
+    dbt = home.dbt(settings)
     say = dg.get_dagster_logger().info
     polled, closed = home.predictit(settings, say), home.closed_markets(settings, say)
     chains = [(source, home.payloads(source, settings)) for source in (polled, closed)]
@@ -74,7 +72,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         for layer, schemas in PUBLISHED.items()
     ]
     audits += published_audits(warehouse)
-    objects = ObjectStore(settings.objects_dir)
+    objects = home.objects(settings)
     assets.append(report_asset(objects, warehouse))
     checks = [*asset_checks(audits, settings.start), report_check(objects)]
 

@@ -22,7 +22,7 @@ from rich.progress import (
 
 from predictit_assets.errors import NothingHeld, PredictitError
 from predictit_assets.sample_feed.cli import app as sample_app
-from predictit_assets.settings import Settings, load_settings
+from predictit_assets.settings import Settings, WarehouseHome, load_settings
 from predictit_assets.trading_day import Window, stretches, today
 
 app = typer.Typer(
@@ -208,8 +208,9 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
     if len(held) < len(days):
         _say(f"{len(days) - len(held)} days before PREDICTIT_START={settings.start} are left out")
     if not held:
+        place = home.objects(settings).address("")
         raise NothingHeld(
-            f"{settings.objects_dir} holds no payload: `predictit poll` asks for one, "
+            f"{place} holds no payload: `predictit poll` asks for one, "
             "`predictit import DIR` brings in saved ones"
         )
     asked = Window(first or held[0], last or held[-1])
@@ -284,17 +285,51 @@ def board(
         out.print(render(odds, markets, contracts, out.width))
 
 
+@app.command("setup-warehouse")
+def setup_warehouse(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print the SQL, for an administrator to run")
+    ] = False,
+    role: Annotated[
+        str, typer.Option(help="who may create databases, roles and integrations")
+    ] = "ACCOUNTADMIN",
+) -> None:
+    """Make what the pipeline needs in Snowflake. Safe to repeat."""
+    from predictit_assets import home
+
+    settings = load_settings()
+    if settings.warehouse is not WarehouseHome.SNOWFLAKE:
+        out.print("nothing to set up: DuckDB's file is made by `predictit build`")
+        return
+    from predictit_assets import snowflake_account
+
+    tables = {
+        table: schema
+        for source in home.sources(settings, say=_say)
+        for table, schema in source.tables.items()
+    }
+    if dry_run:
+        # Not by rich: it is to be pasted.
+        print(f"use role {role};\n\n{snowflake_account.setup_script(settings, tables)}", end="")
+        return
+    with err.status(f"setting up {settings.snowflake_database}"):
+        trusted = snowflake_account.set_up(settings, role, tables)
+    out.print(f"{settings.snowflake_database} is set up", highlight=False)
+    out.print("the trust policy of the storage role has to name:", highlight=False)
+    for name, value in trusted.items():
+        out.print(f"  {name} {value}", highlight=False, soft_wrap=True)
+
+
 @app.command()
 def report() -> None:
     """Write the page of the newest odds that are published: one HTML file that loads nothing."""
     from predictit_assets import home
     from predictit_assets.report import page
-    from predictit_assets.storage.objects import ObjectStore
 
     settings = load_settings()
     with err.status("drawing the report"):
         body = page.render(home.warehouse(settings))
-    objects = ObjectStore(settings.objects_dir)
+    objects = home.objects(settings)
     objects.replace(page.OBJECT, body)
     # Not by rich: a path has to come out as it is.
     print(objects.address(page.OBJECT))

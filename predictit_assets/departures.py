@@ -1,5 +1,6 @@
 """Markets that left the feed: which of them nobody has asked PredictIt about yet."""
 
+from predictit_assets.errors import NothingPublished
 from predictit_assets.storage.warehouse import Warehouse
 
 # An answer that says Open isn't the end of it, nor is one from before the market came back.
@@ -21,7 +22,8 @@ def unasked_markets(warehouse: Warehouse) -> list[int]:
 
     None while nothing has been published.
     """
-    if not (warehouse.has("core", "dim_markets") and warehouse.has("staging", "closed_contracts")):
+    try:
+        with warehouse.reading() as ask:
+            return [market_id for (market_id,) in ask(UNASKED)]
+    except NothingPublished:
         return []
-    with warehouse.connect() as connection:
-        return [market_id for (market_id,) in connection.execute(UNASKED).fetchall()]

@@ -27,6 +27,10 @@ class NothingHeld(PredictitError):
     """The store holds no payload for the days that were asked for."""
 
 
+class NothingPublished(PredictitError):
+    """The warehouse, or a table of it, isn't there yet."""
+
+
 class BadDays(PredictitError):
     """Some days of a window can't be built; the others can, without them."""
 

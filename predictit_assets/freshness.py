@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from predictit_assets.errors import NothingPublished
 from predictit_assets.layers.landing import held_in, landing_key
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.payloads import Payloads
@@ -81,11 +82,12 @@ def ages(source: Source, payloads: Payloads, warehouse: Warehouse) -> list[Age]:
         return held[-1].captured_at if held else None
 
     def newest_poll() -> datetime | None:
-        if not warehouse.has("core", "dim_markets"):
+        try:
+            with warehouse.reading() as ask:
+                ((newest,),) = ask("select max(last_seen_ts) as newest from core.dim_markets")
+        except NothingPublished:
             return None
-        with warehouse.table("core", "dim_markets") as table:
-            newest: datetime | None = table.last_seen_ts.max().to_pyarrow().as_py()
-            return newest and newest.replace(tzinfo=UTC)
+        return newest.replace(tzinfo=UTC) if newest else None
 
     return [
         Age(dg.AssetKey(landing_key(source)), newest_payload, POLLED),

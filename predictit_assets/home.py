@@ -1,16 +1,23 @@
-"""Where things are, as the settings name them: the sources, their payloads, the warehouse."""
+"""Where things are, as the settings name them: sources, payloads, objects, warehouse, dbt."""
 
+import math
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from predictit_assets.departures import unasked_markets
-from predictit_assets.settings import Settings
+from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome
 from predictit_assets.sources.http import Client, Pace
 from predictit_assets.sources.predictit import ClosedMarkets, PredictIt
 from predictit_assets.sources.source import Source
-from predictit_assets.storage.objects import ObjectStore
+from predictit_assets.storage.duckdb import DuckDBWarehouse
+from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import Payloads
+from predictit_assets.storage.snowflake import SnowflakeWarehouse
 from predictit_assets.storage.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from predictit_assets.layers.dbt import Dbt
 
 Say = Callable[[str], None]
 """What is told of waits and retries."""
@@ -48,12 +55,47 @@ def _client(settings: Settings, say: Say) -> Client:
     return Client(pace, settings.max_body, say)
 
 
+def objects(settings: Settings) -> ObjectStore:
+    """The object store that the settings name."""
+    if settings.objects is ObjectsHome.FOLDER:
+        return ObjectStore(settings.objects_dir)
+    return ObjectStore(
+        Bucket(
+            settings.s3_bucket,
+            settings.s3_region or "us-east-1",
+            settings.s3_endpoint or None,
+            settings.s3_kms_key or None,
+        )
+    )
+
+
 def payloads(source: Source, settings: Settings) -> Payloads:
     """The payloads of a source, where the settings keep them."""
-    return Payloads(ObjectStore(settings.objects_dir), source.name, source.dataset)
+    return Payloads(objects(settings), source.name, source.dataset)
 
 
 def warehouse(settings: Settings, patience: float | None = None) -> Warehouse:
     """The warehouse that the settings name; `patience` are seconds to wait while it is busy."""
-    wait = settings.lock_timeout if patience is None else patience
-    return Warehouse(settings.duckdb_file, wait)
+    if settings.warehouse is WarehouseHome.DUCKDB:
+        wait = settings.lock_timeout if patience is None else patience
+        return DuckDBWarehouse(settings.duckdb_file, wait)
+    from predictit_assets.snowflake_account import connect
+
+    return SnowflakeWarehouse(connect(settings), settings.snowflake_database)
+
+
+def dbt(settings: Settings) -> "Dbt":
+    """The dbt project, to be built into the warehouse that the settings name."""
+    from predictit_assets.layers.dbt import Dbt
+
+    if settings.warehouse is WarehouseHome.SNOWFLAKE:
+        from predictit_assets.snowflake_account import profile
+
+        return Dbt(settings.home, settings.warehouse, profile(settings))
+    # dbt sleeps 1, 2, 4, ... seconds between its attempts to open a busy warehouse.
+    attempts = max(1, math.ceil(math.log2(settings.lock_timeout + 1)))
+    variables = {
+        "PREDICTIT_HOME": str(settings.home),
+        "PREDICTIT_CONNECT_ATTEMPTS": str(attempts),
+    }
+    return Dbt(settings.home, settings.warehouse, variables)

@@ -6,6 +6,7 @@ from datetime import date
 
 import dagster as dg
 
+from predictit_assets.errors import NothingPublished
 from predictit_assets.storage.payloads import Payloads, Zone
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import stretches, today
@@ -52,10 +53,11 @@ class Inventory:
         }
 
     def _published(self) -> set[date]:
-        if not self.warehouse.has("core", "market_attribute_runs"):
+        try:
+            with self.warehouse.reading() as ask:
+                return {day for (day,) in ask(PUBLISHED_DAYS)}
+        except NothingPublished:
             return set()
-        with self.warehouse.connect() as connection:
-            return {day for (day,) in connection.execute(PUBLISHED_DAYS).fetchall()}
 
     def judge(self, instance: dg.DagsterInstance) -> dg.AssetCheckResult:
         """The inventory as the result of a check."""

@@ -3,8 +3,17 @@
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictit_assets.errors import SettingsError
@@ -18,18 +27,26 @@ class ObjectsHome(StrEnum):
     """Where objects are kept."""
 
     FOLDER = "folder"
+    S3 = "s3"
 
 
 class WarehouseHome(StrEnum):
     """Where tables are kept."""
 
     DUCKDB = "duckdb"
+    SNOWFLAKE = "snowflake"
+
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""A name in Snowflake that needs no quotes."""
 
 
 class Settings(BaseSettings):
     """All settings: in the environment each bears `PREDICTIT_` before its name."""
 
-    model_config = SettingsConfigDict(env_prefix="PREDICTIT_", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PREDICTIT_", env_ignore_empty=True, frozen=True, populate_by_name=True
+    )
 
     home: Path = Field(PROJECT_DIR / "data", description="the folder that holds everything local")
     objects: ObjectsHome = Field(ObjectsHome.FOLDER, description="where objects are kept")
@@ -58,6 +75,37 @@ class Settings(BaseSettings):
         30, ge=0, description="days that superseded runs are remembered; 0: for ever"
     )
 
+    s3_bucket: str = Field("", description="the bucket of all objects")
+    s3_endpoint: str = Field("", description="the address of an S3 other than Amazon's")
+    s3_kms_key: str = Field("", description="the KMS key that encrypts; without it S3's own")
+    s3_region: str = Field(
+        "",
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="the region of the bucket",
+    )
+
+    snowflake_account: str = Field("", description="the account, as in organization-account")
+    snowflake_user: str = Field("", description="who loads and builds")
+    snowflake_private_key: SecretStr = Field(
+        SecretStr(""), description="the key of the user: the text of a PEM file"
+    )
+    snowflake_private_key_file: str = Field("", description="or the path of that file")
+    snowflake_private_key_passphrase: SecretStr = Field(
+        SecretStr(""), description="what the key is encrypted with, if it is"
+    )
+    snowflake_database: Identifier = Field("PREDICTIT", description="the database of all tables")
+    snowflake_role: Identifier = Field("PREDICTIT_LOADER", description="the role that writes")
+    snowflake_load_warehouse: Identifier = Field(
+        "PREDICTIT_LOAD", description="the virtual warehouse that loads staging"
+    )
+    snowflake_transform_warehouse: Identifier = Field(
+        "PREDICTIT_TRANSFORM", description="the one that builds, checks and reads"
+    )
+    snowflake_storage_role_arn: str = Field(
+        "", description="the AWS role that Snowflake takes to read the bucket"
+    )
+    snowflake_host: str = Field("", description="another host than the account's own")
+
     @field_validator("expire_raw_confirmed")
     @classmethod
     def _told_twice(cls, said: str, info: ValidationInfo) -> str:
@@ -75,12 +123,12 @@ class Settings(BaseSettings):
     )
     ui_url: str = Field("http://127.0.0.1:3000", description="where people open the Dagster UI")
 
-    @field_validator("api_url", "ui_url")
+    @field_validator("api_url", "ui_url", "s3_endpoint")
     @classmethod
     def _http(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
+        if url and not url.startswith(("http://", "https://")):
             raise ValueError("should begin with http:// or https://")
-        return url
+        return url.rstrip("/")
 
     @field_validator("home")
     @classmethod
@@ -114,11 +162,38 @@ def load_settings() -> Settings:
     Raises SettingsError, one line a value that can't be used, with the values that can.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        raise SettingsError(
-            "; ".join(
-                f"PREDICTIT_{str(fault['loc'][0]).upper()}={fault['input']!r}: {fault['msg']}"
-                for fault in error.errors()
-            )
-        ) from None
+        raise SettingsError("; ".join(_fault(fault) for fault in error.errors())) from None
+    if missing := _missing(settings):
+        raise SettingsError(f"{_home(settings)} needs {', '.join(missing)}")
+    return settings
+
+
+def _fault(fault: ErrorDetails) -> str:
+    name = str(fault["loc"][0])
+    if name in Settings.model_fields:
+        name = f"PREDICTIT_{name.upper()}"
+    return f"{name}={fault['input']!r}: {fault['msg']}"
+
+
+def _missing(settings: Settings) -> list[str]:
+    """The variables that this home needs and that aren't set."""
+    needed: dict[str, object] = {}
+    if settings.objects is ObjectsHome.S3:
+        needed["PREDICTIT_S3_BUCKET"] = settings.s3_bucket
+        # Others than Amazon have no regions.
+        needed["AWS_REGION"] = settings.s3_region or settings.s3_endpoint
+    if settings.warehouse is WarehouseHome.SNOWFLAKE:
+        # Snowflake reads the day's Parquet where it lies: it can't read a folder.
+        needed["PREDICTIT_OBJECTS=s3"] = settings.objects is ObjectsHome.S3
+        needed["PREDICTIT_SNOWFLAKE_ACCOUNT"] = settings.snowflake_account
+        needed["PREDICTIT_SNOWFLAKE_USER"] = settings.snowflake_user
+        needed["PREDICTIT_SNOWFLAKE_PRIVATE_KEY (or ..._PRIVATE_KEY_FILE)"] = (
+            settings.snowflake_private_key.get_secret_value() or settings.snowflake_private_key_file
+        )
+    return [name for name, value in needed.items() if not value]
+
+
+def _home(settings: Settings) -> str:
+    return f"PREDICTIT_OBJECTS={settings.objects} with PREDICTIT_WAREHOUSE={settings.warehouse}"

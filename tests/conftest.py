@@ -1,19 +1,25 @@
 """What the tests share: a home in a temporary folder, and a made-up week of odds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import boto3
 import dagster as dg
 import pytest
+from s3_server import s3_server
 
 from predictit_assets import home
 from predictit_assets.build import build_definitions
+from predictit_assets.partitions import window_tags
 from predictit_assets.runs import run_build
 from predictit_assets.sample_feed import SampleServer, World
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit import PredictIt
 from predictit_assets.sources.source import Observation
+from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.payloads import Payloads
 from predictit_assets.trading_day import Window
 
@@ -52,6 +58,53 @@ def payloads(source: PredictIt, settings: Settings) -> Payloads:
     return home.payloads(source, settings)
 
 
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of a real S3 server on loopback; the environment holds credentials for it."""
+    with pytest.MonkeyPatch.context() as patch, s3_server() as address:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIDTESTING")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "no-secret-but-it-must-not-be-told")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield address
+
+
+@pytest.fixture(scope="session")
+def new_bucket(s3: str) -> Callable[[], Bucket]:
+    """Makes an empty bucket at each call."""
+    numbers = count()
+
+    def make() -> Bucket:
+        name = f"odds-{next(numbers)}"
+        boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=name)
+        return Bucket(name, "us-east-1", s3)
+
+    return make
+
+
+@pytest.fixture
+def bucket(new_bucket: Callable[[], Bucket]) -> Bucket:
+    """An empty bucket."""
+    return new_bucket()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Path | Bucket]:
+    """Makes an empty place for objects at each call: what holds of a folder holds on S3."""
+    if request.param == "s3":
+        make: Callable[[], Bucket] = request.getfixturevalue("new_bucket")
+        return make
+    numbers = count()
+    return lambda: tmp_path / "places" / str(next(numbers))
+
+
+@pytest.fixture
+def place(new_place: Callable[[], Path | Bucket]) -> Path | Bucket:
+    """An empty place for objects."""
+    return new_place()
+
+
 def observe(world: World, first: datetime, polls: int, every: timedelta) -> list[Observation]:
     """What polling the made-up feed would have given."""
     times = [first + n * every for n in range(polls)]
@@ -65,4 +118,25 @@ def build(settings: Settings, window: Window, instance: dg.DagsterInstance | Non
         instance or dg.DagsterInstance.ephemeral(),
         window,
         tell=lambda progress: None,
+    )
+
+
+def materialize(
+    settings: Settings, selection: dg.AssetSelection, window: Window, **landing: bool
+) -> dg.ExecuteInProcessResult:
+    """Part of the graph over a window; `landing` is the configuration of its landing assets."""
+    definitions = dg.Definitions.merge(
+        build_definitions(settings),
+        dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection)]),
+    )
+    job = definitions.resolve_job_def("part")
+    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    if landing:
+        names = [node.name for node in job.nodes if node.name.startswith("landing_")]
+        config["ops"] = {name: {"config": landing} for name in names}
+    return job.execute_in_process(
+        instance=dg.DagsterInstance.ephemeral(),
+        tags=window_tags(window),
+        run_config=config,
+        raise_on_error=False,
     )

@@ -1,5 +1,6 @@
 """The shape of the graph, as the code location shows it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,21 @@ def test_building_definitions_touches_nothing(settings: Settings) -> None:
     build_definitions(settings)
     assert not (settings.home / "warehouse.duckdb").exists()
     assert not (settings.home / "dagster").exists()
+
+
+def test_home_needs_nothing_of_the_second_home(settings: Settings) -> None:
+    """Importing dagster-snowflake alone takes ten seconds, and is not installed everywhere."""
+    script = (
+        "import sys\n"
+        "import predictit_assets.definitions\n"
+        "foreign = {'boto3', 'dagster_aws', 'dagster_snowflake', 'snowflake.connector'}\n"
+        "sys.exit(', '.join(foreign & {*sys.modules}) or None)\n"
+    )
+    env = {"PATH": os.environ["PATH"], "PREDICTIT_HOME": str(settings.home)}
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
 
 
 def test_dg_can_check_and_list_the_definitions(tmp_path: Path) -> None:

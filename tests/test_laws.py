@@ -27,7 +27,7 @@ import hypothesis
 import oracle
 import pytest
 import requests
-from conftest import observe
+from conftest import materialize, observe
 from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 
@@ -36,15 +36,15 @@ from predictit_assets.build import build_definitions
 from predictit_assets.layers.curated import curated_object, cut_day
 from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.layers.raw import manifest_object, prove_day
-from predictit_assets.partitions import window_tags
 from predictit_assets.runs import run_build
 from predictit_assets.sample_feed import SampleServer, World
 from predictit_assets.schemas.predictit import MarketSnapshots
-from predictit_assets.settings import Settings
+from predictit_assets.settings import ObjectsHome, Settings
 from predictit_assets.sources.source import Observation
-from predictit_assets.storage.objects import ObjectStore
+from predictit_assets.storage.duckdb import DuckDBWarehouse
+from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import Payloads, Zone
-from predictit_assets.storage.warehouse import LoadedObject, Warehouse
+from predictit_assets.storage.warehouse import LoadedObject
 from predictit_assets.trading_day import Window, stretches, today, trading_day
 
 Record = dict[str, Any]
@@ -253,27 +253,6 @@ def land(settings: Settings, observations: Iterable[Observation]) -> None:
     payloads = payloads_of(settings)
     for observation in observations:
         payloads.land(observation)
-
-
-def materialize(
-    settings: Settings, selection: dg.AssetSelection, window: Window, **landing: bool
-) -> dg.ExecuteInProcessResult:
-    """Part of the graph over a window; `landing` is the configuration of its landing assets."""
-    definitions = dg.Definitions.merge(
-        build_definitions(settings),
-        dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection)]),
-    )
-    job = definitions.resolve_job_def("part")
-    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    if landing:
-        names = [node.name for node in job.nodes if node.name.startswith("landing_")]
-        config["ops"] = {name: {"config": landing} for name in names}
-    return job.execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(),
-        tags=window_tags(window),
-        run_config=config,
-        raise_on_error=False,
-    )
 
 
 def build_unchecked(settings: Settings, window: Window) -> None:
@@ -502,7 +481,9 @@ class Fuse:
 
 
 def test_a_kill_before_any_write_to_the_store_loses_no_payload(
-    spring: list[Observation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spring: list[Observation],
+    new_settings: Callable[[], Settings],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A sound payload, its twin, of which one has to go, and one that isn't sound."""
     sound, twin = [one for one in spring if one.captured_at == spring[9].captured_at]
@@ -514,12 +495,12 @@ def test_a_kill_before_any_write_to_the_store_loses_no_payload(
         prove_day(source, payloads_of(settings), trading_day(sound.captured_at))
         cut_day(source, payloads_of(settings), trading_day(sound.captured_at))
 
-    undisturbed = settings_of(tmp_path / "undisturbed")
+    undisturbed = new_settings()
     land(undisturbed, observations)
     store(undisturbed)
 
     for nth_write in count(1):
-        settings = settings_of(tmp_path / str(nth_write))
+        settings = new_settings()
         land(settings, observations)
         fuse = Fuse(nth_write)
         with monkeypatch.context() as patch, suppress(Killed):
@@ -534,10 +515,28 @@ def test_a_kill_before_any_write_to_the_store_loses_no_payload(
     assert nth_write > 10
 
 
-def objects(settings: Settings) -> dict[str, bytes]:
-    folder = settings.objects_dir
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+@pytest.fixture
+def new_settings(new_place: Callable[[], Path | Bucket], tmp_path: Path) -> Callable[[], Settings]:
+    """Makes a home at each call, whose objects are in a folder or on S3."""
+    homes = count()
+
+    def make() -> Settings:
+        place = new_place()
+        settings = settings_of(tmp_path / "homes" / str(next(homes)))
+        if isinstance(place, Path):
+            return settings
+        on_s3 = {"objects": ObjectsHome.S3, "s3_bucket": place.name, "s3_endpoint": place.endpoint}
+        return settings.model_copy(update=on_s3)
+
+    return make
+
+
+def objects(settings: Settings) -> dict[str, bytes | None]:
+    store = home.objects(settings)
+    listed = [
+        one.key for zone in ("landing", "raw", "quarantine", "curated") for one in store.below(zone)
+    ]
+    return {key: store.get(key) for key in listed}
 
 
 def test_a_kill_before_any_statement_leaves_a_staging_table_as_it_was_or_as_it_should_be(
@@ -548,9 +547,10 @@ def test_a_kill_before_any_statement_leaves_a_staging_table_as_it_was_or_as_it_s
     warehouse = home.warehouse(settings)
     window = Window(SPRING.first, SPRING.first + timedelta(days=1))
     source = home.predictit(settings, say=lambda text: None)
-    file = settings.objects_dir / curated_object(source, "market_snapshots", window.last)
-    rows_of_file = query(settings, f"select count(*) as n from '{file}'")[0]["n"]
-    loaded = LoadedObject(window.last, file.name, "a hash", rows_of_file, str(file))
+    objects = home.objects(settings)
+    key = curated_object(source, "market_snapshots", window.last)
+    rows_of_file = query(settings, f"select count(*) as n from '{objects.address(key)}'")[0]["n"]
+    loaded = [LoadedObject(window.last, key, "a hash", rows_of_file)]
 
     def days_and_rows() -> Rows:
         rows = "select snapshot_date, count(*) as n from staging.market_snapshots group by all"
@@ -559,21 +559,23 @@ def test_a_kill_before_any_statement_leaves_a_staging_table_as_it_was_or_as_it_s
 
     before = days_and_rows()
     should_be = [row for row in before if row["snapshot_date"] != window.first]
-    connect = Warehouse.connect
+    connect = DuckDBWarehouse.connect
 
     for nth_statement in count(1):
         fuse = Fuse(nth_statement)
 
         @contextmanager
-        def fragile(warehouse: Warehouse, fuse: Fuse = fuse) -> Iterator[SimpleNamespace]:
+        def fragile(warehouse: DuckDBWarehouse, fuse: Fuse = fuse) -> Iterator[SimpleNamespace]:
             with connect(warehouse) as connection:
                 yield SimpleNamespace(
                     execute=fuse.guard(connection.execute), register=connection.register
                 )
 
         with monkeypatch.context() as patch, suppress(Killed):
-            patch.setattr(Warehouse, "connect", fragile)
-            warehouse.replace_window("market_snapshots", MarketSnapshots, window, [loaded], "run")
+            patch.setattr(DuckDBWarehouse, "connect", fragile)
+            warehouse.replace_window(
+                "market_snapshots", MarketSnapshots, window, objects, loaded, "run"
+            )
         assert days_and_rows() == (before if fuse.blown else should_be), nth_statement
         if not fuse.blown:
             break

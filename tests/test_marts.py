@@ -127,8 +127,9 @@ def test_live_is_right_the_moment_staging_is_loaded(
     warehouse = home.warehouse(settings)
     for table, schema in source.tables.items():
         key = curated_object(source, table, DAY)
-        loaded = LoadedObject(DAY, key, "", counted[table], payloads.objects.address(key))
-        warehouse.replace_window(table, schema, Window(DAY, DAY), [loaded], "a run")
+        loaded = LoadedObject(DAY, key, "", counted[table])
+        window = Window(DAY, DAY)
+        warehouse.replace_window(table, schema, window, payloads.objects, [loaded], "a run")
 
     with warehouse.connect() as sql:
         newest = second.captured_at.replace(tzinfo=None)

@@ -1,26 +1,33 @@
 """The object store keeps its word among racing writers, readers and killed processes."""
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Event, Thread
 
+import boto3
 import pytest
+from s3_server import s3_log
 
-from predictit_assets.storage.objects import ObjectStore
+from predictit_assets.errors import SettingsError
+from predictit_assets.storage.objects import Bucket, ObjectStore
 
 KEY = "raw/predictit/market_data/date=2026-03-04/20260304T170000Z-abc.json.gz"
-SIZE = 2_000_000
+SIZE = 1_000_000
 RACES = 20
+REPLACEMENTS = 100
 WRITERS = 4
 
 
 @pytest.fixture
-def objects(tmp_path: Path) -> ObjectStore:
-    return ObjectStore(tmp_path / "objects")
+def objects(place: Path | Bucket) -> ObjectStore:
+    return ObjectStore(place)
 
 
 def body_of(writer: int) -> bytes:
@@ -28,9 +35,9 @@ def body_of(writer: int) -> bytes:
     return bytes([writer]) * SIZE
 
 
-def race(folder: Path, writer: int) -> list[bool]:
+def race(place: Path | Bucket, writer: int) -> list[bool]:
     """Put objects that the other writers put too; tells which of the races were won."""
-    objects = ObjectStore(folder)
+    objects = ObjectStore(place)
     objects.replace(f"ready/{writer}", b"")
     for _ in range(1_000_000):
         if len(objects.below("ready")) == WRITERS:
@@ -40,14 +47,17 @@ def race(folder: Path, writer: int) -> list[bool]:
 
 @pytest.mark.parametrize(
     "pool",
-    [ThreadPoolExecutor(WRITERS), ProcessPoolExecutor(WRITERS, mp_context=get_context("spawn"))],
+    [
+        lambda: ThreadPoolExecutor(WRITERS),
+        lambda: ProcessPoolExecutor(WRITERS, mp_context=get_context("spawn")),
+    ],
     ids=["threads", "processes"],
 )
 def test_of_several_writers_one_puts_a_key_and_its_body_is_whole(
-    objects: ObjectStore, tmp_path: Path, pool: Executor
+    objects: ObjectStore, place: Path | Bucket, pool: Callable[[], Executor]
 ) -> None:
-    with pool:
-        won = list(pool.map(race, [tmp_path / "objects"] * WRITERS, range(WRITERS)))
+    with pool() as writers:
+        won = list(writers.map(race, [place] * WRITERS, range(WRITERS)))
 
     for n, races in enumerate(zip(*won, strict=True)):
         (winner,) = [writer for writer in range(WRITERS) if races[writer]]
@@ -59,7 +69,7 @@ def test_a_reader_never_sees_a_part_of_what_is_replaced(objects: ObjectStore) ->
     done = Event()
 
     def write() -> None:
-        for n in range(200):
+        for n in range(REPLACEMENTS):
             objects.replace(KEY, body_of(n % 2))
         done.set()
 
@@ -152,6 +162,113 @@ def test_a_listing_holds_what_lies_below_the_folder_by_key(objects: ObjectStore)
     assert objects.folders("a/b/c") == ["d=1"]
 
 
-def test_an_engine_can_read_an_object_at_its_address(objects: ObjectStore) -> None:
-    objects.replace(KEY, b"bytes")
-    assert Path(objects.address(KEY)).read_bytes() == b"bytes"
+def test_an_engine_can_read_objects_as_files(objects: ObjectStore) -> None:
+    bodies = {f"{KEY}{n}": b"%d" % n * 100_000 for n in range(3)}
+    for key, body in bodies.items():
+        objects.replace(key, body)
+
+    with objects.files([*bodies]) as files:
+        assert [Path(file).read_bytes() for file in files] == [*bodies.values()]
+
+
+def test_people_find_an_object_at_its_address(
+    tmp_path: Path, new_bucket: Callable[[], Bucket]
+) -> None:
+    bucket = new_bucket()
+
+    assert ObjectStore(tmp_path).address(KEY) == str(tmp_path / KEY)
+    assert ObjectStore(bucket).address(KEY) == f"s3://{bucket.name}/{KEY}"
+
+
+# On S3 alone
+
+
+def test_a_writer_killed_on_s3_leaves_whole_objects_only(bucket: Bucket) -> None:
+    """Even where an object goes up in parts."""
+    endless = (
+        "import sys, itertools\n"
+        "from predictit_assets.storage.objects import Bucket, ObjectStore\n"
+        "objects = ObjectStore(Bucket(*sys.argv[1:]))\n"
+        "for n in itertools.count():\n"
+        "    objects.replace(f'many/{n}', b'x' * 20_000_000)\n"
+    )
+    objects = ObjectStore(bucket)
+    args = [bucket.name, bucket.region, bucket.endpoint or ""]
+    with subprocess.Popen([sys.executable, "-c", endless, *args]) as process:
+        while process.poll() is None and len(objects.below("many")) < 2:
+            pass
+        process.kill()
+
+    assert process.returncode == -signal.SIGKILL
+    assert {entry.size for entry in objects.below("many")} == {20_000_000}
+
+
+@pytest.mark.parametrize("put", ["replace", "put_if_absent"])
+@pytest.mark.parametrize("kms_key", [None, "arn:aws:kms:us-east-1:123456789012:key/odds"])
+def test_everything_on_s3_is_encrypted(bucket: Bucket, put: str, kms_key: str | None) -> None:
+    objects = ObjectStore(replace(bucket, kms_key=kms_key))
+    small, in_parts = b"x", b"x" * 6_000_000
+
+    for key, body in (("small", small), ("large", in_parts)):
+        getattr(objects, put)(key, body)
+        head = boto3.client("s3", endpoint_url=bucket.endpoint).head_object(
+            Bucket=bucket.name, Key=key
+        )
+        assert head["ServerSideEncryption"] == ("aws:kms" if kms_key else "AES256")
+        assert head.get("SSEKMSKeyId") == kms_key
+
+
+def test_a_listing_asks_s3_for_its_folder_only(bucket: Bucket) -> None:
+    """A day's listing mustn't walk through years."""
+    objects = ObjectStore(bucket)
+    for day in range(3):
+        objects.replace(f"raw/date={day}/a", b"")
+
+    with s3_log() as log:
+        assert [entry.key for entry in objects.below("raw/date=1")] == ["raw/date=1/a"]
+        assert objects.folders("raw") == ["date=0", "date=1", "date=2"]
+
+    assert [request.args["prefix"] for request in log] == ["raw/date=1/", "raw/"]
+    assert [request.args.get("delimiter") for request in log] == [None, "/"]
+
+
+def test_a_server_that_fails_now_and_then_is_asked_again(bucket: Bucket) -> None:
+    objects = ObjectStore(bucket)
+
+    with s3_log(503, 500) as log:
+        assert objects.put_if_absent("key", b"body")
+
+    assert objects.get("key") == b"body"
+    assert len(log) >= 3
+
+
+def test_a_key_that_somebody_is_just_making_is_not_taken_for_made(bucket: Bucket) -> None:
+    """S3 answers 409 while another writer is at the same key; that one may yet fail."""
+    objects = ObjectStore(bucket)
+
+    with s3_log(409):
+        assert objects.put_if_absent("key", b"body")
+
+    assert objects.get("key") == b"body"
+
+
+def test_credentials_show_nowhere(bucket: Bucket) -> None:
+    objects = ObjectStore(bucket)
+    with pytest.raises(Exception, match="NoSuchBucket") as caught:
+        ObjectStore(replace(bucket, name="nobodys")).replace("key", b"")
+
+    for text in (repr(objects), repr(vars(objects)), repr(caught.value), str(caught.value)):
+        assert os.environ["AWS_SECRET_ACCESS_KEY"] not in text
+
+
+def test_without_credentials_one_line_says_where_to_put_them(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+
+    with pytest.raises(SettingsError, match="AWS_PROFILE"):
+        ObjectStore(bucket)

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -22,7 +21,7 @@ from predictit_assets.layers.raw import manifest_object, prove_day, read_manifes
 from predictit_assets.sample_feed import World
 from predictit_assets.settings import Settings
 from predictit_assets.sources.source import Observation, Unsound
-from predictit_assets.storage.objects import ObjectStore
+from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import REASON_SUFFIX, Name, Payloads, Zone
 from predictit_assets.trading_day import trading_day
 
@@ -45,8 +44,14 @@ def sha(observation: Observation) -> str:
     return hashlib.sha256(observation.body).hexdigest()
 
 
-def payloads_in(folder: Path) -> Payloads:
-    return Payloads(ObjectStore(folder), SOURCE.name, SOURCE.dataset)
+def payloads_in(place: Path | Bucket) -> Payloads:
+    return Payloads(ObjectStore(place), SOURCE.name, SOURCE.dataset)
+
+
+@pytest.fixture
+def payloads(place: Path | Bucket) -> Payloads:
+    """An empty store."""
+    return payloads_in(place)
 
 
 def prove(payloads: Payloads) -> list[dict[str, Any]]:
@@ -410,9 +415,13 @@ class DyingStore:
         return operate
 
 
-def eventful_day(folder: Path) -> list[Observation]:
+def restore(day: dict[str, bytes | None], payloads: Payloads) -> None:
+    for key, body in day.items():
+        payloads.objects.replace(key, body or b"")
+
+
+def eventful_day(payloads: Payloads) -> list[Observation]:
     """A day that holds each thing that can happen to a payload; returns those that are whole."""
-    payloads = payloads_in(folder)
     small, large = sorted([sound(0), sound(1)], key=sha)
     rivals = [
         Observation(NOON + timedelta(minutes=minute), one.body)
@@ -442,16 +451,20 @@ def eventful_day(folder: Path) -> list[Observation]:
     return [*rivals[:2], *(sound(minute=n) for n in (3, 4, 5)), unsound(minute=6), *fresh]
 
 
-def test_no_moment_of_death_loses_or_doubles_a_payload(tmp_path: Path) -> None:
-    whole = eventful_day(tmp_path / "before")
-    shutil.copytree(tmp_path / "before", tmp_path / "undisturbed")
-    undisturbed = payloads_in(tmp_path / "undisturbed")
+def test_no_moment_of_death_loses_or_doubles_a_payload(
+    new_place: Callable[[], Path | Bucket],
+) -> None:
+    before, undisturbed = payloads_in(new_place()), payloads_in(new_place())
+    whole = eventful_day(before)
+    day = contents(before)
+    restore(day, undisturbed)
     prove(undisturbed)
+    # A moment on S3 takes half a second.
+    every = 1 if isinstance(new_place(), Path) else 6
 
-    for operations in count():
-        folder = tmp_path / str(operations)
-        shutil.copytree(tmp_path / "before", folder)
-        payloads = payloads_in(folder)
+    for operations in count(step=every):
+        payloads = payloads_in(new_place())
+        restore(day, payloads)
         store: Any = DyingStore(payloads.objects, operations)
         try:
             prove(Payloads(store, SOURCE.name, SOURCE.dataset))

@@ -14,14 +14,14 @@ import yaml
 from conftest import NOON, build, observe
 
 from predictit_assets import home
-from predictit_assets.errors import NothingHeld
+from predictit_assets.errors import NothingHeld, NothingPublished
 from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.report import page, queries
 from predictit_assets.sample_feed import World
 from predictit_assets.settings import PROJECT_DIR, Settings
+from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import Window, trading_day
 
 SCRIPT = "<script>alert('odds')</script><!--"
@@ -40,15 +40,15 @@ def built(tmp_path_factory: pytest.TempPathFactory, world: World) -> Settings:
 
 
 @pytest.fixture
-def warehouse(built: Settings, tmp_path: Path) -> Warehouse:
+def warehouse(built: Settings, tmp_path: Path) -> DuckDBWarehouse:
     """A copy of the built warehouse, to be changed at will."""
     copy = tmp_path / "warehouse.duckdb"
     shutil.copyfile(built.duckdb_file, copy)
-    return Warehouse(copy, lock_timeout=20)
+    return DuckDBWarehouse(copy, lock_timeout=20)
 
 
 @pytest.fixture
-def whole(warehouse: Warehouse) -> str:
+def whole(warehouse: DuckDBWarehouse) -> str:
     return page.render(warehouse).decode()
 
 
@@ -77,7 +77,7 @@ def test_made_up_odds_are_not_said_to_be_predictits(whole: str) -> None:
     assert "predictit" not in markup.lower()
 
 
-def test_genuine_odds_name_their_source_and_its_licence(warehouse: Warehouse) -> None:
+def test_genuine_odds_name_their_source_and_its_licence(warehouse: DuckDBWarehouse) -> None:
     with warehouse.connect() as connection:
         connection.execute(
             "update marts.market_board set market_url = "
@@ -89,11 +89,11 @@ def test_genuine_odds_name_their_source_and_its_licence(warehouse: Warehouse) ->
     assert "made up" not in text
 
 
-def test_the_same_warehouse_gives_the_same_bytes(warehouse: Warehouse) -> None:
+def test_the_same_warehouse_gives_the_same_bytes(warehouse: DuckDBWarehouse) -> None:
     assert page.render(warehouse) == page.render(warehouse)
 
 
-def test_texts_of_the_feed_stay_texts(warehouse: Warehouse) -> None:
+def test_texts_of_the_feed_stay_texts(warehouse: DuckDBWarehouse) -> None:
     with warehouse.connect() as connection:
         connection.execute(
             "update marts.market_board set market_name = $1, market_short_name = $1, "
@@ -130,7 +130,7 @@ def test_a_page_that_is_not_whole_is_found_out(
     assert says in "; ".join(page.faults(whole.replace(*harm, 1).encode()))
 
 
-def test_a_market_that_nobody_traded_and_a_single_poll(warehouse: Warehouse) -> None:
+def test_a_market_that_nobody_traded_and_a_single_poll(warehouse: DuckDBWarehouse) -> None:
     """What may be unknown is: the page is whole all the same."""
     with warehouse.connect() as connection:
         for table in ("movers_1d", "odds_1h", "market_books", "feed_health"):
@@ -145,7 +145,7 @@ def test_a_market_that_nobody_traded_and_a_single_poll(warehouse: Warehouse) -> 
     assert "No close could be compared yet" in body.decode()
 
 
-def test_odds_are_scored_by_the_contracts_and_not_by_the_bins(warehouse: Warehouse) -> None:
+def test_odds_are_scored_by_the_contracts_and_not_by_the_bins(warehouse: DuckDBWarehouse) -> None:
     with warehouse.connect() as connection:
         connection.execute("delete from marts.calibration")
         connection.execute("delete from marts.resolutions")
@@ -176,7 +176,9 @@ def test_odds_are_scored_by_the_contracts_and_not_by_the_bins(warehouse: Warehou
     assert '{"contracts":3,"days":1,"price":12.0,"share":0.0}' in chart[1]
 
 
-def test_before_anything_is_decided_a_sentence_stands_for_the_chart(warehouse: Warehouse) -> None:
+def test_before_anything_is_decided_a_sentence_stands_for_the_chart(
+    warehouse: DuckDBWarehouse,
+) -> None:
     with warehouse.connect() as connection:
         connection.execute("delete from marts.calibration")
         connection.execute("delete from marts.resolutions")
@@ -217,12 +219,12 @@ def test_the_report_reads_no_table_but_its_marts() -> None:
     assert set(re.findall(r"\b(?:marts|core|live|staging)\.(\w+)", sql)) == set(queries.MARTS)
 
 
-def test_nothing_to_report_is_one_clear_error(tmp_path: Path, warehouse: Warehouse) -> None:
-    with pytest.raises(NothingHeld, match="there is no warehouse"):
-        page.render(Warehouse(tmp_path / "none.duckdb", lock_timeout=1))
+def test_nothing_to_report_is_one_clear_error(tmp_path: Path, warehouse: DuckDBWarehouse) -> None:
+    with pytest.raises(NothingPublished, match="there is no warehouse"):
+        page.render(DuckDBWarehouse(tmp_path / "none.duckdb", lock_timeout=1))
     duckdb.connect(str(tmp_path / "empty.duckdb")).close()
-    with pytest.raises(NothingHeld, match="aren't published yet"):
-        page.render(Warehouse(tmp_path / "empty.duckdb", lock_timeout=1))
+    with pytest.raises(NothingPublished, match="nothing is published yet"):
+        page.render(DuckDBWarehouse(tmp_path / "empty.duckdb", lock_timeout=1))
     with warehouse.connect() as connection:
         connection.execute("delete from marts.market_board")
     with pytest.raises(NothingHeld, match="the board is empty"):
@@ -240,7 +242,7 @@ def test_nothing_to_report_is_one_clear_error(tmp_path: Path, warehouse: Warehou
     ],
 )
 def test_the_asset_goes_with_runs_of_a_day_and_of_a_range(
-    warehouse: Warehouse, tmp_path: Path, tags: dict[str, str]
+    warehouse: DuckDBWarehouse, tmp_path: Path, tags: dict[str, str]
 ) -> None:
     objects = ObjectStore(tmp_path / "objects")
     days = dg.DailyPartitionsDefinition("2026-01-01", timezone="America/New_York")

@@ -83,11 +83,10 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     settings = load_settings()
 
-    assert {name.upper(): str(value) for name, value in settings if name != "lock_timeout"} == {
-        name: value for name, value in values.items() if name != "LOCK_TIMEOUT"
-    } | {"ALERTS": "**********"}
-    assert settings.alerts.get_secret_value() == values["ALERTS"]
+    assert settings.alerts.get_secret_value() == values.pop("ALERTS")
     assert settings.lock_timeout == 0
+    del values["LOCK_TIMEOUT"]
+    assert {name: str(getattr(settings, name.lower())) for name in values} == values
     assert settings.max_body == 7_000_000
 
 
@@ -113,8 +112,10 @@ def test_a_home_is_a_place_whatever_the_current_folder_becomes(
 @pytest.mark.parametrize(
     ("name", "value", "known"),
     [
-        ("OBJECTS", "s4", "'folder'"),
-        ("WAREHOUSE", "a\nb", "'duckdb'"),
+        ("OBJECTS", "s4", "'folder' or 's3'"),
+        ("WAREHOUSE", "a\nb", "'duckdb' or 'snowflake'"),
+        ("S3_ENDPOINT", "127.0.0.1:9000", "should begin with http"),
+        ("SNOWFLAKE_DATABASE", "odds; drop database odds", "should match pattern"),
         ("START", "yesterday", "valid date"),
         ("START", "2026-02-30", "valid date"),
         ("POLL_INTERVAL", "soon", "valid number"),
@@ -150,6 +151,77 @@ def test_each_value_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch)
         load_settings()
 
     assert re.findall(r"PREDICTIT_(\w+)=", str(caught.value)) == ["OBJECTS", "WAREHOUSE"]
+
+
+SECOND_HOME = {
+    "PREDICTIT_OBJECTS": "s3",
+    "PREDICTIT_S3_BUCKET": "odds",
+    "AWS_REGION": "us-east-1",
+    "PREDICTIT_WAREHOUSE": "snowflake",
+    "PREDICTIT_SNOWFLAKE_ACCOUNT": "acme-odds",
+    "PREDICTIT_SNOWFLAKE_USER": "PREDICTIT",
+    "PREDICTIT_SNOWFLAKE_PRIVATE_KEY": "a key",
+}
+
+
+@pytest.fixture
+def second_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    for name, value in SECOND_HOME.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("second_home")
+def test_two_variables_and_what_they_need_move_the_home() -> None:
+    settings = load_settings()
+
+    assert settings.objects is ObjectsHome.S3
+    assert settings.warehouse is WarehouseHome.SNOWFLAKE
+    assert settings.s3_region == "us-east-1"
+    assert settings.snowflake_role == "PREDICTIT_LOADER"
+
+
+@pytest.mark.usefixtures("second_home")
+@pytest.mark.parametrize("missing", [*SECOND_HOME][1:3] + [*SECOND_HOME][4:])
+def test_what_is_missing_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.delenv(missing)
+
+    with pytest.raises(SettingsError, match=rf" needs {missing}") as caught:
+        load_settings()
+
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.usefixtures("second_home")
+def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREDICTIT_OBJECTS", "folder")
+    monkeypatch.delenv("PREDICTIT_SNOWFLAKE_USER")
+
+    with pytest.raises(
+        SettingsError, match=r"needs PREDICTIT_OBJECTS=s3, PREDICTIT_SNOWFLAKE_USER$"
+    ):
+        load_settings()
+
+
+@pytest.mark.usefixtures("second_home")
+def test_other_regions_and_keys_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.delenv("PREDICTIT_SNOWFLAKE_PRIVATE_KEY")
+    monkeypatch.setenv("PREDICTIT_SNOWFLAKE_PRIVATE_KEY_FILE", "/run/secrets/key")
+
+    assert load_settings().s3_region == "eu-west-1"
+
+
+@pytest.mark.usefixtures("second_home")
+def test_a_secret_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREDICTIT_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE", "open sesame")
+    settings = load_settings()
+
+    assert "a key" not in repr(settings) + str(settings)
+    assert "open sesame" not in repr(settings) + str(settings)
 
 
 # The trading day

@@ -1,12 +1,28 @@
 {# A naive Eastern wall time as UTC. Of the hour that autumn repeats, the second is meant. #}
 {% macro eastern_to_utc(wall_time) -%}
+    {{ adapter.dispatch("eastern_to_utc")(wall_time) }}
+{%- endmacro %}
+
+{% macro duckdb__eastern_to_utc(wall_time) -%}
     (({{ wall_time }}) at time zone 'America/New_York') at time zone 'UTC'
+{%- endmacro %}
+
+{% macro snowflake__eastern_to_utc(wall_time) -%}
+    convert_timezone('America/New_York', 'UTC', {{ wall_time }})
 {%- endmacro %}
 
 
 {# The Eastern calendar day of a UTC timestamp. #}
 {% macro eastern_day(utc_time) -%}
+    {{ adapter.dispatch("eastern_day")(utc_time) }}
+{%- endmacro %}
+
+{% macro duckdb__eastern_day(utc_time) -%}
     cast((({{ utc_time }}) at time zone 'UTC') at time zone 'America/New_York' as date)
+{%- endmacro %}
+
+{% macro snowflake__eastern_day(utc_time) -%}
+    cast(convert_timezone('UTC', 'America/New_York', {{ utc_time }}) as date)
 {%- endmacro %}
 
 
@@ -17,25 +33,40 @@
     All are Eastern wall time, whatever stands in brackets.
 #}
 {% macro parse_date_end(text) -%}
-    {%- set bare -%}
-    regexp_replace(
-        upper(trim({{ text }})), '(\s*(\([^()\[\]]*\)|\[[^()\[\]]*\]))+$', ''
-    )
-    {%- endset -%}
-    {%- set dotless -%} replace({{ bare }}, '.', '') {%- endset -%}
-    {%- set spaced -%} regexp_replace({{ dotless }}, '\s*([AP]M)$', ' \1') {%- endset -%}
-    {%- set century -%}
-    regexp_replace({{ spaced }}, '^(\d{1,2}/\d{1,2}/)(\d{2})(\s|$)', '\120\2\3')
-    {%- endset -%}
+    {%- set bare = replace_all(
+        "upper(trim(" ~ text ~ "))", "(\\s*(\\([^()\\[\\]]*\\)|\\[[^()\\[\\]]*\\]))+$", ""
+    ) -%}
+    {%- set dotless = "replace(" ~ bare ~ ", '.', '')" -%}
+    {%- set spaced = replace_all(dotless, "\\s*([AP]M)$", " \\1") -%}
+    {%- set century = replace_all(
+        spaced, "^(\\d{1,2}/\\d{1,2}/)(\\d{2})(\\s|$)", "\\120\\2\\3"
+    ) -%}
     case
-        when regexp_full_match(
-            trim({{ text }}), '\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?'
-        )
+        when {{ matches_whole(
+            "trim(" ~ text ~ ")", "\\d{4}-\\d{2}-\\d{2}([T ]\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?)?"
+        ) }}
             then {{ eastern_to_utc("try_cast(trim(" ~ text ~ ") as timestamp)") }}
-        when regexp_full_match({{ spaced }}, '\d{1,2}/\d{1,2}/(\d{2}|\d{4})(\s+\d{1,2}:\d{2}(:\d{2})? [AP]M)?')
-            then {{ eastern_to_utc(
-                "try_strptime(" ~ century ~ ", ["
-                ~ "'%m/%d/%Y', '%m/%d/%Y %I:%M %p', '%m/%d/%Y %I:%M:%S %p'])"
-            ) }}
+        when {{ matches_whole(
+            spaced, "\\d{1,2}/\\d{1,2}/(\\d{2}|\\d{4})(\\s+\\d{1,2}:\\d{2}(:\\d{2})? [AP]M)?"
+        ) }}
+            then {{ eastern_to_utc(parse_us_time(century)) }}
     end
+{%- endmacro %}
+
+
+{# A date as Americans write it, with or without a time of 12 hours; NULL when there is no such. #}
+{% macro parse_us_time(text) -%}
+    {{ adapter.dispatch("parse_us_time")(text) }}
+{%- endmacro %}
+
+{% macro duckdb__parse_us_time(text) -%}
+    try_strptime({{ text }}, ['%m/%d/%Y', '%m/%d/%Y %I:%M %p', '%m/%d/%Y %I:%M:%S %p'])
+{%- endmacro %}
+
+{% macro snowflake__parse_us_time(text) -%}
+    coalesce(
+        try_to_timestamp_ntz({{ text }}, 'MM/DD/YYYY'),
+        try_to_timestamp_ntz({{ text }}, 'MM/DD/YYYY HH12:MI AM'),
+        try_to_timestamp_ntz({{ text }}, 'MM/DD/YYYY HH12:MI:SS AM')
+    )
 {%- endmacro %}

@@ -10,9 +10,18 @@
     Unlike delete+insert it leaves nothing stale where a day got smaller.
 #}
 {% macro get_incremental_replace_window_sql(arg_dict) -%}
+    {{ adapter.dispatch("replace_window")(arg_dict) }}
+{%- endmacro %}
+
+{% macro default__replace_window(arg_dict) -%}
     {%- set columns = get_quoted_csv(arg_dict["dest_columns"] | map(attribute="name")) -%}
     delete from {{ arg_dict["target_relation"] }}
     where {{ in_window() }};
     insert into {{ arg_dict["target_relation"] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict["temp_relation"] }}
+{%- endmacro %}
+
+{# dbt wraps nothing in a transaction there. #}
+{% macro snowflake__replace_window(arg_dict) -%}
+    {{ snowflake_dml_explicit_transaction(default__replace_window(arg_dict)) }}
 {%- endmacro %}

@@ -9,6 +9,7 @@ import dagster as dg
 import msgspec
 
 from predictit_assets.alerts.channels import Channel, Message
+from predictit_assets.errors import NothingPublished
 from predictit_assets.storage.warehouse import Warehouse
 
 FACT = dg.AssetKey(["core", "fact_prices"])
@@ -19,8 +20,8 @@ select
     polled_at, market_short_name, contract_short_name, last_trade_price, change_1h, market_url
 from live.live_board
 where abs(change_1h) >= ?
+qualify row_number() over (order by abs(change_1h) desc, contract_id) <= ?
 order by abs(change_1h) desc, contract_id
-limit ?
 """
 
 
@@ -44,11 +45,11 @@ class Move:
 
 def moves(warehouse: Warehouse, threshold: float) -> list[Move]:
     """The biggest moves within the hour before the newest poll. Raises WarehouseBusy."""
-    if not warehouse.has("live", "live_board"):
+    try:
+        with warehouse.reading() as ask:
+            return [Move(*row) for row in ask(MOVED, threshold, MOST_MOVES)]
+    except NothingPublished:
         return []
-    with warehouse.connect() as connection:
-        rows = connection.execute(MOVED, [threshold, MOST_MOVES]).fetchall()
-    return [Move(*row) for row in rows]
 
 
 class Told(msgspec.Struct):

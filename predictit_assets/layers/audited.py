@@ -81,14 +81,14 @@ def _curated(source: Source, payloads: Payloads, name: str, window: Window) -> I
 def _parquet(payloads: Payloads, keys: list[str], schema: Schema) -> Iterator[ibis.Table]:
     """The rows of those Parquet objects that exist; no rows when none does."""
     objects = payloads.objects
-    addresses = [objects.address(key) for key in keys if objects.exists(key)]
-    with duckdb.connect() as engine:
-        if addresses:
-            rows = engine.read_parquet(addresses, hive_partitioning=False, union_by_name=True)
+    held = [key for key in keys if objects.exists(key)]
+    with objects.files(held) as files, duckdb.connect() as engine:
+        if files:
+            rows = engine.read_parquet(files, hive_partitioning=False, union_by_name=True)
             # By name, one file's column would be filled with NULLs for those that lack it.
             everywhere = engine.execute(
                 "select name from parquet_schema(?) group by name having count(*) = ?",
-                [addresses, len(addresses)],
+                [files, len(files)],
             )
             lacking = set(ibis_schema(schema)) - {name for (name,) in everywhere.fetchall()}
             kept = [name for name in rows.columns if name not in lacking]

@@ -4,12 +4,11 @@ Leans on two insides of dagster-dbt (how a selection becomes dbt arguments, how 
 Dagster's); tests/test_upstream.py holds them to what is expected here.
 """
 
-import math
 import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +28,7 @@ from predictit_assets.errors import PredictitError
 from predictit_assets.settings import PROJECT_DIR
 
 DBT_DIR = PROJECT_DIR / "dbt_project"
-MANIFEST = DBT_DIR / "target" / "manifest.json"
+PARSED_DIR = DBT_DIR / "target"
 TOLD = {"NodeFinished", "LogModelResult", "LogSeedResult", "LogTestResult"}
 """The dbt events that dagster-dbt makes asset events of."""
 
@@ -44,17 +43,20 @@ class DbtError(PredictitError):
 
 
 class Dbt:
-    """The dbt project, built into the warehouse of one home."""
+    """The dbt project, built into the warehouse of one home.
 
-    def __init__(self, home: Path, lock_timeout: float) -> None:
+    `target` is the output of profiles.yml, `profile` the environment that it reads.
+    """
+
+    def __init__(self, home: Path, target: str, profile: Mapping[str, str]) -> None:
         self._home = home
-        # dbt sleeps 1, 2, 4, ... seconds between its attempts to open a busy warehouse.
-        self._connect_attempts = max(1, math.ceil(math.log2(lock_timeout + 1)))
+        self._target = target
+        self._profile = profile
 
     @cached_property
     def project(self) -> DbtProject:
         """The project as dagster-dbt knows it."""
-        return DbtProject(project_dir=DBT_DIR, profiles_dir=DBT_DIR)
+        return DbtProject(project_dir=DBT_DIR, profiles_dir=DBT_DIR, target=self._target)
 
     def manifest(self) -> Path:
         """The manifest that assets are defined from, parsed first when the project is newer."""
@@ -62,9 +64,11 @@ class Dbt:
         sources = [*DBT_DIR.glob("*.yml")]
         sources += [file for name in folders for file in DBT_DIR.glob(f"{name}/**/*.*")]
         newest = max(path.stat().st_mtime for path in sources)
-        if not MANIFEST.exists() or MANIFEST.stat().st_mtime < newest:
-            self._invoke(["parse"], MANIFEST.parent)
-        return MANIFEST
+        # It names the relations of one warehouse, and the macros that were taken for it.
+        manifest = PARSED_DIR / self._target / "manifest.json"
+        if not manifest.exists() or manifest.stat().st_mtime < newest:
+            self._invoke(["parse"], manifest.parent)
+        return manifest
 
     def build(self, context: dg.AssetExecutionContext, variables: str) -> Iterator[Any]:
         """One `dbt build` of what the context selects, told as Dagster's events.
@@ -88,6 +92,7 @@ class Dbt:
             result = self._invoke(
                 [*args, *params.selection_args],
                 target,
+                {"PREDICTIT_DBT_RUN": context.run_id},
                 manifest=self._parsed,
                 callbacks=[listen],
             )
@@ -115,21 +120,25 @@ class Dbt:
     def _parsed(self) -> Any:
         return self._invoke(["parse"], self._home / "dbt").result
 
-    def _invoke(self, args: list[str], target: Path, **runner: Any) -> Any:
+    def _invoke(
+        self,
+        args: list[str],
+        target: Path,
+        variables: Mapping[str, str] | None = None,
+        **runner: Any,
+    ) -> Any:
         from dbt.cli.main import dbtRunner  # takes 2 s: only those pay who run dbt
 
         target.mkdir(parents=True, exist_ok=True)
         flags = ["--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)]
+        flags += ["--target", self._target]
         flags += ["--target-path", str(target), "--log-path", str(target)]
         # dbt keeps adapters and flags in globals: one invocation at a time in a process.
         # The file lock is for those that parse into the same folder.
         with (
             _one_at_a_time,
             FileLock(target / ".lock"),
-            _environment(
-                PREDICTIT_HOME=str(self._home),
-                PREDICTIT_CONNECT_ATTEMPTS=str(self._connect_attempts),
-            ),
+            _environment({**self._profile, **(variables or {})}),
         ):
             result = dbtRunner(**runner).invoke(["--log-level", "none", *args, *flags])
         if result.exception:
@@ -156,7 +165,7 @@ def _as_dict(event: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _environment(**values: str) -> Iterator[None]:
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

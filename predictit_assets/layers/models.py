@@ -12,8 +12,8 @@ from predictit_assets.layers.asset import OWNERS, WAREHOUSE_POOL, column_schema
 from predictit_assets.layers.dbt import Dbt
 from predictit_assets.partitions import window_of
 from predictit_assets.pictures import Picture
-from predictit_assets.schemas.types import Schema
-from predictit_assets.storage.warehouse import Warehouse
+from predictit_assets.schemas.types import Schema, ibis_schema
+from predictit_assets.storage.warehouse import Warehouse, rows_by_day
 from predictit_assets.trading_day import Window
 
 
@@ -78,7 +78,9 @@ def model_assets(
                 if isinstance(event, dg.Output):
                     key = context.asset_key_for_output(event.output_name)
                     table = key.path[-1]
-                    for day, rows in warehouse.rows_by_day(layer, table, window).items():
+                    by_day = "snapshot_date" in ibis_schema(schemas[table])
+                    counted = rows_by_day(warehouse, layer, table, window, by_day)
+                    for day, rows in counted.items():
                         context.add_asset_metadata({"dagster/row_count": rows}, key, str(day))
                     drawn = table in pictures and pictures[table].markdown(warehouse)
                     if drawn:

@@ -37,7 +37,7 @@ def staging_asset(
                 staging_key(source, table),
                 schema,
                 deps=[curated_key(source, table)],
-                kinds={"duckdb", "table"},
+                kinds={warehouse.kind, "table"},
                 description=(
                     f"{schema.__doc__} The window is replaced in one transaction, together with "
                     "its rows in staging.load_log, which say what is loaded and where it is from."
@@ -61,13 +61,13 @@ def staging_asset(
                 continue
             rows = pyarrow.parquet.read_metadata(io.BytesIO(content)).num_rows
             digest = hashlib.sha256(content).hexdigest()
-            loaded.append(LoadedObject(day, key, digest, rows, objects.address(key)))
+            loaded.append(LoadedObject(day, key, digest, rows))
             context.add_asset_metadata(
                 {"dagster/partition_row_count": rows, "object": key, "sha256": digest},
                 partition_key=str(day),
             )
         with expected_failures(context.op_execution_context):
-            warehouse.replace_window(table, schema, window, loaded, context.run_id)
+            warehouse.replace_window(table, schema, window, objects, loaded, context.run_id)
         return dg.MaterializeResult(
             metadata={"days_loaded": len(loaded), "rows_loaded": sum(o.rows for o in loaded)}
         )

@@ -1,17 +1,19 @@
-"""What the report shows, in SQL over the marts: rows are counted and cut in the warehouse."""
+"""What the report shows, in SQL over the marts: rows are counted and cut in the warehouse.
+
+The SQL is what DuckDB and Snowflake have in common.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
-
-import duckdb
+from urllib.parse import urlsplit
 
 from predictit_assets.errors import NothingHeld
-from predictit_assets.storage.warehouse import Warehouse
+from predictit_assets.storage.warehouse import Ask, Warehouse
 
 MARTS = (
     "market_board",
@@ -38,10 +40,11 @@ FEED_DAYS = 28
 
 OVERVIEW = """
 select
-    max(polled_at), count(distinct market_id), count(*),
-    list_sort(list(distinct regexp_extract(market_url, '^https?://([^/?#:]+)', 1)))
+    max(polled_at) as polled_at, count(distinct market_id) as markets, count(*) as contracts
 from marts.market_board
 """
+
+ADDRESSES = "select distinct market_url from marts.market_board"
 
 # Of each market the contract that moved most, and then the likeliest.
 BOARD = """
@@ -79,44 +82,49 @@ select
     movers.snapshot_date, board.market_short_name, board.contract_short_name,
     movers.prior_close, movers.close_price, movers.price_change
 from marts.movers_1d as movers
-inner join marts.market_board as board using (contract_id)
+inner join marts.market_board as board on movers.contract_id = board.contract_id
 where
-    movers.snapshot_date = (select max(snapshot_date) from marts.movers_1d)
-    and movers.mover_rank is not null
+    movers.snapshot_date = (select max(newest.snapshot_date) from marts.movers_1d as newest)
+    and movers.mover_rank <= ?
 order by movers.mover_rank
-limit ?
 """
 
 ODDS = """
 with recent as (
     select odds.*
     from marts.odds_1h as odds
-    where odds.period_start_ts > ?::timestamp - to_days(?)
+    where odds.period_start_ts > ?
+),
+
+sizes as (
+    select market_id, count(*) as contracts
+    from marts.market_board
+    group by market_id
+),
+
+moved as (
+    select market_id, sum(last_trade_moves) as moves
+    from recent
+    group by market_id
+    having sum(last_trade_moves) > 0
 ),
 
 busiest as (
     select
-        market_id,
-        sum(last_trade_moves) as moves,
-        row_number() over (order by sum(last_trade_moves) desc, market_id) as place
-    from recent
-    where market_id in (select market_id from marts.market_board)
-    group by market_id
-    having moves > 0
-    order by place
-    limit ?
+        moved.market_id, moved.moves, sizes.contracts,
+        row_number() over (order by moved.moves desc, moved.market_id) as place
+    from moved
+    inner join sizes on moved.market_id = sizes.market_id
+    qualify place <= ?
 )
 
 select
     busiest.place, busiest.moves, board.market_short_name, board.market_name, board.market_url,
     board.rank_in_market, board.contract_short_name, board.last_trade_price,
-    recent.period_start_ts, recent.trade_close,
-    (
-        select count(*) from marts.market_board as every where every.market_id = busiest.market_id
-    ) as contracts
+    recent.period_start_ts, recent.trade_close, busiest.contracts
 from busiest
-inner join marts.market_board as board using (market_id)
-inner join recent using (contract_id)
+inner join marts.market_board as board on busiest.market_id = board.market_id
+inner join recent on board.contract_id = recent.contract_id
 where board.last_trade_price is not null
 qualify dense_rank() over (partition by busiest.place order by board.rank_in_market) <= ?
 order by busiest.place, board.rank_in_market, recent.period_start_ts
@@ -125,14 +133,14 @@ order by busiest.place, board.rank_in_market, recent.period_start_ts
 # Only whole books add up to an overround: a missing quote isn't a price of nothing.
 BOOKS = """
 select
-    date_trunc('hour', polled_at) as hour,
-    median(sum_ask) filter (where contracts_with_ask = contracts) as ask,
-    median(sum_bid) filter (where contracts_with_bid = contracts) as bid,
+    date_trunc('hour', polled_at) as hour_of_poll,
+    median(case when contracts_with_ask = contracts then sum_ask end) as ask,
+    median(case when contracts_with_bid = contracts then sum_bid end) as bid,
     max(best_no_net) as best_no_net
 from marts.market_books
-where is_multi and polled_at > ?::timestamp - to_days(?)
-group by hour
-order by hour
+where is_multi and polled_at > ?
+group by date_trunc('hour', polled_at)
+order by hour_of_poll
 """
 
 ARBITRAGE_NOW = """
@@ -142,26 +150,28 @@ select
 from marts.market_books as books
 inner join
     (select distinct market_id, market_short_name, market_url from marts.market_board) as board
-    using (market_id)
+    on books.market_id = board.market_id
 where books.polled_at = ? and books.best_no_net > 0
+qualify row_number() over (order by books.best_no_net desc, books.market_id) <= ?
 order by books.best_no_net desc, books.market_id
-limit ?
 """
 
 FEED = """
 select
     snapshot_date, polls, gaps_over_5_minutes, longest_gap_minutes, median_age_seconds,
-    newest_markets, crossed_books + locked_books
+    newest_markets, crossed_books + locked_books as crossed
 from marts.feed_health
+qualify row_number() over (order by snapshot_date desc) <= ?
 order by snapshot_date desc
-limit ?
 """
 
 CLOSES = """
-select reason, agrees, count(*), min(snapshot_date), max(snapshot_date)
+select
+    reason, agrees, count(*) as closes, min(snapshot_date) as first_day,
+    max(snapshot_date) as last_day
 from marts.close_reconciliation
 group by reason, agrees
-order by count(*) desc, reason
+order by closes desc, reason
 """
 
 RELIABILITY = """
@@ -173,8 +183,9 @@ order by days_before, price_bin
 # The score over all prices is the mean of the bins, weighted by their contracts.
 SCORES = """
 select
-    days_before, sum(contracts)::bigint,
-    sum(brier_score * contracts) / sum(contracts), sum(log_loss * contracts) / sum(contracts)
+    days_before, cast(sum(contracts) as bigint) as contracts,
+    cast(sum(brier_score * contracts) as double) / sum(contracts) as brier,
+    cast(sum(log_loss * contracts) as double) / sum(contracts) as log_loss
 from marts.calibration
 group by days_before
 order by days_before
@@ -182,10 +193,10 @@ order by days_before
 
 OUTCOMES = """
 select
-    count(*) filter (where outcome = 'Yes'),
-    count(*) filter (where outcome = 'No'),
-    count(*) filter (where outcome = 'Undecided'),
-    count(*) filter (where outcome is null)
+    count(case when outcome = 'Yes' then 1 end) as yes,
+    count(case when outcome = 'No' then 1 end) as no,
+    count(case when outcome = 'Undecided' then 1 end) as in_doubt,
+    count(case when outcome is null then 1 end) as unasked
 from marts.resolutions
 """
 
@@ -346,35 +357,27 @@ class Contents:
 
 
 def read(warehouse: Warehouse) -> Contents:
-    """What there is to show. Raises NothingHeld when nothing is published."""
-    if not warehouse.file.exists():
-        raise NothingHeld(
-            f"there is no warehouse at {warehouse.file} yet: `predictit build` makes it "
-            "(`make demo` keeps its own, in PREDICTIT_HOME=data/sample)"
-        )
-    try:
-        with warehouse.connect() as connection:
-            return _read(connection)
-    except duckdb.CatalogException:
-        raise NothingHeld("the marts aren't published yet: `predictit build` does that") from None
+    """What there is to show. Raises NothingPublished, or NothingHeld when the board is empty."""
+    with warehouse.reading() as ask:
+        return _read(ask)
 
 
-def _read(connection: duckdb.DuckDBPyConnection) -> Contents:
-    def rows(query: str, *values: Any) -> list[tuple[Any, ...]]:
-        return connection.execute(query, list(values)).fetchall()
-
-    ((polled_at, markets, contracts, hosts),) = rows(OVERVIEW)
+def _read(rows: Ask) -> Contents:
+    ((polled_at, markets, contracts),) = rows(OVERVIEW)
     if polled_at is None:
         raise NothingHeld("the board is empty: poll or import, then `predictit build`")
+    hosts = {urlsplit(address).hostname for (address,) in rows(ADDRESSES)}
+    odds_since = polled_at - timedelta(days=ODDS_DAYS)
+    books_since = polled_at - timedelta(days=BOOKS_DAYS)
     return Contents(
         polled_at=polled_at,
         markets=markets,
         contracts=contracts,
-        hosts=tuple(filter(None, hosts)),
+        hosts=tuple(sorted(host for host in hosts if host)),
         board=_board(rows(BOARD, BOARD_MARKETS, BOARD_CONTRACTS)),
         movers=tuple(Mover(*row) for row in rows(MOVERS_OF_DAY, MOVERS)),
-        courses=_courses(rows(ODDS, polled_at, ODDS_DAYS, CHARTED_MARKETS, CHARTED_CONTRACTS)),
-        books=tuple(BookHour(*row) for row in rows(BOOKS, polled_at, BOOKS_DAYS)),
+        courses=_courses(rows(ODDS, odds_since, CHARTED_MARKETS, CHARTED_CONTRACTS)),
+        books=tuple(BookHour(*row) for row in rows(BOOKS, books_since)),
         arbitrages=tuple(Arbitrage(*row) for row in rows(ARBITRAGE_NOW, polled_at, ARBITRAGES)),
         feed=tuple(FeedDay(*row) for row in reversed(rows(FEED, FEED_DAYS))),
         closes=tuple(Closes(*row) for row in rows(CLOSES)),

@@ -1,14 +1,22 @@
-"""The object store: keys and bytes, each write whole or not at all."""
+"""The object store: keys and bytes, each write whole or not at all, in a folder or on S3."""
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
-from obstore.store import LocalStore
+from obstore.store import LocalStore, S3Store
+
+from predictit_assets.errors import SettingsError
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
 
 
 @dataclass(frozen=True)
@@ -22,23 +30,43 @@ class Object:
     """Timezone-aware."""
 
 
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of S3, or of whatever speaks its protocol."""
+
+    name: str
+    region: str
+    endpoint: str | None = None
+    """The address of another S3 than Amazon's."""
+    kms_key: str | None = None
+    """What encrypts the objects; None leaves it to S3's own keys."""
+
+
 _by_key = attrgetter("key")
 
 
 class ObjectStore:
-    """Objects in a folder. A reader never sees half an object, whatever is killed when."""
+    """Objects in a folder or a bucket. A reader never sees half an object, whatever is killed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._store = LocalStore(folder, mkdir=True, automatic_cleanup=False)
+    def __init__(self, place: Path | Bucket) -> None:
+        self._place = place
+        self._store: LocalStore | S3Store
+        if isinstance(place, Bucket):
+            self._store = _s3(place)
+        else:
+            self._store = LocalStore(place, mkdir=True, automatic_cleanup=False)
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
         """Store an object under a new key; False (and nothing stored) when the key exists."""
-        try:
-            obstore.put(self._store, key, body, mode="create")
-        except AlreadyExistsError:
-            return False
-        return True
+        while True:
+            try:
+                obstore.put(self._store, key, body, mode="create")
+            except AlreadyExistsError:
+                # S3 says so, too, of a key that somebody is just making, and may yet fail to.
+                if self.exists(key):
+                    return False
+            else:
+                return True
 
     def replace(self, key: str, body: bytes) -> None:
         """Store an object, in one step in place of what was there."""
@@ -64,8 +92,12 @@ class ObjectStore:
 
         Raises FileNotFoundError when there is nothing to copy.
         """
-        with contextlib.suppress(AlreadyExistsError):
-            obstore.copy(self._store, key, to, overwrite=False)
+        # Not by the store's own copy: on S3 a copy on condition is a multipart upload, which fewer
+        # of those that speak its protocol know.
+        body = self.get(key)
+        if body is None:
+            raise FileNotFoundError(key)
+        self.put_if_absent(to, body)
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
@@ -84,5 +116,51 @@ class ObjectStore:
         return sorted(path.rsplit("/", 1)[-1] for path in found["common_prefixes"])
 
     def address(self, key: str) -> str:
-        """Where an engine such as DuckDB can read an object: here the path of a file."""
-        return str(self._folder / key)
+        """Where people find an object: the path of a file, or an s3:// address."""
+        if isinstance(self._place, Bucket):
+            return f"s3://{self._place.name}/{key}"
+        return str(self._place / key)
+
+    @contextlib.contextmanager
+    def files(self, keys: Sequence[str]) -> Iterator[list[str]]:
+        """Objects as files that an engine such as DuckDB can read, for as long as it lasts.
+
+        What lies on S3 is copied to a temporary folder, in pieces: memory stays flat.
+        """
+        if isinstance(self._place, Path):
+            yield [self.address(key) for key in keys]
+            return
+        with TemporaryDirectory(prefix="predictit-") as folder:
+            files = [Path(folder) / str(n) for n in range(len(keys))]
+            for key, path in zip(keys, files, strict=True):
+                with path.open("wb") as file:
+                    for piece in obstore.get(self._store, key):
+                        file.write(piece)
+            yield [str(path) for path in files]
+
+
+def _s3(bucket: Bucket) -> S3Store:
+    """A bucket, opened with the credentials that boto3 finds: environment, profile or role."""
+    from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 is not installed at home
+
+    try:
+        # boto3 renews what expires ten minutes ahead, so no copy may be kept for longer.
+        credentials = Boto3CredentialProvider(ttl=timedelta(minutes=5))
+    except ValueError:
+        raise SettingsError(
+            "no AWS credentials are found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or give this machine a role"
+        ) from None
+    config: S3Config = {"region": bucket.region, "server_side_encryption": "AES256"}
+    if bucket.kms_key:
+        config["server_side_encryption"] = "aws:kms"
+        config["sse_kms_key_id"] = bucket.kms_key
+        config["sse_bucket_key_enabled"] = True  # a call of KMS now and then, not one an object
+    if bucket.endpoint:
+        config["endpoint"] = bucket.endpoint
+    return S3Store(
+        bucket.name,
+        config=config,
+        credential_provider=credentials,
+        client_options={"allow_http": (bucket.endpoint or "").startswith("http://")},
+    )

@@ -1,4 +1,10 @@
-{{ config(materialized="incremental", incremental_strategy="replace_window") }}
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="replace_window",
+        cluster_by=["snapshot_date"],
+    )
+}}
 
 select
     {{ price_columns() }}

@@ -6,8 +6,9 @@ days as (
     select
         *,
         trade_close - prior_close as price_change,
-        least(greatest(trade_close, 0.005), 0.995) as close_chance,
-        least(greatest(prior_close, 0.005), 0.995) as prior_chance
+        -- As doubles: a decimal quotient is as precise as the engine likes.
+        cast(least(greatest(trade_close, 0.005), 0.995) as double) as close_chance,
+        cast(least(greatest(prior_close, 0.005), 0.995) as double) as prior_chance
     from {{ ref("odds_1d") }}
     where {{ in_window() }}
 ),

@@ -1,0 +1,144 @@
+"""The warehouse at home: a DuckDB file.
+
+A process that writes shuts out every other one, so a connection is opened late and closed at
+once, and a busy file is waited for.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import pyarrow
+from ibis.backends.sql.datatypes import DuckDBType
+from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
+
+from predictit_assets.errors import NothingPublished, WarehouseBusy
+from predictit_assets.schemas.types import Schema, ibis_schema
+from predictit_assets.storage.objects import ObjectStore
+from predictit_assets.storage.warehouse import (
+    LOAD_LOG,
+    LOAD_LOG_COLUMNS,
+    STAGING,
+    Ask,
+    LoadedObject,
+)
+from predictit_assets.trading_day import Window
+
+
+class DuckDBWarehouse:
+    """The DuckDB file, for as many processes as wait for their turn."""
+
+    kind = "duckdb"
+
+    def __init__(self, file: Path, lock_timeout: float) -> None:
+        self.file = file
+        self._lock_timeout = lock_timeout
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that reads and writes. Raises WarehouseBusy after the lock timeout."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        retrying = Retrying(
+            retry=retry_if_exception_message(match=r"(?s).*lock.*"),
+            stop=stop_after_delay(self._lock_timeout),
+            wait=wait_random(0.05, 0.3),
+            reraise=True,
+        )
+        try:
+            connection = retrying(duckdb.connect, str(self.file))
+        except duckdb.IOException as error:
+            raise WarehouseBusy(
+                f"the warehouse {self.file} can't be opened, after {self._lock_timeout:.0f} s of "
+                f"trying: {str(error).splitlines()[0]}"
+            ) from None
+        try:
+            connection.execute("set timezone = 'UTC'")
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Ask]:
+        """A connection for queries. Raises NothingPublished when there is nothing to ask."""
+        if not self.file.exists():
+            raise NothingPublished(
+                f"there is no warehouse at {self.file} yet: `predictit build` makes it "
+                "(`make demo` keeps its own, in PREDICTIT_HOME=data/sample)"
+            )
+        try:
+            with self.connect() as connection:
+                yield lambda query, *values: connection.execute(query, values).fetchall()
+        except duckdb.CatalogException:
+            raise NothingPublished(
+                "nothing is published yet: `predictit build` does that"
+            ) from None
+
+    @contextmanager
+    def table(self, schema: str, name: str) -> Iterator[ibis.Table]:
+        """A table as an Ibis expression, for as long as the context lasts."""
+        with self.connect() as connection:
+            yield ibis.duckdb.from_connection(connection).table(name, database=schema)
+
+    def prepare(self, tables: Mapping[str, Schema]) -> None:
+        """Make the staging tables that aren't there yet, empty."""
+        with self.connect() as connection:
+            for table, schema in tables.items():
+                _create(connection, table, schema)
+
+    def replace_window(
+        self,
+        table: str,
+        schema: Schema,
+        window: Window,
+        objects: ObjectStore,
+        loaded: Sequence[LoadedObject],
+        run_id: str,
+    ) -> None:
+        """Make a staging table hold exactly what was loaded of the window; log it."""
+        names = ", ".join(f'"{name}"' for name in ibis_schema(schema))
+        log = pyarrow.table(
+            {
+                "table_name": [table] * len(loaded),
+                "snapshot_date": [one.snapshot_date for one in loaded],
+                "object_key": [one.key for one in loaded],
+                "object_sha256": [one.sha256 for one in loaded],
+                "row_count": pyarrow.array([one.rows for one in loaded], pyarrow.int64()),
+                "run_id": [run_id] * len(loaded),
+            }
+        )
+        bounds: list[Any] = [window.first, window.last]
+        # The files come first: nobody waits for the warehouse while they are fetched.
+        with objects.files([one.key for one in loaded]) as files, self.connect() as connection:
+            connection.execute("begin")
+            _create(connection, table, schema)
+            connection.execute(
+                f"create table if not exists {STAGING}.{LOAD_LOG} ({LOAD_LOG_COLUMNS})"
+            )
+            connection.execute(
+                f'delete from {STAGING}."{table}" where snapshot_date between ? and ?', bounds
+            )
+            connection.execute(
+                f"delete from {STAGING}.{LOAD_LOG}"
+                " where table_name = ? and snapshot_date between ? and ?",
+                [table, *bounds],
+            )
+            if loaded:
+                connection.execute(
+                    f'insert into {STAGING}."{table}" ({names}) select {names}'
+                    " from read_parquet(?, hive_partitioning = false)",
+                    [files],
+                )
+                connection.register("log_rows", log)
+                connection.execute(f"insert into {STAGING}.{LOAD_LOG} from log_rows")
+            connection.execute("commit")
+
+
+def _create(connection: duckdb.DuckDBPyConnection, table: str, schema: Schema) -> None:
+    columns = ", ".join(
+        f'"{name}" {DuckDBType.to_string(kind)}' for name, kind in ibis_schema(schema).items()
+    )
+    connection.execute(f"create schema if not exists {STAGING}")
+    connection.execute(f'create table if not exists {STAGING}."{table}" ({columns})')

@@ -1,0 +1,152 @@
+"""The warehouse in production: a database of Snowflake, which reads the Parquet from S3 itself.
+
+`predictit setup-warehouse` makes what is used here: the staging tables, the load log, the stage.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import ibis
+from ibis.backends.sql.datatypes import SnowflakeType
+
+from predictit_assets.errors import NothingPublished
+from predictit_assets.schemas.types import Schema, ibis_schema
+from predictit_assets.storage.objects import ObjectStore
+from predictit_assets.storage.warehouse import LOAD_LOG, STAGING, Ask, LoadedObject
+from predictit_assets.trading_day import Window
+
+if TYPE_CHECKING:
+    from snowflake.connector import SnowflakeConnection
+
+CURATED = "curated"
+"""The folder of the bucket that the stage shows: Snowflake sees no other."""
+STAGE = f"{STAGING}.{CURATED}"
+FILE_FORMAT = f"{STAGING}.parquet_as_typed"
+MOST_FILES = 1000
+"""Files that one COPY takes by name."""
+DOES_NOT_EXIST = 2003
+"""Snowflake's error: the object doesn't exist, or the role may not see it."""
+
+
+class Purpose(StrEnum):
+    """What a connection is for: it decides the virtual warehouse and is told in the query tag."""
+
+    LOAD = "load"
+    CHECK = "check"
+    READ = "read"
+    SETUP = "setup"
+
+
+Connect = Callable[[Purpose, Mapping[str, str]], AbstractContextManager["SnowflakeConnection"]]
+"""Opens a connection (`?` marks values) for a purpose; the rest of the query tag comes with it."""
+
+
+def column_definitions(schema: Schema) -> str:
+    """The columns of a staging table, typed as at home."""
+    return ", ".join(
+        # In so many words: what TIMESTAMP means is a parameter of the session.
+        f"{name} {SnowflakeType.to_string(kind).replace('TIMESTAMP(', 'TIMESTAMP_NTZ(')}"
+        for name, kind in ibis_schema(schema).items()
+    )
+
+
+class SnowflakeWarehouse:
+    """The database, through connections that somebody else knows how to open."""
+
+    kind = "snowflake"
+
+    def __init__(self, connect: Connect, database: str) -> None:
+        self._connect = connect
+        self._database = database.upper()
+
+    @contextmanager
+    def reading(self) -> Iterator[Ask]:
+        """A connection for queries. Raises NothingPublished when there is nothing to ask."""
+        from snowflake.connector.errors import ProgrammingError
+
+        with self._connect(Purpose.READ, {}) as connection:
+
+            def ask(query: str, *values: Any) -> list[tuple[Any, ...]]:
+                with closing(connection.cursor()) as cursor:
+                    cursor.execute(query, values or None)
+                    return cursor.fetchall()
+
+            try:
+                yield ask
+            except ProgrammingError as error:
+                if error.errno != DOES_NOT_EXIST:
+                    raise
+                raise NothingPublished(
+                    f"nothing that this role may read is published in {self._database} yet: "
+                    "`predictit build` does that"
+                ) from None
+
+    @contextmanager
+    def table(self, schema: str, name: str) -> Iterator[ibis.Table]:
+        """A table as an Ibis expression, for as long as the context lasts."""
+        with self._connect(Purpose.CHECK, {"table": f"{schema}.{name}"}) as connection:
+            backend = ibis.snowflake.from_connection(connection, create_object_udfs=False)
+            table = backend.table(name.upper(), database=(self._database, schema.upper()))
+            yield _as_at_home(table)
+
+    def prepare(self, tables: Mapping[str, Schema]) -> None:
+        """Nothing: the loader may fill the staging tables, but an administrator makes them."""
+
+    def replace_window(
+        self,
+        table: str,
+        schema: Schema,  # noqa: ARG002 - the columns of a file are matched by name
+        window: Window,
+        objects: ObjectStore,  # noqa: ARG002 - the stage shows the same bucket
+        loaded: Sequence[LoadedObject],
+        run_id: str,
+    ) -> None:
+        """Make a staging table hold exactly what was loaded of the window; log it."""
+        with (
+            self._connect(Purpose.LOAD, {"table": table, "run": run_id}) as connection,
+            closing(connection.cursor()) as cursor,
+        ):
+            cursor.execute("begin")
+            try:
+                cursor.execute(
+                    f"delete from {STAGING}.{table} where snapshot_date between ? and ?",
+                    (window.first, window.last),
+                )
+                cursor.execute(
+                    f"delete from {STAGING}.{LOAD_LOG}"
+                    " where table_name = ? and snapshot_date between ? and ?",
+                    (table, window.first, window.last),
+                )
+                for start in range(0, len(loaded), MOST_FILES):
+                    some = loaded[start : start + MOST_FILES]
+                    cursor.execute(copy_statement(table, [one.key for one in some]))
+                    cursor.executemany(
+                        f"insert into {STAGING}.{LOAD_LOG} values (?, ?, ?, ?, ?, ?)",
+                        [
+                            (table, one.snapshot_date, one.key, one.sha256, one.rows, run_id)
+                            for one in some
+                        ],
+                    )
+            except BaseException:
+                cursor.execute("rollback")
+                raise
+            cursor.execute("commit")
+
+
+def copy_statement(table: str, keys: Sequence[str]) -> str:
+    """The COPY of exactly these objects, whether or not Snowflake remembers having loaded them."""
+    files = ", ".join(f"'{key.removeprefix(f'{CURATED}/')}'" for key in keys)
+    return (
+        f"copy into {STAGING}.{table} from @{STAGE} files = ({files})"
+        f" file_format = (format_name = '{FILE_FORMAT}')"
+        " match_by_column_name = case_insensitive on_error = abort_statement force = true"
+    )
+
+
+def _as_at_home(table: ibis.Table) -> ibis.Table:
+    """Names and types as in the schemas: Snowflake shouts names and counts nanoseconds."""
+    table = table.rename(str.lower)
+    moments = [name for name, kind in table.schema().items() if kind.is_timestamp()]
+    return table.cast(dict.fromkeys(moments, "timestamp(6)"))

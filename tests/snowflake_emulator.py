@@ -1,0 +1,206 @@
+"""Snowflake on loopback, for as much of it as fakesnow knows, behind a real socket.
+
+fakesnow turns Snowflake's SQL into DuckDB's. What this project needs beyond that is mended here, by
+replacing insides of fakesnow: so its version is pinned, and none of this is more than a test.
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+from threading import Thread
+from time import sleep
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import duckdb
+import fakesnow.arrow
+import fakesnow.copy_into
+import fakesnow.cursor
+import fakesnow.server
+import jwt
+import pyarrow as pa
+import pyarrow.compute as pc
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from snowflake.connector.errors import Error, ProgrammingError
+from sqlglot import exp
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+DONE_SILENTLY = [
+    r"\s*alter\s+(session|user|storage\s+integration)\b",
+    r"\s*(grant|revoke)\b",
+    r"\s*create\s+(warehouse|role|user|storage\s+integration)\b",
+    r"\s*alter\s+table\s+\S+\s+cluster\s+by\b",
+]
+"""What needs an account: who may do what, and what it costs."""
+
+ANSWERS = {
+    r"\s*describe\s+integration\b": """
+        select * from values
+            ('ENABLED', 'Boolean', 'true', 'false'),
+            ('STORAGE_AWS_IAM_USER_ARN', 'String', 'arn:aws:iam::123456789012:user/snow', ''),
+            ('STORAGE_AWS_EXTERNAL_ID', 'String', 'ACME_SFCRole=2_abc=', '')
+            as t(property, property_type, property_value, property_default)""",
+    r"\s*show\s+parameters\s+like\s+'query_tag'": """
+        select '' as "key", '' as "value", '' as "default", '' as "level", '' as "description" """,
+}
+"""What is asked of an account, and what this one answers."""
+
+
+@dataclass
+class Emulator:
+    """The server: where it listens, and what it was told."""
+
+    address: str = ""
+    logins: list[dict[str, Any]] = field(default_factory=list)
+    """Of each connection: user, role, warehouse, and the parameters of the session."""
+    statements: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def snowflake_server(s3: str, public_key: RSAPublicKey) -> Iterator[Emulator]:
+    """A Snowflake that lets in who has the key, and reads external stages from `s3`."""
+    emulator = Emulator()
+
+    async def login(request: Request) -> JSONResponse:
+        body = await request.body()
+        if request.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        data = json.loads(body)["data"]
+        try:
+            jwt.decode(data["TOKEN"], public_key, ["RS256"], options={"verify_aud": False})
+        except (KeyError, jwt.InvalidTokenError) as error:
+            message = f"JWT token is invalid: {error!r}"
+            return JSONResponse(
+                {"success": False, "code": "390144", "message": message, "data": {}}
+            )
+        told = {"user": data["LOGIN_NAME"], **data["SESSION_PARAMETERS"], **request.query_params}
+        emulator.logins.append(told)
+        return await fakesnow.server.login_request(request)
+
+    _mend(emulator, boto3.client("s3", endpoint_url=s3))
+    routes = [Route("/session/v1/login-request", login, methods=["POST"])]
+    app = Starlette(routes=routes + fakesnow.server.routes[1:])
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    emulator.address = f"http://127.0.0.1:{port}"
+    yield emulator
+    server.should_exit = True
+    thread.join()
+
+
+def _mend(emulator: Emulator, s3: Any) -> None:
+    fakesnow.server.shared_fs.nop_regexes = DONE_SILENTLY
+    _read_stages(s3)
+    _qualify_temporary_tables()
+    _keep_decimals()
+    _keep_unknown_timestamps()
+    _execute_as_snowflake_does(emulator)
+
+
+def _read_stages(s3: Any) -> None:
+    """COPY reads S3, which DuckDB couldn't without an extension that has to be downloaded."""
+    folder = Path(mkdtemp())
+    urls_of = fakesnow.copy_into._source_urls
+
+    def fetched(source: str, files: list[str]) -> list[str]:
+        paths = []
+        for n, url in enumerate(urls_of(source, files)):
+            path = folder / f"{n}.parquet"
+            where = urlsplit(url)
+            s3.download_file(where.netloc, where.path.lstrip("/"), str(path))
+            paths.append(str(path))
+        return paths
+
+    fakesnow.copy_into._source_urls = fetched
+
+
+def _qualify_temporary_tables() -> None:
+    """DuckDB keeps temporary tables in a schema of its own: those with another one are ordinary."""
+    explode = fakesnow.cursor.FakeSnowflakeCursor._transform_explode
+
+    def mended(self: Any, expression: exp.Expression) -> Any:
+        table = expression.find(exp.Table) if isinstance(expression, exp.Create) else None
+        temporary = table and table.db and expression.find(exp.TemporaryProperty)
+        if temporary:
+            temporary.pop()
+        return explode(self, expression)
+
+    fakesnow.cursor.FakeSnowflakeCursor._transform_explode = mended
+
+
+def _keep_decimals() -> None:
+    """A sum of decimals is one; fakesnow makes it a double."""
+    fakesnow.cursor.transforms.numeric_agg_implicit_cast = lambda expression: expression
+
+
+def _keep_unknown_timestamps() -> None:
+    """A NULL must not arrive as 1970-01-01."""
+    to_struct = fakesnow.arrow.timestamp_to_sf_struct
+    to_schema = fakesnow.arrow.to_sf_schema
+
+    def struct_with_nulls(timestamps: Any) -> pa.StructArray:
+        if isinstance(timestamps, pa.ChunkedArray):
+            timestamps = timestamps.combine_chunks()
+        struct = to_struct(timestamps)
+        fields = [one.with_nullable(True) for one in struct.type]
+        arrays = [pc.fill_null(struct.field(n), 0) for n in range(len(fields))]
+        return pa.StructArray.from_arrays(arrays, fields=fields, mask=pc.is_null(timestamps))
+
+    def schema_with_nulls(schema: pa.Schema, rowtype: Any) -> pa.Schema:
+        return pa.schema(
+            [
+                one.with_type(pa.struct([part.with_nullable(True) for part in one.type]))
+                if pa.types.is_struct(one.type)
+                else one
+                for one in to_schema(schema, rowtype)
+            ]
+        )
+
+    fakesnow.arrow.timestamp_to_sf_struct = struct_with_nulls
+    fakesnow.arrow.to_sf_schema = schema_with_nulls
+
+
+def _execute_as_snowflake_does(emulator: Emulator) -> None:
+    """Statements are remembered, and what fails fails alone and at once.
+
+    DuckDB would abort the transaction, and the connector would try again for minutes what fakesnow
+    answers with HTTP 500.
+    """
+    execute = fakesnow.cursor.FakeSnowflakeCursor.execute
+
+    def mended(self: Any, command: str, *args: Any, **kwargs: Any) -> Any:
+        emulator.statements.append(command)
+        for pattern, answer in ANSWERS.items():
+            if re.match(pattern, command, re.IGNORECASE):
+                command = answer
+        try:
+            return execute(self, command, *args, **kwargs)
+        except Error:
+            _roll_back(self)
+            raise
+        except Exception as error:
+            _roll_back(self)
+            text = f"{type(error).__name__}: {error} in: {command[:2000]}"
+            raise ProgrammingError(msg=text, errno=9998, sqlstate="99998") from error
+
+    fakesnow.cursor.FakeSnowflakeCursor.execute = mended
+
+
+def _roll_back(cursor: Any) -> None:
+    with suppress(duckdb.Error):
+        cursor._duck_conn.rollback()
+    cursor._conn._in_transaction = False

@@ -1,0 +1,586 @@
+"""The same archive through both homes: a folder and DuckDB, S3 and Snowflake.
+
+S3 is moto's server, Snowflake is fakesnow's, both behind real sockets; the connector, dbt-snowflake
+and dagster-snowflake are the real ones. What this can't prove is listed in the README.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from conftest import build, materialize, observe
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from snowflake_emulator import Emulator, snowflake_server
+from snowflake_grammar import faults
+from typer.testing import CliRunner
+
+from predictit_assets import home, snowflake_account
+from predictit_assets.alerts.moves import MOVED, moves
+from predictit_assets.board import newest_odds
+from predictit_assets.checks import broken_rules, suspicion, suspicions
+from predictit_assets.cli import app
+from predictit_assets.departures import UNASKED, unasked_markets
+from predictit_assets.errors import NothingPublished, SettingsError
+from predictit_assets.inventory import PUBLISHED_DAYS
+from predictit_assets.layers.dbt import DBT_DIR
+from predictit_assets.report import page
+from predictit_assets.sample_feed import World
+from predictit_assets.schemas.core import FactPrices
+from predictit_assets.schemas.predictit import ContractSnapshots, MarketSnapshots
+from predictit_assets.schemas.published import PUBLISHED
+from predictit_assets.settings import Settings, load_settings
+from predictit_assets.sources.source import Observation
+from predictit_assets.storage.objects import Bucket, ObjectStore
+from predictit_assets.storage.snowflake import MOST_FILES, Purpose, SnowflakeWarehouse
+from predictit_assets.storage.warehouse import LoadedObject
+from predictit_assets.trading_day import Window
+
+FIRST = datetime(2026, 3, 7, 5, tzinfo=UTC)
+"""A midnight in New York; a day later the clocks go forward."""
+POLLS = 11
+EVERY = timedelta(hours=6)
+LEFT_AFTER = 8
+"""The poll that is the last to hold a certain market."""
+DAYS = Window(date(2026, 3, 7), date(2026, 3, 9))
+"""That of the last poll is the day of the answer, too."""
+TABLES = [
+    *(
+        ("staging", table)
+        for table in ("market_snapshots", "contract_snapshots", "closed_contracts", "load_log")
+    ),
+    *((layer, table) for layer, tables in PUBLISHED.items() for table in tables),
+]
+WORLD = World(markets=8, contracts=24)
+EMPTY = {"outcome_overrides"}
+ENDS = [
+    "2021-01-21T00:00:00",
+    "02/4/2022 11:00:00 AM (ET)",
+    "5/1/2021 12:00 AM (ET) [beginning of the day]",
+    "10/31/2021 12:00 a.m.",
+    "12/15/21 11:59 PM (EDT)",
+    "9/99/99 9:99 p.m. (ET)",
+    "13/1/2021 13:00 PM",
+    "11/8/2022",
+    "No End Date",
+]
+WHITE = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
+
+
+def polls() -> list[Observation]:
+    """Two days and a half of odds, with what engines may take differently."""
+    observations = observe(WORLD, FIRST, POLLS, EVERY)
+    told = [_edited(n, observation) for n, observation in enumerate(observations)]
+    (hour_before,) = observe(WORLD, observations[-1].captured_at - timedelta(hours=1), 1, EVERY)
+    unsound = Observation(FIRST + timedelta(hours=1), b'{"markets": []}')
+    return [_edited(POLLS, hour_before), *told, unsound]
+
+
+def answer() -> Observation:
+    """What PredictIt says of a market that left before the last poll."""
+    leaver = WORLD.payload(FIRST)["markets"][-1]["id"]
+    (market,) = [
+        one for one in WORLD.payload(FIRST + LEFT_AFTER * EVERY)["markets"] if one["id"] == leaver
+    ]
+    for n, contract in enumerate(market["contracts"]):
+        contract["lastTradePrice"] = 0.99 if n == 0 else 0.01
+    body = json.dumps(market | {"status": "Closed"}).encode()
+    return Observation(FIRST + POLLS * EVERY, body)
+
+
+def _edited(n: int, observation: Observation) -> Observation:
+    payload = json.loads(observation.body)
+    if n > LEFT_AFTER:
+        leaver = WORLD.payload(FIRST)["markets"][-1]["id"]
+        payload["markets"] = [one for one in payload["markets"] if one["id"] != leaver]
+    contracts = [one for market in payload["markets"] for one in market["contracts"]]
+    for contract, end in zip(contracts, ENDS, strict=False):
+        contract["dateEnd"] = end
+    contracts[0]["lastTradePrice"] = 0
+    contracts[1]["bestBuyYesCost"] = None
+    contracts[2]["bestSellYesCost"] = None
+    contracts[3]["name"] = f" {WHITE.join('Gänsefüßchen')}{WHITE}"
+    if 3 <= n < 6:
+        contracts[4]["name"] = 'It\'s "another" name; with a ? and 100%'
+    return replace(observation, body=json.dumps(payload).encode())
+
+
+@dataclass(frozen=True)
+class Homes:
+    """The two homes, built, and what the servers of the second were told meanwhile."""
+
+    first: Settings
+    second: Settings
+    logins: list[dict[str, Any]]
+    statements: list[str]
+    """What Snowflake was told from setting up to the board."""
+    printed: str
+    """What was logged and printed meanwhile."""
+
+    def warehouses(self) -> list[Any]:
+        return [home.warehouse(self.first), home.warehouse(self.second)]
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture(scope="module")
+def pem(key: rsa.RSAPrivateKey) -> str:
+    unencrypted = serialization.NoEncryption()
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, pkcs8, unencrypted).decode()
+
+
+@pytest.fixture(scope="module")
+def emulator(s3: str, key: rsa.RSAPrivateKey) -> Iterator[Emulator]:
+    with snowflake_server(s3, key.public_key()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def environment(
+    emulator: Emulator, new_bucket: Callable[[], Bucket], pem: str, tmp_path_factory: Any
+) -> dict[str, str]:
+    """The variables of the second home."""
+    bucket = new_bucket()
+    return {
+        "PREDICTIT_HOME": str(tmp_path_factory.mktemp("second")),
+        "PREDICTIT_OBJECTS": "s3",
+        "PREDICTIT_S3_BUCKET": bucket.name,
+        "PREDICTIT_S3_ENDPOINT": str(bucket.endpoint),
+        "PREDICTIT_WAREHOUSE": "snowflake",
+        "PREDICTIT_SNOWFLAKE_ACCOUNT": "acme-odds",
+        "PREDICTIT_SNOWFLAKE_USER": "PREDICTIT",
+        "PREDICTIT_SNOWFLAKE_PRIVATE_KEY": pem,
+        "PREDICTIT_SNOWFLAKE_STORAGE_ROLE_ARN": "arn:aws:iam::123456789012:role/snowflake",
+        "PREDICTIT_SNOWFLAKE_HOST": emulator.address,
+    }
+
+
+@contextmanager
+def variables(values: dict[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [*os.environ]:
+            if name.startswith("PREDICTIT_"):
+                patch.delenv(name)
+        for name, value in values.items():
+            patch.setenv(name, value)
+        yield
+
+
+def predictit(*args: str) -> str:
+    """The output of a command that succeeds."""
+    result = CliRunner().invoke(app, args, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def homes(
+    environment: dict[str, str], emulator: Emulator, tmp_path_factory: Any, output: Any
+) -> Homes:
+    """Both are built: the first in one range, the second in two that overlap, out of order.
+
+    The checks run in the last build alone: they take most of the time.
+    """
+    first = Settings(home=tmp_path_factory.mktemp("first"))
+    with variables(environment):
+        second = load_settings()
+        predictit("setup-warehouse")
+        predictit("setup-warehouse")
+    source, closed = home.sources(first, say=print)
+    for settings in (first, second):
+        home.payloads(closed, settings).land(answer())
+    early = polls()[:-3] + polls()[-1:]
+    for observation in polls():
+        home.payloads(source, first).land(observation)
+    build_unchecked(first, DAYS)
+    for observation in early:
+        home.payloads(source, second).land(observation)
+    build_unchecked(second, Window(date(2026, 3, 8), DAYS.last))
+    for observation in polls():
+        home.payloads(source, second).land(observation)
+    with instance_at(second.dagster_home) as instance:
+        build(second, DAYS, instance)
+    with variables(environment):
+        predictit("board", "--json")
+    statements = [*emulator.statements]
+    return Homes(first, second, [*emulator.logins], statements, output())
+
+
+def build_unchecked(settings: Settings, window: Window) -> None:
+    """Every table over a window, without checks and report."""
+    tables = dg.AssetSelection.all() - dg.AssetSelection.groups("report")
+    unchecked = tables - dg.AssetSelection.all_asset_checks()
+    assert materialize(settings, unchecked, window, held_only=True).success
+
+
+@contextmanager
+def instance_at(folder: Path) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that writes to files."""
+    folder.mkdir(parents=True)
+    with dg.instance_for_test(temp_dir=str(folder)) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="module")
+def output(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """What was written to standard output and error since the module began."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    return lambda: "".join(capture.read_global_capture() or ())
+
+
+# What is in the tables
+
+
+@pytest.mark.parametrize(("schema", "table"), TABLES)
+def test_both_homes_hold_the_same_rows(homes: Homes, schema: str, table: str) -> None:
+    columns = "*"
+    if table == "load_log":  # who loaded differs
+        columns = "table_name, snapshot_date, object_key, object_sha256, row_count"
+
+    first, second = (
+        rows_of(warehouse, f"select {columns} from {schema}.{table}")
+        for warehouse in homes.warehouses()
+    )
+
+    assert bool(first) == (table not in EMPTY)
+    assert second == first
+
+
+def rows_of(warehouse: Any, query: str) -> list[tuple[Any, ...]]:
+    with warehouse.reading() as ask:
+        return sorted(ask(query), key=repr)
+
+
+@pytest.mark.parametrize(("schema", "table"), [one for one in TABLES if one[1] != "load_log"])
+def test_both_homes_have_the_same_columns(homes: Homes, schema: str, table: str) -> None:
+    kinds = []
+    for warehouse in homes.warehouses():
+        with warehouse.table(schema, table) as expression:
+            kinds.append(dict(expression.schema()))
+
+    assert kinds[1] == kinds[0]
+
+
+def test_the_archive_has_what_engines_may_take_differently(homes: Homes) -> None:
+    """Otherwise the comparison would say less than it seems to."""
+    warehouse = home.warehouse(homes.second)
+    ends = rows_of(warehouse, "select distinct date_end_ts is null from core.dim_contracts")
+    assert ends == [(False,), (True,)]
+    (name,) = rows_of(
+        warehouse, "select contract_name from core.dim_contracts where contract_name like 'G%'"
+    )
+    assert name == (" ".join("Gänsefüßchen"),)
+    assert len(rows_of(warehouse, "select distinct snapshot_date from core.fact_prices")) == 3
+    assert rows_of(warehouse, "select 1 from core.dim_contracts_history where not is_current")
+
+
+# What is shown of them
+
+
+@pytest.mark.parametrize("movers", [True, False])
+def test_the_board_is_the_same(homes: Homes, movers: bool) -> None:
+    first, second = (newest_odds(one, "", movers) for one in homes.warehouses())
+
+    assert second == first
+    assert len(first) > 10
+    assert len(newest_odds(home.warehouse(homes.second), first[0]["market_name"], movers)) > 0
+
+
+def test_the_report_is_the_same(homes: Homes) -> None:
+    first, second = (page.render(one) for one in homes.warehouses())
+
+    assert second == first
+
+
+def test_what_sensors_ask_is_answered_the_same(homes: Homes) -> None:
+    first, second = (
+        (unasked_markets(one), moves(one, 0.0), rows_of(one, PUBLISHED_DAYS))
+        for one in homes.warehouses()
+    )
+
+    assert second == first
+    assert first[1]
+    assert len(first[2]) == 3
+
+
+def test_what_is_not_there_yet_is_one_clear_line(homes: Homes) -> None:
+    elsewhere = homes.second.model_copy(update={"snowflake_database": "NOBODYS"})
+    with pytest.raises(NothingPublished, match="published in NOBODYS yet"):
+        newest_odds(home.warehouse(elsewhere), "", False)
+
+
+# dbt
+
+
+def test_dbts_unit_tests_hold_in_snowflake(homes: Homes, tmp_path: Path) -> None:
+    ran = home.dbt(homes.second)._invoke(["test", "--select", "test_type:unit"], tmp_path)
+
+    outcomes = {one.node.name: f"{one.status} {one.message or ''}" for one in ran.result.results}
+    assert len(outcomes) >= 7
+    assert {name: told for name, told in outcomes.items() if told != "pass "} == {}
+
+
+# Checks
+
+
+def test_checks_find_in_snowflake_what_is_broken(homes: Homes) -> None:
+    warehouse = home.warehouse(homes.second)
+    execute(
+        homes,
+        "create table core.broken as"
+        " select * replace (case when contract_id % 2 = 0 then 1.5 else spread end as spread)"
+        " from core.fact_prices",
+        "insert into core.broken select * from core.fact_prices where polled_at ="
+        " (select min(polled_at) from core.fact_prices)",
+        "create table staging.suspicious as"
+        " select * replace (0.005 as best_sell_yes_cost) from staging.contract_snapshots",
+    )
+    with warehouse.table("core", "fact_prices") as facts:
+        assert broken_rules(FactPrices, facts) == []
+    with warehouse.table("core", "broken") as facts:
+        broken = {fault.rule: fault for fault in broken_rules(FactPrices, facts)}
+    assert set(broken) == {
+        "spread: less_than_or_equal_to(1)",
+        "rows of the same polled_at, contract_id",
+    }
+    assert all(fault.rows and fault.days and fault.examples for fault in broken.values())
+    with warehouse.table("core", "broken") as facts:
+        assert "column 'spread' not found" in str(broken_rules(FactPrices, facts.drop("spread")))
+    with warehouse.table("staging", "suspicious") as sent:
+        found = [check.name for check in suspicions(ContractSnapshots) if suspicion(check, sent)]
+    assert found == ["whole_cents"]
+
+
+def execute(homes: Homes, *statements: str) -> None:
+    with snowflake_account.connect(homes.second)(Purpose.READ, {}) as connection:
+        for statement in statements:
+            connection.cursor().execute(statement)
+
+
+# Staging
+
+
+class Recorder:
+    """A connection that remembers its statements."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def execute(self, statement: str, values: Any = None) -> None:
+        self.statements.append(statement)
+
+    executemany = execute
+
+    def cursor(self) -> "Recorder":
+        return self
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("days", "copies"), [(0, 0), (1, 1), (1000, 1), (2500, 3)])
+def test_a_window_is_loaded_by_name_in_a_number_of_statements_that_hardly_grows(
+    tmp_path: Path, days: int, copies: int
+) -> None:
+    recorder = Recorder()
+
+    @contextmanager
+    def connect(purpose: Purpose, tag: Any) -> Iterator[Any]:
+        assert (purpose, tag) == (Purpose.LOAD, {"table": "market_snapshots", "run": "a run"})
+        yield recorder
+
+    loaded = [
+        LoadedObject(date(2020, 1, 1) + timedelta(days=n), f"curated/p/m/date={n}/m.parquet", "", 1)
+        for n in range(days)
+    ]
+    SnowflakeWarehouse(connect, "PREDICTIT").replace_window(
+        "market_snapshots", MarketSnapshots, DAYS, ObjectStore(tmp_path), loaded, "a run"
+    )
+
+    begin, *statements, commit = recorder.statements
+    copied = [one for one in statements if one.startswith("copy")]
+    files = [re.findall(r"'(p/m/date=\d+/m.parquet)'", one) for one in copied]
+    assert (begin, commit) == ("begin", "commit")
+    assert len(statements) == 2 + 2 * copies
+    assert [name for some in files for name in some] == [
+        one.key.removeprefix("curated/") for one in loaded
+    ]
+    assert all(len(some) <= MOST_FILES for some in files)
+    for one in copied:
+        assert "from @staging.curated files = (" in one
+        assert "force = true" in one
+        assert "on_error = abort_statement" in one
+
+
+def test_a_load_that_fails_leaves_the_days_and_their_log_as_they_were(homes: Homes) -> None:
+    warehouse = home.warehouse(homes.second)
+    counted = "select count(*) from staging.market_snapshots"
+    logged = "select table_name, snapshot_date, run_id from staging.load_log"
+    before = [rows_of(warehouse, counted), rows_of(warehouse, logged)]
+
+    with pytest.raises(Exception, match=r"404|Not Found"):
+        warehouse.replace_window(
+            "market_snapshots",
+            MarketSnapshots,
+            DAYS,
+            home.objects(homes.second),
+            [LoadedObject(DAYS.first, "curated/nothing.parquet", "", 1)],
+            "a run",
+        )
+
+    assert [rows_of(warehouse, counted), rows_of(warehouse, logged)] == before
+
+
+# What Snowflake is told
+
+
+def test_every_statement_is_snowflakes_own_sql(homes: Homes) -> None:
+    asked = [*told(homes.statements), UNASKED, MOVED, PUBLISHED_DAYS]
+    found = {fault for statement in asked for fault in faults(statement)}
+    assert found == set()
+
+
+def told(statements: list[str]) -> list[str]:
+    """Every statement once, without dbt's comment.
+
+    dbt wraps the same query twice more, to ask for its columns and to put its rows aside.
+    """
+    bare = {re.sub(r"/\*.*?\*/", "", one, flags=re.DOTALL).strip() for one in statements}
+    wrapped = re.compile(
+        r"create or replace temporary table|select \* from \(.*limit 0$", re.DOTALL
+    )
+    return sorted(one for one in bare if not wrapped.match(one))
+
+
+def test_each_connection_says_what_it_is_for(homes: Homes) -> None:
+    tags = [json.loads(login["QUERY_TAG"]) for login in homes.logins]
+
+    assert {tag["app"] for tag in tags} == {"predictit"}
+    assert {tag["purpose"] for tag in tags} == {"setup", "load", "transform", "check", "read"}
+    for tag in tags:
+        if tag["purpose"] in ("load", "transform"):
+            assert re.fullmatch("[0-9a-f-]{36}", tag["run"]), tag
+    assert {login["user"] for login in homes.logins} == {"PREDICTIT"}
+
+
+def test_a_purpose_has_its_own_warehouse_and_only_setting_up_another_role(homes: Homes) -> None:
+    used = {
+        (json.loads(login["QUERY_TAG"])["purpose"], login["warehouse"], login["roleName"])
+        for login in homes.logins
+    }
+
+    assert used == {
+        ("setup", "PREDICTIT_TRANSFORM", "ACCOUNTADMIN"),
+        ("load", "PREDICTIT_LOAD", "PREDICTIT_LOADER"),
+        *(
+            (purpose, "PREDICTIT_TRANSFORM", "PREDICTIT_LOADER")
+            for purpose in ("transform", "check", "read")
+        ),
+    }
+
+
+def test_nothing_is_waited_for_for_ever(homes: Homes) -> None:
+    with snowflake_account.connect(homes.second)(Purpose.READ, {}) as connection:
+        assert connection.network_timeout == snowflake_account.NETWORK_TIMEOUT
+        assert connection.login_timeout == snowflake_account.LOGIN_TIMEOUT
+
+
+# Secrets
+
+
+def test_no_secret_is_written_anywhere(homes: Homes, pem: str) -> None:
+    secret = pem.splitlines()[3]
+    second = os.environ["AWS_SECRET_ACCESS_KEY"]
+    written = [path for path in homes.second.home.rglob("*") if path.is_file()]
+    written += [path for path in (DBT_DIR / "target" / "snowflake").rglob("*") if path.is_file()]
+
+    assert any(path.suffix == ".db" for path in written), "the instance wrote no files"
+    for text in (secret, second):
+        assert [path for path in written if text.encode() in path.read_bytes()] == []
+        assert text not in homes.printed
+        assert not [one for one in homes.statements if text in one]
+        assert text not in repr(homes.second) + str(homes.second)
+
+
+def test_who_has_another_key_is_told_so_in_one_line(homes: Homes) -> None:
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = stranger.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    values = homes.second.model_dump() | {"snowflake_private_key": pem}
+    with (
+        pytest.raises(SettingsError, match=r"doesn't let PREDICTIT into acme-odds: .*JWT"),
+        snowflake_account.connect(Settings(**values))(Purpose.READ, {}),
+    ):
+        pass
+
+
+def test_a_key_may_be_a_file_with_a_passphrase(
+    homes: Homes, key: rsa.RSAPrivateKey, tmp_path: Path
+) -> None:
+    file = tmp_path / "key.p8"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"open sesame"),
+        )
+    )
+    values = homes.second.model_dump() | {
+        "snowflake_private_key": "",
+        "snowflake_private_key_file": str(file),
+        "snowflake_private_key_passphrase": "open sesame",
+    }
+    settings = Settings(**values)
+
+    assert len(rows_of(home.warehouse(settings), "select 1 as one from core.dim_markets")) > 0
+    gone = Settings(**values | {"snowflake_private_key_file": str(tmp_path / "none")})
+    with pytest.raises(SettingsError, match=r"PRIVATE_KEY_FILE=.*none is no file"):
+        rows_of(home.warehouse(gone), "select 1 as one")
+
+
+# Setting up
+
+
+def test_an_administrator_gets_all_of_it_as_sql(environment: dict[str, str]) -> None:
+    with variables(environment):
+        script = predictit("setup-warehouse", "--dry-run", "--role", "SYSADMIN")
+
+    assert script.startswith("use role SYSADMIN;\n")
+    statements = snowflake_account.statements(script)
+    assert len(statements) == script.count(";\n")
+    for thing in ("database", "schema", "role", "stage", "file format", "storage integration"):
+        assert re.search(rf"create (or replace )?{thing}", script), thing
+    assert "polled_at TIMESTAMP_NTZ(6)" in script
+    assert "best_buy_yes_cost DECIMAL(6, 4)" in script
+    kept = [one for one in statements if re.match("create or replace", one)]
+    assert all(re.match("create or replace (stage|file format)", one) for one in kept)
+
+
+def test_setting_up_tells_what_aws_has_to_trust(environment: dict[str, str]) -> None:
+    with variables(environment):
+        assert "STORAGE_AWS_EXTERNAL_ID ACME_SFCRole=2_abc=" in predictit("setup-warehouse")
+    with (
+        variables(environment | {"PREDICTIT_SNOWFLAKE_STORAGE_ROLE_ARN": ""}),
+        pytest.raises(SettingsError, match="STORAGE_ROLE_ARN"),
+    ):
+        predictit("setup-warehouse", "--dry-run")
+
+
+def test_at_home_there_is_nothing_to_set_up(tmp_path: Path) -> None:
+    with variables({"PREDICTIT_HOME": str(tmp_path)}):
+        assert "nothing to set up" in predictit("setup-warehouse")
+    assert [*tmp_path.iterdir()] == []
