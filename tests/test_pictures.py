@@ -12,8 +12,8 @@ from conftest import NOON, build, observe
 from predictit_assets.pictures import PICTURES, WIDTH, bars
 from predictit_assets.sample_feed import World
 from predictit_assets.settings import Settings
-from predictit_assets.storage.payloads import Payloads
 from predictit_assets.storage.duckdb import DuckDBWarehouse
+from predictit_assets.storage.payloads import Payloads
 from predictit_assets.trading_day import Window, trading_day
 
 SVG = "{http://www.w3.org/2000/svg}"
