@@ -388,6 +388,18 @@ def test_a_fault_in_staging_blocks_core(settings: Settings, table: str, fault: s
     assert told["failing_days"] == str(DAYS.last)
 
 
+def test_the_failing_days_are_those_of_all_faults(settings: Settings) -> None:
+    for day, fault in (
+        (DAYS.first, "contract_name = null"),
+        (DAYS.last, "last_trade_price = 2"),
+    ):
+        sql(
+            settings, f"update staging.contract_snapshots set {fault} where snapshot_date = '{day}'"
+        )
+    told = run(settings, only_checks("staging")).metadata[f"staging/{CONTRACTS}:schema"]
+    assert told["failing_days"] == f"{DAYS.first}, {DAYS.last}"
+
+
 # --- Core ----------------------------------------------------------------------------------------
 
 SCHEMAS_OF_CORE = dg.AssetSelection.checks(
