@@ -30,9 +30,11 @@ from predictit_assets.partitions import backfill_policy, daily_partitions
 from predictit_assets.pictures import PICTURES
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.schemas.types import Schema
-from predictit_assets.settings import Settings
+from predictit_assets.settings import Settings, WarehouseHome
 
 BUILD_JOB = "build"
+BEAT = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
+"""Seconds between two looks at the age of the data: each look wakes a warehouse that is paid for."""
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -119,7 +121,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 [
                     *(Watched(age.check, age.judge) for age in ages),
                     Watched(inventory.check, inventory.judge),
-                ]
+                ],
+                beat=BEAT[settings.warehouse],
             ),
             sparing_sensor(build_job),
             conditions.automation_sensor(),
