@@ -34,7 +34,7 @@ from predictit_assets.settings import Settings, WarehouseHome
 
 BUILD_JOB = "build"
 BEAT = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
-"""Seconds between two looks at the age of the data: each look wakes a warehouse that is paid for."""
+"""Seconds between two looks at the age of the data: each wakes a warehouse that is paid for."""
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
