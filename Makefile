@@ -69,8 +69,12 @@ lock: $(VENV)/dev ## pin anew what pyproject.toml asks for (hashes, no addresses
 	uv pip compile pyproject.toml --extra production --extra dev $(LOCK) -o requirements/dev.lock
 	uv pip compile pyproject.toml --extra production -c requirements/dev.lock $(LOCK) -o requirements/production.lock
 	uv pip compile pyproject.toml -c requirements/dev.lock $(LOCK) -o requirements/run.lock
+	uv pip compile deploy/lambda/requirements.in -c requirements/dev.lock $(LOCK) -o deploy/lambda/requirements.lock
 
 LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
+
+lambda: $(VENV)/run ## the zip of the poller that needs no Dagster (dist/poller.zip)
+	python deploy/lambda/bundle.py
 
 clean: ## remove the environment and what the made-up feed left (never your own data)
 	rm -rf $(VENV) data/sample dbt_project/target
@@ -91,4 +95,4 @@ _install:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCKED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 
-.PHONY: help demo run dev test lint format lock clean _install
+.PHONY: help demo run dev test lint format lock lambda clean _install
