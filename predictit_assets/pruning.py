@@ -23,6 +23,11 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
+EVALUATIONS_DAYS = 1
+"""Days for which it can be looked up why automation asked for something, or didn't.
+
+Dagster keeps that for 30 days, and each poll adds 158 kB to it.
+"""
 RUNLESS = ""
 """What Dagster calls the run of an event that a sensor reported."""
 ROWS_A_STATEMENT = 500
@@ -69,6 +74,9 @@ def prune(instance: dg.DagsterInstance, days: int, dry_run: bool = False) -> Pru
         with storage.run_connection(RUNLESS) as shard:
             copies = _ids(shard, _superseded_events(before))
         _forget_events(lambda: storage.run_connection(RUNLESS), copies)
+        if schedules := instance.schedule_storage:
+            looked_up = datetime.now(UTC) - timedelta(days=min(days, EVALUATIONS_DAYS))
+            schedules.purge_asset_evaluations(looked_up.timestamp())
     return Pruned(len(runs), len(old_events), len(old_results))
 
 

@@ -24,7 +24,6 @@ from predictit_assets.checks import Audit, asset_checks, broken_rules, suspicion
 from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.partitions import window_tags
 from predictit_assets.sample_feed import World
-from predictit_assets.schemas.core import DimContracts, DimMarkets
 from predictit_assets.schemas.predictit import ContractSnapshots
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.schemas.types import Schema, ibis_schema
@@ -202,9 +201,13 @@ def edited(observation: Observation, edit: Callable[[Any], None]) -> Observation
     return replace(observation, body=json.dumps(payload).encode())
 
 
-def land_edited(settings: Settings, world: World, edit: Callable[[Any], None]) -> None:
-    """Land one more poll of the first day, after something was done to its markets."""
-    at = MORNING + timedelta(hours=1)
+def land_edited(
+    settings: Settings,
+    world: World,
+    edit: Callable[[Any], None],
+    at: datetime = MORNING + timedelta(hours=1),
+) -> None:
+    """Land one more poll (of the first day), after something was done to its markets."""
     payloads_of(settings).land(edited(Observation(at, world.body(at)), edit))
 
 
@@ -238,12 +241,48 @@ def test_a_fifth_of_the_markets_gone_is_no_sharp_drop(settings: Settings, world:
     assert run(settings, UP_TO_CURATED).warned == set()
 
 
-def test_a_manifest_that_lies_blocks_curated(settings: Settings) -> None:
-    folder = settings.objects_dir / "raw/predictit/market_data" / f"date={DAYS.first}"
-    rewrite(folder / "_manifest.parquet", "select * replace ('not a hash' as sha256) from rows")
+def test_a_sharp_drop_is_seen_over_midnight_and_over_bad_payloads(
+    settings: Settings, world: World
+) -> None:
+    midnight = datetime(2026, 3, 5, 5, tzinfo=UTC)
+    minute = timedelta(minutes=1)
+    land_edited(settings, world, lambda markets: markets[0].pop("name"), midnight - minute)
+    land_edited(settings, world, lambda markets: markets[0].pop("name"), midnight)
+    land_edited(settings, world, lambda markets: markets.__delitem__(slice(5)), midnight + minute)
+    told = run(settings, UP_TO_CURATED).metadata["raw/predictit/market_data:no_sharp_drop"]
+    assert told["failing_days"] == str(DAYS.last)
+
+
+def manifest(settings: Settings, day: date) -> Path:
+    folder = settings.objects_dir / "raw/predictit/market_data" / f"date={day}"
+    return folder / "_manifest.parquet"
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        "select * replace ('not a hash' as sha256) from rows",
+        "select * replace (3 as bytes) from rows",
+        "from rows union all from rows",
+        "from rows union all select * replace (key || '.2' as key) from rows",
+        "select * replace (null::bigint as contracts) from rows",
+        "select * replace ('a reason' as quarantined_because) from rows",
+    ],
+    ids=[
+        "no hash",
+        "smaller than any gzip",
+        "a key twice",
+        "two sound payloads of a moment",
+        "sound and not counted",
+        "counted and quarantined",
+    ],
+)
+def test_a_manifest_that_lies_blocks_curated(settings: Settings, select: str) -> None:
+    rewrite(manifest(settings, DAYS.first), select)
     ran = run(settings, checks_and_what_follows("raw"))
     assert ran.red == {"raw/predictit/market_data:schema"}
-    assert ran.warned == ran.materialized == set()
+    assert ran.warned <= {"raw/predictit/market_data:nothing_quarantined"}
+    assert ran.materialized == set()
 
 
 # --- Curated -------------------------------------------------------------------------------------
@@ -349,6 +388,18 @@ def test_a_fault_in_staging_blocks_core(settings: Settings, table: str, fault: s
     assert told["failing_days"] == str(DAYS.last)
 
 
+def test_the_failing_days_are_those_of_all_faults(settings: Settings) -> None:
+    for day, fault in (
+        (DAYS.first, "contract_name = null"),
+        (DAYS.last, "last_trade_price = 2"),
+    ):
+        sql(
+            settings, f"update staging.contract_snapshots set {fault} where snapshot_date = '{day}'"
+        )
+    told = run(settings, only_checks("staging")).metadata[f"staging/{CONTRACTS}:schema"]
+    assert told["failing_days"] == f"{DAYS.first}, {DAYS.last}"
+
+
 # --- Core ----------------------------------------------------------------------------------------
 
 SCHEMAS_OF_CORE = dg.AssetSelection.checks(
@@ -383,25 +434,115 @@ def test_a_faulty_row_of_core_turns_its_own_schema_red(
     assert ran.warned == set()
 
 
-def test_a_fact_without_its_contract_turns_the_dbt_test_red(settings: Settings) -> None:
-    known = "(select min(contract_id) from core.fact_prices)"
-    sql(settings, f"delete from core.dim_contracts where contract_id = {known}")
-    ran = run(settings, dg.AssetSelection.checks_for_assets(["core", "fact_prices"]))
-    assert ran.red == {"core/fact_prices:fact_prices_contract_belongs_to_market"}
-    assert ran.warned == set()
+def planted(table: str, wrong: str) -> str:
+    """Adds a row to a table of core that is another one (of the last day) but for what is wrong."""
+    days = table.endswith(("_runs", "_prices"))
+    where = f"where snapshot_date = '{DAYS.last}'" if days else ""
+    return f"insert into core.{table} select * replace ({wrong}) from core.{table} {where} limit 1"
+
+
+FAULTS = {
+    "rows": [
+        planted("market_attribute_runs", "market_id as market_id"),
+        planted("contract_attribute_runs", "contract_id as contract_id"),
+        planted("fact_prices", "contract_id as contract_id"),
+        planted("fact_prices", "0.0001 as mid_price"),
+        planted("fact_prices", "0.0001 as best_buy_no_cost"),
+        planted("fact_prices", "polled_at + interval 1 day as polled_at"),
+    ],
+    "things": [
+        planted("dim_markets", "null as market_id"),
+        planted("dim_markets", "market_id as market_id"),
+        planted("dim_contracts", "null as contract_id"),
+        planted("dim_contracts", "contract_id as contract_id"),
+        planted("dim_markets_history", "null as valid_to"),
+        planted("dim_contracts_history", "null as valid_to"),
+    ],
+    "relations": [
+        planted("dim_contracts", "-1 as contract_id, -1 as market_id"),
+        planted("dim_markets_history", "-1 as market_id, null as valid_to, true as is_current"),
+        planted("dim_contracts_history", "-3 as contract_id, null as valid_to, true as is_current"),
+        planted("fact_prices", "-2 as contract_id, -2 as market_id"),
+    ],
+}
+"""Apart, for dbt skips tests that build on what already failed."""
+DBT_TESTS = only_checks("core") - SCHEMAS_OF_CORE
+
+
+def dbt_tests(settings: Settings, kind: str) -> set[str]:
+    """The names of dbt's tests of core that are about such faults."""
+    relations = ("relationships", "belongs_to", "is_known")
+    kinds: dict[str, set[str]] = {"rows": set(), "things": set(), "relations": set()}
+    for key in DBT_TESTS.resolve_checks(build_definitions(settings).resolve_asset_graph()):
+        name = f"{key.asset_key.to_user_string()}:{key.name}"
+        of_things = "things" if name.startswith("core/dim_") else "rows"
+        kinds["relations" if any(one in name for one in relations) else of_things].add(name)
+    return kinds[kind]
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_each_dbt_test_of_core_finds_its_fault(settings: Settings, kind: str) -> None:
+    sql(settings, "; ".join(FAULTS[kind]))
+    ran = run(settings, DBT_TESTS)
+    only_warn = {"core/fact_prices:fact_prices_no_is_one_less_yes"}
+    assert ran.red == dbt_tests(settings, kind) - only_warn
+    assert ran.warned == dbt_tests(settings, kind) & only_warn
+    assert not ran.succeeded
+
+
+def test_dbt_tests_look_at_the_days_of_their_run_only(settings: Settings) -> None:
+    sql(settings, "; ".join([*FAULTS["rows"], FAULTS["relations"][-1]]))
+    ran = run(settings, DBT_TESTS, Window(DAYS.first, DAYS.first))
+    assert ran.succeeded
+    assert ran.red | ran.warned == set()
 
 
 # --- The window of a run -------------------------------------------------------------------------
 
 
-def test_checks_look_at_the_days_of_their_run_only(settings: Settings) -> None:
+def spoil_landing(settings: Settings) -> None:
+    (landing_folder(settings, DAYS.last) / "odds.json").write_text("at least twenty bytes long")
+
+
+def spoil_raw(settings: Settings) -> None:
+    rewrite(manifest(settings, DAYS.last), "select * replace (3 as bytes) from rows")
+
+
+def spoil_curated(settings: Settings) -> None:
+    rewrite(
+        curated_file(settings), "select * replace (2::decimal(6, 4) as last_trade_price) from rows"
+    )
+
+
+def spoil_staging(settings: Settings) -> None:
     fault = "update staging.contract_snapshots set contract_name = null"
     sql(settings, f"{fault} where snapshot_date = '{DAYS.last}'")
-    first, last = Window(DAYS.first, DAYS.first), Window(DAYS.last, DAYS.last)
-    check = f"staging/{CONTRACTS}:schema"
-    assert run(settings, only_checks("staging"), first).red == set()
-    assert run(settings, only_checks("staging"), last).red == {check}
-    whole = run(settings, only_checks("staging"), DAYS)
+
+
+def spoil_core(settings: Settings) -> None:
+    sql(settings, f"update core.fact_prices set spread = 2 where snapshot_date = '{DAYS.last}'")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check"),
+    [
+        (spoil_landing, "landing/predictit/market_data:schema"),
+        (spoil_raw, "raw/predictit/market_data:schema"),
+        (spoil_curated, f"curated/{CONTRACTS}:schema"),
+        (spoil_staging, f"staging/{CONTRACTS}:schema"),
+        (spoil_core, "core/fact_prices:schema"),
+    ],
+)
+def test_checks_look_at_the_days_of_their_run_only(
+    settings: Settings, spoil: Callable[[Settings], None], check: str
+) -> None:
+    """The last day is at fault."""
+    spoil(settings)
+    *asset, name = check.replace(":", "/").split("/")
+    only_this = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(asset), name))
+    assert run(settings, only_this, Window(DAYS.first, DAYS.first)).red == set()
+    assert run(settings, only_this, Window(DAYS.last, DAYS.last)).red == {check}
+    whole = run(settings, only_this, DAYS)
     assert whole.red == {check}
     assert whole.metadata[check]["failing_days"] == str(DAYS.last)
     assert whole.metadata[check]["window"] == str(DAYS)
@@ -471,21 +612,6 @@ def test_rows_of_the_same_key_are_counted() -> None:
     assert fault.days == (date(2026, 1, 1),)
 
 
-@pytest.mark.parametrize("schema", [DimMarkets, DimContracts])
-def test_an_id_twice_in_a_dimension_breaks_its_schema(schema: Schema) -> None:
-    texts = [name for name, kind in ibis_schema(schema).items() if kind.is_string()]
-    numbers = [name for name, kind in ibis_schema(schema).items() if kind.is_integer()]
-    columns = [f"'a text' as {name}" for name in texts] + [f"1 as {name}" for name in numbers]
-    at = "timestamp '2026-01-01 12:00:00'"
-    row = (
-        f"select {', '.join(columns)}, {at} as effective_ts, {at} as last_seen_ts, true as is_open"
-    )
-    with table_of(schema, row) as table:
-        assert broken_rules(schema, table) == []
-    with table_of(schema, f"{row} union all {row}") as table:
-        assert len(broken_rules(schema, table)) == 1
-
-
 def test_a_suspicion_counts_rows_and_days() -> None:
     half_cents = quotes(10_000, last_close_price="if(n = 7, 0.255, 0.25)")
     check = next(one for one in suspicions(ContractSnapshots) if one.name == "whole_cents")
@@ -548,15 +674,6 @@ def test_faulty_rows_stay_in_the_engine(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 # --- The registry --------------------------------------------------------------------------------
-
-
-def test_every_asset_has_a_check_and_up_to_core_one_that_blocks(built: Settings) -> None:
-    graph = build_definitions(built).resolve_asset_graph()
-    for key in graph.materializable_asset_keys:
-        checks = graph.get_check_keys_for_assets({key})
-        assert checks, key
-        if key.path[0] in LAYERS:
-            assert any(graph.get(check).blocking for check in checks), key
 
 
 def test_every_core_model_has_a_schema_that_agrees_with_what_dbt_documents() -> None:

@@ -48,7 +48,18 @@ def unused_port() -> int:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["poll"], ["resolve"], ["import"], ["build"], ["board"], ["report"], ["sample"]]
+    "command",
+    [
+        [],
+        ["poll"],
+        ["resolve"],
+        ["import"],
+        ["build"],
+        ["expire"],
+        ["board"],
+        ["report"],
+        ["sample"],
+    ],
 )
 def test_every_command_helps(home: Path, command: list[str]) -> None:
     run = predictit(home, *command, "--help")
@@ -138,6 +149,32 @@ def test_an_import_that_refuses_files_says_which_and_fails(home: Path, tmp_path:
     assert_one_clear_line(run, "1 of 1 files were refused")
     assert "0 landed, 0 already there, 1 refused" in run.stdout
     assert "20260304T170000Z.json: is empty" in run.stderr
+
+
+def test_what_would_expire_is_told_before_it_does(home: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    predictit(home, "sample", "archive", str(archive), "--days", "4", "--minutes", "480")
+    predictit(home, "import", str(archive))
+    objects = [path for path in home.glob("objects/**/*") if path.is_file()]
+    for path in objects:
+        os.utime(path, (0, 0))
+
+    assert "payloads are kept for ever" in predictit(home, "expire", keep_runs_days="0").stdout
+    limit = {"expire_landing_days": "1", "keep_runs_days": "1"}
+    run = predictit(home, "expire", "--dry-run", **limit)
+    assert run.returncode == 0, run.stderr
+    assert re.search(
+        r"landing/predictit/market_data/date=\S+: \d objects, [\d,]+ bytes", run.stdout
+    )
+    assert "Dagster: 0 runs, 0 events without a run and 0 results" in run.stdout
+    assert all(path.exists() for path in objects)
+    assert predictit(home, "expire", **limit).stdout == run.stdout
+    assert not all(path.exists() for path in objects)
+
+
+def test_raw_expires_only_when_told_twice(home: Path) -> None:
+    run = predictit(home, "expire", expire_raw_days="30")
+    assert_one_clear_line(run, "PREDICTIT_EXPIRE_RAW_CONFIRMED", "'raw payloads are gone for ever'")
 
 
 def test_a_command_run_on_the_sample_feed_gets_its_address(home: Path) -> None:

@@ -42,14 +42,6 @@ def test_the_unit_tests_of_dbt_pass(settings: Settings, payloads: Payloads, worl
     assert {result["status"] for result in results} == {"pass"}
 
 
-def test_no_model_asks_the_clock() -> None:
-    models = [*DBT_DIR.glob("models/**/*.sql"), *DBT_DIR.glob("macros/**/*.sql")]
-    asking = ("current_timestamp", "current_date", "now(", "getdate", "sysdate", "run_started_at")
-    assert models
-    for model in models:
-        assert not [word for word in asking if word in model.read_text().lower()], model
-
-
 def test_the_window_of_a_build_ends_before_the_day_after_it() -> None:
     day = trading_day(NOON)
     assert json.loads(window_variables(Window(day, day))) == {

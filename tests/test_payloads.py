@@ -238,6 +238,19 @@ def test_a_spoilt_object_costs_nobody_but_itself(
     assert [bool(row["quarantined_because"]) for row in rows] == [True, False]
 
 
+def test_a_payload_whose_object_was_damaged_can_be_landed_again(payloads: Payloads) -> None:
+    landed = payloads.land(sound())
+    assert landed
+    payloads.objects.replace(landed.key, b"damaged on its way")
+    (row,) = prove(payloads)
+    assert row["quarantined_because"]
+
+    assert payloads.land(sound())
+    (row,) = prove(payloads)
+    assert row["quarantined_because"] is None
+    assert not payloads.held(Zone.QUARANTINE, DAY)
+
+
 def test_objects_with_foreign_names_are_left_and_in_nobodys_way(payloads: Payloads) -> None:
     folder = payloads.folder(Zone.LANDING, DAY)
     other_day = Name.of(sound(minute=-24 * 60))

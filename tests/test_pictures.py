@@ -12,8 +12,8 @@ from conftest import NOON, build, observe
 from predictit_assets.pictures import PICTURES, WIDTH, bars
 from predictit_assets.sample_feed import World
 from predictit_assets.settings import Settings
+from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.payloads import Payloads
-from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import Window, trading_day
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -72,7 +72,7 @@ def test_a_build_pictures_each_mart_once_with_its_last_day(
 
 
 def test_calibration_is_pictured_by_bins(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "warehouse.duckdb", lock_timeout=1)
+    warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb", lock_timeout=1)
     with warehouse.connect() as connection:
         connection.execute("create schema marts")
         connection.execute(

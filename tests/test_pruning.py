@@ -2,16 +2,17 @@
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import time_machine
 
 from predictit_assets.automation import conditions
 from predictit_assets.partitions import PARTITION_TAG, daily_partitions
-from predictit_assets.pruning import prune
+from predictit_assets.pruning import EVALUATIONS_DAYS, prune
 from predictit_assets.trading_day import today
 
 TODAY = today()
@@ -51,6 +52,14 @@ def curated(context: dg.AssetExecutionContext) -> None:
 @dg.asset_check(asset=CURATED, name=CHECK.name, blocking=True)
 def schema(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed="suspicious" not in context.run.tags)
+
+
+@dg.job
+def idle() -> None:
+    @dg.op(out=dg.Out(dg.Nothing))
+    def nothing() -> None: ...
+
+    nothing()
 
 
 DEFINITIONS = dg.Definitions(
@@ -185,6 +194,22 @@ def test_a_new_update_after_the_pruning_is_noticed(instance: dg.DagsterInstance)
     assert asked.get_requested_partitions(CURATED) == {DAYS[0]}
 
 
+def test_old_evaluations_of_conditions_go(instance: dg.DagsterInstance) -> None:
+    evaluated = wanted(instance).results[0].serializable_evaluation.with_run_ids(set())
+    schedules = instance.schedule_storage
+    assert schedules
+    schedules.add_auto_materialize_asset_evaluations(1, [evaluated])
+
+    def kept() -> int:
+        return len(schedules.get_auto_materialize_evaluations_for_evaluation_id(1))
+
+    prune(instance, 30)
+    assert kept() == 1
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=EVALUATIONS_DAYS, minutes=1)):
+        prune(instance, 30)
+    assert kept() == 0
+
+
 def test_what_is_young_stays(instance: dg.DagsterInstance) -> None:
     poll(instance, DAYS[0], times=5)
     for _ in range(3):
@@ -195,13 +220,14 @@ def test_what_is_young_stays(instance: dg.DagsterInstance) -> None:
 
 
 def test_ids_of_events_are_never_given_twice(instance: dg.DagsterInstance, folder: Path) -> None:
-    """The newest event may be no asset's, and belong to a run that was superseded."""
+    """The newest event may be no asset's: SQLite would give its id to the next one."""
 
     def newest() -> int:
         with sqlite3.connect(folder / "history" / "runs" / "index.db") as index:
             return int(index.execute("select max(id) from event_logs").fetchone()[0])
 
     run(instance, DAYS[0])
+    idle.execute_in_process(instance=instance)
     last = newest()
     prune(instance, NOW)
     assert newest() == last

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 from conftest import build, observe
@@ -103,6 +104,21 @@ def test_there_is_a_schedule_when_something_may_go(
     definitions = build_definitions(settings.model_copy(update=changed))
     names = {schedule.name for schedule in definitions.schedules or []}
     assert (HOUSEKEEPING in names) is there
+
+
+def test_the_job_tells_what_went(
+    expiring: Settings, payloads: Payloads, polls: list[Observation]
+) -> None:
+    land(payloads, polls)
+    grow_old(expiring)
+    job = build_definitions(expiring).resolve_job_def(HOUSEKEEPING)
+    run = job.execute_in_process(instance=dg.DagsterInstance.ephemeral())
+    (output,) = [
+        event.step_output_data.metadata for event in run.all_events if event.is_successful_output
+    ]
+    assert output["expired_objects"].value == 3
+    assert str(output["forgotten"].value).startswith("0 runs")
+    assert files(expiring, "") == []
 
 
 # --- Landing and quarantine ----------------------------------------------------------------------

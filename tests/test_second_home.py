@@ -24,10 +24,13 @@ from snowflake_grammar import faults
 from typer.testing import CliRunner
 
 from predictit_assets import home, snowflake_account
+from predictit_assets.alerts.moves import MOVED, moves
 from predictit_assets.board import newest_odds
 from predictit_assets.checks import broken_rules, suspicion, suspicions
 from predictit_assets.cli import app
+from predictit_assets.departures import UNASKED, unasked_markets
 from predictit_assets.errors import NothingPublished, SettingsError
+from predictit_assets.inventory import PUBLISHED_DAYS
 from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.report import page
 from predictit_assets.sample_feed import World
@@ -76,7 +79,9 @@ def polls() -> list[Observation]:
     """Two days and a half of odds, with what engines may take differently."""
     observations = observe(WORLD, FIRST, POLLS, EVERY)
     told = [_edited(n, observation) for n, observation in enumerate(observations)]
-    return [*told, Observation(FIRST + timedelta(hours=1), b'{"markets": []}')]
+    (hour_before,) = observe(WORLD, observations[-1].captured_at - timedelta(hours=1), 1, EVERY)
+    unsound = Observation(FIRST + timedelta(hours=1), b'{"markets": []}')
+    return [_edited(POLLS, hour_before), *told, unsound]
 
 
 def answer() -> Observation:
@@ -299,6 +304,17 @@ def test_the_report_is_the_same(homes: Homes) -> None:
     assert second == first
 
 
+def test_what_sensors_ask_is_answered_the_same(homes: Homes) -> None:
+    first, second = (
+        (unasked_markets(one), moves(one, 0.0), rows_of(one, PUBLISHED_DAYS))
+        for one in homes.warehouses()
+    )
+
+    assert second == first
+    assert first[1]
+    assert len(first[2]) == 3
+
+
 def test_what_is_not_there_yet_is_one_clear_line(homes: Homes) -> None:
     elsewhere = homes.second.model_copy(update={"snowflake_database": "NOBODYS"})
     with pytest.raises(NothingPublished, match="published in NOBODYS yet"):
@@ -430,7 +446,8 @@ def test_a_load_that_fails_leaves_the_days_and_their_log_as_they_were(homes: Hom
 
 
 def test_every_statement_is_snowflakes_own_sql(homes: Homes) -> None:
-    found = {fault for statement in told(homes.statements) for fault in faults(statement)}
+    asked = [*told(homes.statements), UNASKED, MOVED, PUBLISHED_DAYS]
+    found = {fault for statement in asked for fault in faults(statement)}
     assert found == set()
 
 

@@ -117,22 +117,21 @@ def ui(settings: Settings, world: World) -> Iterator[Ui]:
         "PREDICTIT_POLL_INTERVAL": "2",
         "DAGSTER_HOME": str(settings.dagster_home),
     }
-    os.environ.pop("DAGSTER_HOME", None)
-    open_instance(settings).dispose()
-    os.environ.pop("DAGSTER_HOME", None)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DAGSTER_HOME", environment["DAGSTER_HOME"])
+        open_instance(settings).dispose()
     port = unused_port()
     served = Ui(f"http://127.0.0.1:{port}", settings.home)
     workspace = ["-w", str(PROJECT_DIR / "workspace.yaml")]
     server = [str(BIN / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), *workspace]
     daemon = [str(BIN / "dagster-daemon"), "run", *workspace]
-    processes = [
-        start(command, settings.home / f"{name}.log", environment)
-        for name, command in (("server", server), ("daemon", daemon))
-    ]
+    processes = [start(server, settings.home / "server.log", environment)]
     try:
         served.wait("answer of the server", STARTED_WITHIN, lambda: answers(served, processes))
+        # Before there is a daemon, whose tick could undo it.
         for name in ("automation", "notice_landed_payloads"):
             stop_sensor(served, name)
+        processes.append(start(daemon, settings.home / "daemon.log", environment))
         land(settings, world)
         yield served
     finally:
@@ -306,6 +305,7 @@ def test_the_daemon_purges_old_ticks(ui: Ui, settings: Settings) -> None:
                     known.instigator_type,
                     status,
                     old,
+                    run_ids=[],
                     selector_id=known.selector_id,
                 )
             ).tick_id

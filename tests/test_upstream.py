@@ -1,16 +1,29 @@
 """What we lean on in Dagster, dagster-dbt and Pandera without their promise: pinned here."""
 
+import shutil
+from pathlib import Path
+
 import dagster as dg
 import duckdb
 import ibis
 import pandera.ibis as pa
 import pytest
+import sqlalchemy
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from predictit_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
+from predictit_assets.pruning import RUNLESS
+from predictit_assets.settings import PROJECT_DIR
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")
+QUIET = {"telemetry": {"enabled": False}}
 
 
 def test_a_range_run_materializes_every_day_with_metadata_of_its_own() -> None:
@@ -78,3 +91,55 @@ def test_the_partition_of_a_range_run_is_not_one_key() -> None:
     tags = {RANGE_START_TAG: "2026-01-02", RANGE_END_TAG: "2026-01-03"}
     defs = dg.Definitions([asks], jobs=[job])
     assert defs.resolve_job_def("job").execute_in_process(tags=tags).success
+
+
+def test_a_sensor_s_event_lies_in_the_index_and_once_more_under_no_run(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=QUIET) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, SqliteEventLogStorage)
+        for _ in range(2):
+            instance.report_runless_asset_event(dg.AssetMaterialization("odds", partition="day"))
+        query = sqlalchemy.select(
+            SqlEventLogStorageTable.c.run_id, SqlEventLogStorageTable.c.partition
+        )
+        for connect in (storage.index_connection, lambda: storage.run_connection(RUNLESS)):
+            with connect() as connection:
+                assert connection.execute(query).fetchall() == [(RUNLESS, "day")] * 2
+
+
+def test_deleting_a_run_of_sqlite_leaves_its_file(tmp_path: Path) -> None:
+    """And the results of its checks: so both are ours to delete."""
+
+    @dg.asset
+    def odds() -> None: ...
+
+    @dg.asset_check(asset=odds)
+    def sound() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True)
+
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=QUIET) as instance:
+        job = dg.Definitions([odds], asset_checks=[sound]).resolve_implicit_global_asset_job_def()
+        run_id = job.execute_in_process(instance=instance).run_id
+        storage = instance.event_log_storage
+        assert isinstance(storage, SqliteEventLogStorage)
+        instance.delete_run(run_id)
+        assert Path(storage.path_for_shard(run_id)).exists()
+        with storage.index_connection() as index:
+            count = sqlalchemy.func.count()
+            events = sqlalchemy.select(count).where(SqlEventLogStorageTable.c.run_id == run_id)
+            results = sqlalchemy.select(count).where(AssetCheckExecutionsTable.c.run_id == run_id)
+            assert index.execute(events).scalar() == 0
+            assert index.execute(results).scalar() == 1
+
+
+def test_ticks_are_kept_as_long_as_dagster_yaml_says(tmp_path: Path) -> None:
+    shutil.copy(PROJECT_DIR / "dagster.yaml", tmp_path)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        for kind in (InstigatorType.SENSOR, InstigatorType.AUTO_MATERIALIZE):
+            kept = instance.get_tick_retention_settings(kind)
+            # Dagster's own defaults keep all but the skipped ones for ever.
+            assert {status.value: days for status, days in kept.items()} == {
+                "SKIPPED": 1, "SUCCESS": 3, "FAILURE": 30, "STARTED": 1,
+            }  # fmt: skip
+        assert not instance.telemetry_enabled
+        assert instance.run_monitoring_enabled

@@ -144,10 +144,13 @@ class Payloads:
     def land(self, observation: Observation) -> Stored | None:
         """Keep what was received; None when it is already held, in whatever zone."""
         name = Name.of(observation)
-        if any(self.objects.exists(self.key(zone, name)) for zone in (Zone.RAW, Zone.QUARANTINE)):
+        if self.objects.exists(self.key(Zone.RAW, name)):
             return None
         # mtime 0: the same payload gives the same bytes at any time.
         body = gzip.compress(observation.body, compresslevel=6, mtime=0)
+        # What lies in quarantine under this name may be the payload, or an object that was damaged.
+        if self.objects.get(self.key(Zone.QUARANTINE, name)) == body:
+            return None
         key = self.key(Zone.LANDING, name)
         if not self.objects.put_if_absent(key, body):
             return None
