@@ -30,7 +30,7 @@ from predictit_assets.partitions import backfill_policy, daily_partitions
 from predictit_assets.pictures import PICTURES
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.schemas.types import Schema
-from predictit_assets.settings import Settings
+from predictit_assets.settings import Poller, Settings
 
 BUILD_JOB = "build"
 
@@ -101,6 +101,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         alerts_sensor(channels, [*assets, *checks, *timed_checks], BUILD_JOB, settings.ui_url),
         moves_sensor(partial(moves, impatient, settings.move_alert), channels),
     ]
+    polling = (
+        [poll_sensor(home.hasty_predictit(settings), payloads, settings.poll_interval)]
+        if settings.poller is Poller.DAGSTER
+        else []
+    )
     sparse = [*closed.tables, closed.dataset]
     return dg.Definitions(
         assets=[
@@ -112,7 +117,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=[*checks, *timed_checks],
         jobs=[build_job, resolve_job],
         sensors=[
-            poll_sensor(home.hasty_predictit(settings), payloads, settings.poll_interval),
+            *polling,
             noticing_sensor(chains),
             resolving_sensor(partial(unasked_markets, impatient)),
             watching_sensor(
