@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+import dagster as dg
 import duckdb
 import pgserver
 import psutil
@@ -36,6 +37,7 @@ from dagster_ui import (
 )
 
 from predictit_assets import home
+from predictit_assets.pruning import prune
 from predictit_assets.sample_feed import World
 from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings
 from predictit_assets.storage.objects import Bucket, ObjectStore
@@ -64,6 +66,7 @@ class Server:
     payloads: Payloads
     logs: ObjectStore
     postgres: str
+    environment: dict[str, str]
     code: psutil.Process
 
     def count(self, zone: Zone) -> int:
@@ -135,7 +138,9 @@ def server(
             for observation in observe(world, noon, POLLS, timedelta(minutes=1)):
                 payloads.land(observation)
         worker = psutil.Process(processes[0].pid)
-        yield Server(ui, settings, payloads, ObjectStore(logs), database.get_uri(), worker)
+        yield Server(
+            ui, settings, payloads, ObjectStore(logs), database.get_uri(), environment, worker
+        )
     finally:
         stop(processes)
         database.cleanup()
@@ -206,3 +211,15 @@ def test_runs_went_through_the_queue_and_are_kept_in_postgres(server: Server) ->
 
 def test_what_runs_printed_is_on_s3(server: Server) -> None:
     assert server.logs.below("compute-logs")
+
+
+def test_housekeeping_knows_postgres(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the two runs the killed one goes: all that it made was made anew."""
+    for name in ("DAGSTER_POSTGRES_URL", "DAGSTER_LOGS_BUCKET", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.setenv(name, server.environment[name])
+    with dg.DagsterInstance.from_config(server.environment["DAGSTER_HOME"]) as instance:
+        (newest,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
+        assert prune(instance, days=0).runs == 1
+        assert [run.run_id for run in instance.get_runs()] == [newest.run_id]
+        held = instance.get_materialized_partitions(dg.AssetKey(RAW))
+    assert held == {str(day) for day in DAYS}

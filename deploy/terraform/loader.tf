@@ -47,7 +47,7 @@ data "aws_iam_policy_document" "loader" {
 
   statement {
     sid       = "KeepLogs"
-    actions   = ["s3:GetObject", "s3:PutObject"]
+    actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
     resources = ["${local.logs}/compute-logs/*"]
   }
 
