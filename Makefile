@@ -95,7 +95,7 @@ check-image: $(VENV)/run ## each RUN line of the Dockerfile in a clean folder, a
 
 audit: $(VENV)/tools ## known holes in what is locked (asks the internet)
 	for lock in requirements/production.lock requirements/dev.lock deploy/lambda/requirements.lock; do \
-	  $(TOOLS)/pip-audit --disable-pip --require-hashes -r $$lock || exit 1; \
+	  $(TOOLS)/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; \
 	done
 
 clean: ## remove the environment and what the made-up feed left (never your own data)
