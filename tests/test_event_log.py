@@ -1,4 +1,4 @@
-"""Dagster's event log at home: as Dagster's own keeps it, and what Dagster has to leave as it is."""
+"""Dagster's event log at home keeps what Dagster's own does, and Dagster is as it expects."""
 
 from collections.abc import Iterator
 from pathlib import Path

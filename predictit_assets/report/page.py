@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,7 +43,7 @@ def libraries(objects: ObjectStore) -> str:
     import vl_convert
 
     asked = (SNIPPET, charts.vega_lite())
-    made_of = "\n".join([vl_convert.__version__, *asked])
+    made_of = "\n".join([version("vl-convert-python"), *asked])
     key = f"report/libraries/{hashlib.sha256(made_of.encode()).hexdigest()}.js"
     kept = objects.get(key)
     if kept is None:
