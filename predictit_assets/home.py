@@ -78,7 +78,7 @@ def warehouse(settings: Settings, patience: float | None = None) -> Warehouse:
     """The warehouse that the settings name; `patience` are seconds to wait while it is busy."""
     if settings.warehouse is WarehouseHome.DUCKDB:
         wait = settings.lock_timeout if patience is None else patience
-        return DuckDBWarehouse(settings.duckdb_file, wait)
+        return DuckDBWarehouse(settings.duckdb_file, wait, settings.duckdb_memory_mb)
     from predictit_assets.snowflake_account import connect
 
     return SnowflakeWarehouse(connect(settings), settings.snowflake_database)
@@ -97,5 +97,6 @@ def dbt(settings: Settings) -> "Dbt":
     variables = {
         "PREDICTIT_HOME": str(settings.home),
         "PREDICTIT_CONNECT_ATTEMPTS": str(attempts),
+        "PREDICTIT_DUCKDB_MEMORY_MB": str(settings.duckdb_memory_mb),
     }
     return Dbt(settings.home, settings.warehouse, variables)
