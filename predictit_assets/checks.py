@@ -140,7 +140,9 @@ def _breaches(schema: pa.DataFrameSchema, table: ibis.Table) -> Iterator[tuple[s
 
 def _holds(check: pa.Check, table: ibis.Table, column: str | None = None) -> ibis.Value:
     """A Pandera check as a boolean expression over the rows of the table."""
-    check(table, column)  # evaluates nothing, but gives Pandera's own checks their Ibis form
+    name = getattr(check._check_fn, "__name__", "")
+    if check.is_builtin_check(name):  # Pandera's own get their Ibis form late; so does its __call__
+        check._check_fn = check.get_builtin_check_fn(name)
     holds = check.get_backend(table)(check).check_fn(IbisData(table, column))
     if isinstance(holds, ibis.Table):  # Pandera's own checks select it into a table of one column
         (holds,) = (value.to_expr() for value in holds.op().values.values())

@@ -327,9 +327,9 @@ def report() -> None:
     from predictit_assets.report import page
 
     settings = load_settings()
-    with err.status("drawing the report"):
-        body = page.render(home.warehouse(settings))
     objects = home.objects(settings)
+    with err.status("drawing the report"):
+        body = page.render(home.warehouse(settings), objects)
     objects.replace(page.OBJECT, body)
     # Not by rich: a path has to come out as it is.
     print(objects.address(page.OBJECT))

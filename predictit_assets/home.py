@@ -87,7 +87,7 @@ def warehouse(settings: Settings, patience: float | None = None) -> "Warehouse":
         from predictit_assets.storage.duckdb import DuckDBWarehouse
 
         wait = settings.lock_timeout if patience is None else patience
-        return DuckDBWarehouse(settings.duckdb_file, wait)
+        return DuckDBWarehouse(settings.duckdb_file, wait, settings.duckdb_memory_mb)
     from predictit_assets.snowflake_account import connect
     from predictit_assets.storage.snowflake import SnowflakeWarehouse
 
@@ -107,5 +107,6 @@ def dbt(settings: Settings) -> "Dbt":
     variables = {
         "PREDICTIT_HOME": str(settings.home),
         "PREDICTIT_CONNECT_ATTEMPTS": str(attempts),
+        "PREDICTIT_DUCKDB_MEMORY_MB": str(settings.duckdb_memory_mb),
     }
     return Dbt(settings.home, settings.warehouse, variables)

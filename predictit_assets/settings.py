@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     lock_timeout: float = Field(
         120.0, ge=0, allow_inf_nan=False, description="seconds to wait for a busy warehouse"
     )
+    duckdb_memory_mb: int = Field(
+        400, ge=64, description="memory that DuckDB may take, in MB; beyond it, it uses the disk"
+    )
     expire_landing_days: int = Field(0, ge=0, description="days that landing keeps; 0: for ever")
     expire_quarantine_days: int = Field(
         0, ge=0, description="days that quarantine keeps; 0: for ever"

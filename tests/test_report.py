@@ -47,9 +47,13 @@ def warehouse(built: Settings, tmp_path: Path) -> DuckDBWarehouse:
     return DuckDBWarehouse(copy, lock_timeout=20)
 
 
+def render(warehouse: DuckDBWarehouse) -> bytes:
+    return page.render(warehouse, ObjectStore(warehouse.file.parent / "objects"))
+
+
 @pytest.fixture
 def whole(warehouse: DuckDBWarehouse) -> str:
-    return page.render(warehouse).decode()
+    return render(warehouse).decode()
 
 
 def test_the_page_is_whole_and_small(whole: str) -> None:
@@ -83,14 +87,14 @@ def test_genuine_odds_name_their_source_and_its_licence(warehouse: DuckDBWarehou
             "update marts.market_board set market_url = "
             "replace(market_url, 'www.example.org', 'www.predictit.org')"
         )
-    text = page.render(warehouse).decode()
+    text = render(warehouse).decode()
     assert "PredictIt</a> (www.predictit.org), their sole source" in text
     assert "non-commercial use" in text
     assert "made up" not in text
 
 
 def test_the_same_warehouse_gives_the_same_bytes(warehouse: DuckDBWarehouse) -> None:
-    assert page.render(warehouse) == page.render(warehouse)
+    assert render(warehouse) == render(warehouse)
 
 
 def test_texts_of_the_feed_stay_texts(warehouse: DuckDBWarehouse) -> None:
@@ -100,7 +104,7 @@ def test_texts_of_the_feed_stay_texts(warehouse: DuckDBWarehouse) -> None:
             "contract_name = $1, contract_short_name = $1, market_url = 'javascript:alert(1)'",
             [SCRIPT],
         )
-    body = page.render(warehouse)
+    body = render(warehouse)
     assert page.faults(body) == []
     text = body.decode()
     assert "&lt;script&gt;alert(&#39;odds&#39;)" in text
@@ -140,7 +144,7 @@ def test_a_market_that_nobody_traded_and_a_single_poll(warehouse: DuckDBWarehous
             "update marts.market_board set last_trade_price = null, bid = null, ask = null, "
             "implied_probability = null, since_close = null, change_1h = null"
         )
-    body = page.render(warehouse)
+    body = render(warehouse)
     assert page.faults(body) == []
     assert "No close could be compared yet" in body.decode()
 
@@ -158,7 +162,7 @@ def test_odds_are_scored_by_the_contracts_and_not_by_the_bins(warehouse: DuckDBW
             "insert into marts.resolutions (market_id, contract_id, outcome) values "
             "(1, 1, 'Yes'), (1, 2, 'No'), (1, 3, 'No'), (1, 4, 'Undecided'), (1, 5, null)"
         )
-    body = page.render(warehouse)
+    body = render(warehouse)
     assert page.faults(body) == []
     text = body.decode()
     rows = re.findall(
@@ -182,7 +186,7 @@ def test_before_anything_is_decided_a_sentence_stands_for_the_chart(
     with warehouse.connect() as connection:
         connection.execute("delete from marts.calibration")
         connection.execute("delete from marts.resolutions")
-    body = page.render(warehouse)
+    body = render(warehouse)
     assert page.faults(body) == []
     assert "No market has left the feed yet" in body.decode()
     assert "reliability" not in re.sub(r"(?s)<script>.*?</script>", "", body.decode())
@@ -221,14 +225,14 @@ def test_the_report_reads_no_table_but_its_marts() -> None:
 
 def test_nothing_to_report_is_one_clear_error(tmp_path: Path, warehouse: DuckDBWarehouse) -> None:
     with pytest.raises(NothingPublished, match="there is no warehouse"):
-        page.render(DuckDBWarehouse(tmp_path / "none.duckdb", lock_timeout=1))
+        render(DuckDBWarehouse(tmp_path / "none.duckdb", lock_timeout=1))
     duckdb.connect(str(tmp_path / "empty.duckdb")).close()
     with pytest.raises(NothingPublished, match="nothing is published yet"):
-        page.render(DuckDBWarehouse(tmp_path / "empty.duckdb", lock_timeout=1))
+        render(DuckDBWarehouse(tmp_path / "empty.duckdb", lock_timeout=1))
     with warehouse.connect() as connection:
         connection.execute("delete from marts.market_board")
     with pytest.raises(NothingHeld, match="the board is empty"):
-        page.render(warehouse)
+        render(warehouse)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +269,7 @@ def test_the_asset_goes_with_runs_of_a_day_and_of_a_range(
         job = definitions.resolve_job_def("build")
         result = job.execute_in_process(instance=instance, tags=tags)
         (event,) = result.asset_materializations_for_node("report_odds")
-    assert Path(str(event.metadata["path"].value)).read_bytes() == page.render(warehouse)
+    assert Path(str(event.metadata["path"].value)).read_bytes() == render(warehouse)
     assert event.metadata["odds_of"].value == "Wed 04 Mar 2026, 12:00 Eastern"
     assert "data:image/svg+xml;base64," in str(event.metadata["picture"].value)
     (check,) = result.get_asset_check_evaluations()

@@ -299,7 +299,8 @@ def test_the_board_is_the_same(homes: Homes, movers: bool) -> None:
 
 
 def test_the_report_is_the_same(homes: Homes) -> None:
-    first, second = (page.render(one) for one in homes.warehouses())
+    objects = home.objects(homes.first)
+    first, second = (page.render(one, objects) for one in homes.warehouses())
 
     assert second == first
 

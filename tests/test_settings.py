@@ -70,6 +70,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "DAYS_A_RUN": "30",
         "MOVE_ALERT": "0.25",
         "LOCK_TIMEOUT": "0",
+        "DUCKDB_MEMORY_MB": "300",
         "ALERTS": "json://user:hunter2@127.0.0.1",
         "UI_URL": "https://dagster.example.org",
         "EXPIRE_LANDING_DAYS": "3",

@@ -1,21 +1,18 @@
 """What the assets of all layers have in common: how they run, and what the UI shows of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from ibis.backends.sql.datatypes import DuckDBType
 
 from predictit_assets.schemas.types import Schema
-from predictit_assets.trading_day import Window
 
 WAREHOUSE_POOL = "warehouse"
 """What writes to the warehouse; how many runs may at once is the Dagster instance's to say."""
 OWNERS = ["team:market-data"]
 MOST_ROWS = 5
 """Rows of a metadata table: enough to look, too few to weigh on the instance's storage."""
-MILESTONES = 20
 
 
 def column_schema(schema: Schema) -> dg.TableSchema:
@@ -81,16 +78,6 @@ def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dg.
         [dg.TableRecord({name: _plain(row[name]) for name in columns}) for row in newest],
         schema=dg.TableSchema([dg.TableColumn(name) for name in columns]),
     )
-
-
-def days_of(window: Window, context: dg.AssetExecutionContext) -> Iterator[date]:
-    """The days of a window, telling the log now and then how far a long one has come."""
-    days = window.days
-    step = max(1, len(days) // MILESTONES)
-    for n, day in enumerate(days):
-        if n and n % step == 0:
-            context.log.info(f"{n} of {len(days)} days")
-        yield day
 
 
 def _plain(value: Any) -> str | int | float | bool | None:

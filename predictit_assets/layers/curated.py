@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Iterable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -12,7 +13,8 @@ import pyarrow.parquet
 
 from predictit_assets.errors import BadDays, PredictitError
 from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import days_of, layer_asset, spec
+from predictit_assets.layers.asset import layer_asset, spec
+from predictit_assets.layers.days import each_day
 from predictit_assets.layers.raw import raw_key
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.types import ibis_schema
@@ -49,6 +51,14 @@ def cut_day(source: Source, payloads: Payloads, day: date) -> dict[str, int]:
         # Another process may have proven more meanwhile and written the file before we did.
         if payloads.held(Zone.RAW, day) == held:
             return {table: rows for table, (_, rows) in files.items()}
+
+
+def _cut_or_fault(source: Source, payloads: Payloads, day: date) -> dict[str, int] | str:
+    """As `cut_day`, but why a day can't be cut is told: others can be cut none the less."""
+    try:
+        return cut_day(source, payloads, day)
+    except PredictitError as error:
+        return str(error)
 
 
 def _is_past_cutting(payloads: Payloads, day: date) -> bool:
@@ -135,11 +145,12 @@ def curated_assets(
     )
     def cut(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
         faults: dict[date, str] = {}
-        for day in days_of(window_of(context), context):
-            try:
-                rows = cut_day(source, payloads, day)
-            except PredictitError as error:  # the other days can be cut none the less
-                faults[day] = str(error)
+        window = window_of(context)
+        work = partial(_cut_or_fault, source, payloads)
+        held = sum(len(payloads.held(Zone.RAW, day)) for day in window.days)
+        for day, rows in each_day(work, window, context, held):
+            if isinstance(rows, str):
+                faults[day] = rows
                 continue
             for table in source.tables:
                 key = curated_object(source, table, day)

@@ -32,6 +32,8 @@ PARSED_DIR = DBT_DIR / "target"
 TOLD = {"NodeFinished", "LogModelResult", "LogSeedResult", "LogTestResult"}
 """The dbt events that dagster-dbt makes asset events of."""
 
+UNWRITTEN = "--no-write-json"
+"""dbt would write its manifest at each call, which takes longer than a small build."""
 MOST_TEXT = 400
 """Characters of what dbt says of a failure: it can print the whole statement."""
 
@@ -84,7 +86,7 @@ class Dbt:
             if event.info.name in TOLD:
                 told.append(_as_dict(event))
 
-        args = ["build", "--vars", variables, "--exclude-resource-type", "unit_test"]
+        args = [UNWRITTEN, "build", "--vars", variables, "--exclude-resource-type", "unit_test"]
         # A test that needs models of a later layer runs with that one. (Where Dagster names the
         # tests themselves, it asks for no others.)
         args += ["--indirect-selection", params.indirect_selection or "buildable"]
@@ -118,7 +120,7 @@ class Dbt:
 
     @cached_property
     def _parsed(self) -> Any:
-        return self._invoke(["parse"], self._home / "dbt").result
+        return self._invoke([UNWRITTEN, "parse"], self._home / "dbt").result
 
     def _invoke(
         self,
@@ -142,7 +144,7 @@ class Dbt:
         ):
             result = dbtRunner(**runner).invoke(["--log-level", "none", *args, *flags])
         if result.exception:
-            raise DbtError(f"dbt {args[0]} failed: {_one_line(result.exception)}")
+            raise DbtError(f"dbt failed: {_one_line(result.exception)}")
         return result
 
 

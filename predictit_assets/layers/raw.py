@@ -2,6 +2,7 @@
 
 import io
 from datetime import date
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -9,7 +10,8 @@ import pyarrow
 import pyarrow.parquet
 
 from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import days_of, layer_asset, rows_table, spec
+from predictit_assets.layers.asset import layer_asset, rows_table, spec
+from predictit_assets.layers.days import each_day
 from predictit_assets.layers.landing import landing_key
 from predictit_assets.partitions import window_of
 from predictit_assets.schemas.types import record_batch
@@ -154,32 +156,34 @@ def raw_asset(
         partitions,
     )
     def prove(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        for day in days_of(window_of(context), context):
-            with expected_failures(context.op_execution_context):
-                rows = prove_day(source, payloads, day)
-            bad = [row for row in rows if row["quarantined_because"]]
-            for row in bad:
-                context.log.warning(f"quarantined: {row['key']}: {row['quarantined_because']}")
-            context.add_asset_metadata(
-                {
-                    "dagster/partition_row_count": len(rows) - len(bad),
-                    "quarantined": len(bad),
-                    "manifest": dg.MetadataValue.path(
-                        payloads.objects.address(manifest_object(payloads, day))
-                    ),
-                    **({"newest_payloads": rows_table(rows, SHOWN)} if rows else {}),
-                    **(
-                        {
-                            "quarantined_payloads": rows_table(
-                                bad, ["captured_at", "quarantined_because", "key"]
-                            )
-                        }
-                        if bad
-                        else {}
-                    ),
-                },
-                partition_key=str(day),
-            )
+        window = window_of(context)
+        work = partial(prove_day, source, payloads)
+        landed = sum(len(payloads.held(Zone.LANDING, day)) for day in window.days)
+        with expected_failures(context.op_execution_context):
+            for day, rows in each_day(work, window, context, landed):
+                bad = [row for row in rows if row["quarantined_because"]]
+                for row in bad:
+                    context.log.warning(f"quarantined: {row['key']}: {row['quarantined_because']}")
+                context.add_asset_metadata(
+                    {
+                        "dagster/partition_row_count": len(rows) - len(bad),
+                        "quarantined": len(bad),
+                        "manifest": dg.MetadataValue.path(
+                            payloads.objects.address(manifest_object(payloads, day))
+                        ),
+                        **({"newest_payloads": rows_table(rows, SHOWN)} if rows else {}),
+                        **(
+                            {
+                                "quarantined_payloads": rows_table(
+                                    bad, ["captured_at", "quarantined_because", "key"]
+                                )
+                            }
+                            if bad
+                            else {}
+                        ),
+                    },
+                    partition_key=str(day),
+                )
         return dg.MaterializeResult()
 
     return prove

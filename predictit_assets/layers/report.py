@@ -40,7 +40,7 @@ def report_asset(objects: ObjectStore, warehouse: Warehouse) -> dg.AssetsDefinit
 
         with expected_failures(context.op_execution_context):
             contents = queries.read(warehouse)
-        body = page.page(contents)
+        body = page.page(contents, page.libraries(objects))
         objects.replace(page.OBJECT, body)
         metadata = {
             "path": dg.MetadataValue.path(objects.address(page.OBJECT)),

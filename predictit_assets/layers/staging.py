@@ -7,8 +7,9 @@ import dagster as dg
 import pyarrow.parquet
 
 from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import WAREHOUSE_POOL, days_of, layer_asset, spec
+from predictit_assets.layers.asset import WAREHOUSE_POOL, layer_asset, spec
 from predictit_assets.layers.curated import curated_key, curated_object
+from predictit_assets.layers.days import days_of
 from predictit_assets.partitions import window_of
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.objects import ObjectStore

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
 from predictit_assets.report import charts, queries
 from predictit_assets.report.queries import Closes, Contents, Outcomes
+from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import EASTERN
 
@@ -31,15 +33,28 @@ VOID = {"meta", "br", "hr", "img", "input", "link", "col", "wbr", "base", "sourc
 LOADED_BY_STYLE = re.compile(r"@import|url\(\s*['\"]?(?!data:)[^)'\"\s]", re.IGNORECASE)
 
 
-def render(warehouse: Warehouse) -> bytes:
+def render(warehouse: Warehouse, objects: ObjectStore) -> bytes:
     """The page about what the warehouse holds now. Raises NothingHeld."""
-    return page(queries.read(warehouse))
+    return page(queries.read(warehouse), libraries(objects))
 
 
-def page(contents: Contents) -> bytes:
+def libraries(objects: ObjectStore) -> str:
+    """The JavaScript that draws the charts, kept in the store: bundling it takes seconds."""
+    import vl_convert
+
+    asked = (SNIPPET, charts.vega_lite())
+    made_of = "\n".join([version("vl-convert-python"), *asked])
+    key = f"report/libraries/{hashlib.sha256(made_of.encode()).hexdigest()}.js"
+    kept = objects.get(key)
+    if kept is None:
+        kept = vl_convert.javascript_bundle(*asked).encode()
+        objects.replace(key, kept)
+    return kept.decode()
+
+
+def page(contents: Contents, libraries: str) -> bytes:
     """The page about these contents: the same bytes for the same contents."""
     import jinja2
-    import vl_convert
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("predictit_assets.report", ""),
@@ -60,7 +75,6 @@ def page(contents: Contents) -> bytes:
         "days_long": days_long,
         "digest": digest,
     }
-    libraries = vl_convert.javascript_bundle(SNIPPET, charts.vega_lite())
     specs = {
         **{f"odds_{n}": charts.odds(course, f"odds_{n}") for n, course in _numbered(contents)},
         "overround": charts.overround(contents.books),

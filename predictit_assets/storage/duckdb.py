@@ -33,8 +33,9 @@ class DuckDBWarehouse:
 
     kind = "duckdb"
 
-    def __init__(self, file: Path, lock_timeout: float) -> None:
+    def __init__(self, file: Path, lock_timeout: float, memory_mb: int = 400) -> None:
         self.file = file
+        self._memory_mb = memory_mb
         self._lock_timeout = lock_timeout
 
     @contextmanager
@@ -56,6 +57,7 @@ class DuckDBWarehouse:
             ) from None
         try:
             connection.execute("set timezone = 'UTC'")
+            connection.execute(f"set memory_limit = '{self._memory_mb}MB'")
             yield connection
         finally:
             connection.close()
