@@ -29,21 +29,32 @@ EVENTS_A_BATCH = 500
 
 
 class EventLog(SqliteEventLogStorage):
-    """The event log below $DAGSTER_HOME, where Dagster has it by default."""
+    """The event log in the folder of the instance, where Dagster has it by default."""
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        self._inst_data = inst_data
         self._lock = RLock()
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._joined: dict[str, Connection] = {}
         # Otherwise Dagster stores a batch (the planned events of a run, the days of a range of one
         # asset) event by event.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(EVENTS_A_BATCH))
-        super().__init__(base_dir, inst_data)
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:
-        """Made by Dagster from dagster.yaml; `base_dir` is the folder of the instance."""
-        return cls(str(Path(config_value["base_dir"]) / "history" / "runs"), inst_data)
+    def config_type(cls) -> Any:
+        """Nothing can be set."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:  # noqa: ARG003
+        """Made by Dagster, as dagster.yaml says."""
+        return cls(inst_data)
+
+    def register_instance(self, instance: dg.DagsterInstance) -> None:
+        """Open the log of an instance; only now it is known where that is."""
+        folder = Path(instance.root_directory) / "history" / "runs"
+        super().__init__(str(folder), self._inst_data)
+        super().register_instance(instance)
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Keep an event."""
