@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
+TOOLS := $(VENV)/tools.d/bin
 SHELL := /bin/bash
 
 # The made-up feed keeps a home of its own, so that its odds never mix with real ones.
@@ -19,7 +20,7 @@ export PATH := $(BIN):$(PATH)
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: export PREDICTIT_HOME := $(SAMPLE_HOME)
 demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, and the board
@@ -73,8 +74,33 @@ lock: $(VENV)/dev ## pin anew what pyproject.toml asks for (hashes, no addresses
 	uv pip compile pyproject.toml --extra production --extra dev $(LOCK) -o requirements/dev.lock
 	uv pip compile pyproject.toml --extra production -c requirements/dev.lock $(LOCK) -o requirements/production.lock
 	uv pip compile pyproject.toml -c requirements/dev.lock $(LOCK) -o requirements/run.lock
+	uv pip compile deploy/lambda/requirements.in -c requirements/dev.lock $(LOCK) -o deploy/lambda/requirements.lock
+	uv pip compile deploy/tools.in $(LOCK) -o deploy/tools.lock
 
 LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
+
+lambda: $(VENV)/run ## the zip of the poller that needs no Dagster (dist/poller.zip)
+	python deploy/lambda/bundle.py
+
+check-deploy: $(VENV)/tools ## Dockerfile, compose, Helm values, workflows and Terraform, as far as they can be checked
+	$(TOOLS)/hadolint Dockerfile
+	$(TOOLS)/yamllint --strict .
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(TOOLS)/zizmor --offline --quiet .
+	$(TOOLS)/checkov --config-file deploy/terraform/.checkov.yaml --skip-download
+	terraform fmt -check -diff -recursive deploy/terraform
+	terraform -chdir=deploy/terraform init -backend=false -input=false
+	terraform -chdir=deploy/terraform validate
+
+check-image: $(VENV)/run ## each RUN line of the Dockerfile in a clean folder, and its command, by who isn't root (slow)
+	python deploy/check_image.py
+
+audit: $(VENV)/tools ## known holes in what is locked (asks the internet)
+	for lock in requirements/production.lock requirements/dev.lock deploy/lambda/requirements.lock; do \
+	  $(TOOLS)/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; \
+	done
 
 clean: ## remove the environment and what the made-up feed left (never your own data)
 	rm -rf $(VENV) data/sample dbt_project/target
@@ -88,6 +114,12 @@ $(VENV)/dev: requirements/dev.lock pyproject.toml
 	@$(MAKE) --no-print-directory _install LOCKED=requirements/dev.lock
 	@touch $(VENV)/run $@
 
+# What checks the deployment has an environment of its own: its needs would bind the pipeline's.
+$(VENV)/tools: deploy/tools.lock
+	$(PYTHON) -m venv $(VENV)/tools.d
+	@$(TOOLS)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
 _install:
 	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON): install Python 3.11, or name it: make PYTHON=..." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -95,4 +127,4 @@ _install:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCKED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 
-.PHONY: help demo run dev bench test lint format lock clean _install
+.PHONY: help demo run dev bench test lint format lock lambda check-deploy check-image audit clean _install

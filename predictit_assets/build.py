@@ -30,9 +30,11 @@ from predictit_assets.partitions import backfill_policy, daily_partitions
 from predictit_assets.pictures import PICTURES
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.schemas.types import Schema
-from predictit_assets.settings import Settings
+from predictit_assets.settings import Poller, Settings, WarehouseHome
 
 BUILD_JOB = "build"
+BEAT = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
+"""Seconds between two looks at the age of the data: each wakes a warehouse that is paid for."""
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -101,6 +103,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         alerts_sensor(channels, [*assets, *checks, *timed_checks], BUILD_JOB, settings.ui_url),
         moves_sensor(partial(moves, impatient, settings.move_alert), channels),
     ]
+    polling = (
+        [poll_sensor(home.hasty_predictit(settings), payloads, settings.poll_interval)]
+        if settings.poller is Poller.DAGSTER
+        else []
+    )
     sparse = [*closed.tables, closed.dataset]
     return dg.Definitions(
         assets=[
@@ -112,14 +119,15 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=[*checks, *timed_checks],
         jobs=[build_job, resolve_job],
         sensors=[
-            poll_sensor(home.hasty_predictit(settings), payloads, settings.poll_interval),
+            *polling,
             noticing_sensor(chains),
             resolving_sensor(partial(unasked_markets, impatient)),
             watching_sensor(
                 [
                     *(Watched(age.check, age.judge) for age in ages),
                     Watched(inventory.check, inventory.judge),
-                ]
+                ],
+                beat=BEAT[settings.warehouse],
             ),
             sparing_sensor(build_job),
             conditions.automation_sensor(),

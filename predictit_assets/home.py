@@ -1,23 +1,23 @@
-"""Where things are, as the settings name them: sources, payloads, objects, warehouse, dbt."""
+"""Where things are, as the settings name them: sources, payloads, objects, warehouse, dbt.
+
+What is heavy is imported by who asks for it: a poller has a store and no warehouse.
+"""
 
 import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from predictit_assets.departures import unasked_markets
 from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome
 from predictit_assets.sources.http import Client, Pace
-from predictit_assets.sources.predictit import ClosedMarkets, PredictIt
 from predictit_assets.sources.source import Source
-from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import Payloads
-from predictit_assets.storage.snowflake import SnowflakeWarehouse
-from predictit_assets.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from predictit_assets.layers.dbt import Dbt
+    from predictit_assets.sources.predictit import ClosedMarkets, PredictIt
+    from predictit_assets.storage.warehouse import Warehouse
 
 Say = Callable[[str], None]
 """What is told of waits and retries."""
@@ -26,20 +26,27 @@ HASTY_TIMEOUT = 30.0
 """Seconds: Dagster gives a sensor a minute in all."""
 
 
-def predictit(settings: Settings, say: Say) -> PredictIt:
+def predictit(settings: Settings, say: Say) -> "PredictIt":
     """The feed of open markets at the address that the settings name."""
+    from predictit_assets.sources.predictit import PredictIt
+
     return PredictIt(_client(settings, say), settings.api_url.rstrip("/"))
 
 
-def hasty_predictit(settings: Settings) -> PredictIt:
+def hasty_predictit(settings: Settings) -> "PredictIt":
     """The same for whoever comes again soon: asked once, with little time for the answer."""
+    from predictit_assets.sources.predictit import PredictIt
+
     pace = Pace(settings.home / "last_call", settings.poll_interval, patience=HASTE)
     client = Client(pace, settings.max_body, attempts=1, total_timeout=HASTY_TIMEOUT)
     return PredictIt(client, settings.api_url.rstrip("/"))
 
 
-def closed_markets(settings: Settings, say: Say) -> ClosedMarkets:
+def closed_markets(settings: Settings, say: Say) -> "ClosedMarkets":
     """The markets that left the feed, as far as they haven't been asked for."""
+    from predictit_assets.departures import unasked_markets
+    from predictit_assets.sources.predictit import ClosedMarkets
+
     wanted = partial(unasked_markets, warehouse(settings))
     return ClosedMarkets(_client(settings, say), settings.api_url.rstrip("/"), wanted)
 
@@ -74,12 +81,15 @@ def payloads(source: Source, settings: Settings) -> Payloads:
     return Payloads(objects(settings), source.name, source.dataset)
 
 
-def warehouse(settings: Settings, patience: float | None = None) -> Warehouse:
+def warehouse(settings: Settings, patience: float | None = None) -> "Warehouse":
     """The warehouse that the settings name; `patience` are seconds to wait while it is busy."""
     if settings.warehouse is WarehouseHome.DUCKDB:
+        from predictit_assets.storage.duckdb import DuckDBWarehouse
+
         wait = settings.lock_timeout if patience is None else patience
         return DuckDBWarehouse(settings.duckdb_file, wait, settings.duckdb_memory_mb)
     from predictit_assets.snowflake_account import connect
+    from predictit_assets.storage.snowflake import SnowflakeWarehouse
 
     return SnowflakeWarehouse(connect(settings), settings.snowflake_database)
 

@@ -37,6 +37,13 @@ class WarehouseHome(StrEnum):
     SNOWFLAKE = "snowflake"
 
 
+class Poller(StrEnum):
+    """Who asks PredictIt for its feed."""
+
+    DAGSTER = "dagster"
+    OTHERS = "others"
+
+
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """A name in Snowflake that needs no quotes."""
 
@@ -55,6 +62,9 @@ class Settings(BaseSettings):
         date(2014, 11, 1), description="the first partition: PredictIt's first month"
     )
     api_url: str = Field("https://www.predictit.org", description="the API that is polled")
+    poller: Poller = Field(
+        Poller.DAGSTER, description="who polls: a sensor of Dagster, or others (a Lambda function)"
+    )
     poll_interval: float = Field(
         60.0, ge=0, allow_inf_nan=False, description="seconds between two calls of the API"
     )

@@ -26,6 +26,13 @@ from predictit_assets.trading_day import Window
 NOON = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)
 """A Wednesday noon in New York."""
 
+TIMED = dg.AssetSelection.checks(
+    dg.AssetCheckKey(dg.AssetKey(["landing", "predictit", "market_data"]), "fresh"),
+    dg.AssetCheckKey(dg.AssetKey(["core", "fact_prices"]), "fresh"),
+    dg.AssetCheckKey(dg.AssetKey(["core", "fact_prices"]), "inventory"),
+)
+"""Checks that the clock fails, of days long ago: `predictit build` leaves them out too."""
+
 
 @pytest.fixture(scope="session")
 def world() -> World:
@@ -127,7 +134,7 @@ def materialize(
     """Part of the graph over a window; `landing` is the configuration of its landing assets."""
     definitions = dg.Definitions.merge(
         build_definitions(settings),
-        dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection)]),
+        dg.Definitions(jobs=[dg.define_asset_job("part", selection=selection - TIMED)]),
     )
     job = definitions.resolve_job_def("part")
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

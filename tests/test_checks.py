@@ -14,7 +14,7 @@ import duckdb
 import ibis
 import pytest
 import yaml
-from conftest import observe
+from conftest import TIMED, observe
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql.datatypes import DuckDBType
 
@@ -33,12 +33,6 @@ from predictit_assets.storage.payloads import Name, Payloads
 from predictit_assets.trading_day import Window
 
 LAYERS = ["landing", "raw", "curated", "staging", "core"]
-TIMED = dg.AssetSelection.checks(
-    dg.AssetCheckKey(dg.AssetKey(["landing", "predictit", "market_data"]), "fresh"),
-    dg.AssetCheckKey(dg.AssetKey(["core", "fact_prices"]), "fresh"),
-    dg.AssetCheckKey(dg.AssetKey(["core", "fact_prices"]), "inventory"),
-)
-"""Checks that the clock fails, of days long ago: `predictit build` leaves them out too."""
 DAYS = Window(date(2026, 3, 4), date(2026, 3, 5))
 MORNING = datetime(2026, 3, 4, 13, tzinfo=UTC)
 FEED, CLOSED = "predictit/market_data", "predictit/closed_markets"
@@ -466,7 +460,7 @@ FAULTS = {
     ],
 }
 """Apart, for dbt skips tests that build on what already failed."""
-DBT_TESTS = only_checks("core") - SCHEMAS_OF_CORE
+DBT_TESTS = only_checks("core") - SCHEMAS_OF_CORE - TIMED
 
 
 def dbt_tests(settings: Settings, kind: str) -> set[str]:

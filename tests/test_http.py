@@ -7,6 +7,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
@@ -266,14 +267,11 @@ def test_a_server_that_hangs_is_left(
     assert len(feed.requests) == 3
 
 
-def test_a_server_that_drips_is_left(
-    client: Client, feed: SampleServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "ATTEMPTS", 1)
-    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.5)
+def test_a_server_that_drips_is_left(client: Client, feed: SampleServer) -> None:
     feed.misbehave("drip")
+    hasty = replace(client, attempts=1, total_timeout=0.5)
 
-    assert "for one answer" in refusal_in_time(client, everything(feed))
+    assert "for one answer" in refusal_in_time(hasty, everything(feed))
 
 
 @pytest.mark.usefixtures("impatient")

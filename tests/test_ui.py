@@ -1,23 +1,29 @@
 """The UI's own API, as its pages use it: a real webserver and daemon, asked over HTTP."""
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-import requests
 from conftest import observe
 from dagster._core.scheduler.instigation import TickData, TickStatus
+from dagster_ui import (
+    BIN,
+    REPOSITORY,
+    RUN_WITHIN,
+    STARTED_WITHIN,
+    Ui,
+    answers,
+    backfill_of,
+    instigators,
+    runs_of,
+    start,
+    stop,
+    stop_sensor,
+    unused_port,
+)
 
 from predictit_assets import home
 from predictit_assets.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
@@ -26,9 +32,6 @@ from predictit_assets.sample_feed import World
 from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.sources.source import Observation
 
-BIN = Path(sys.executable).parent
-STARTED_WITHIN, RUN_WITHIN = 120.0, 180.0
-"""Seconds: many times what a quiet machine takes."""
 FIRST = date(2026, 3, 3)
 """It holds a payload that isn't sound; the days after it are backfilled."""
 BACKFILLED = [str(FIRST + timedelta(days=n)) for n in (1, 2, 3)]
@@ -39,64 +42,6 @@ CHAIN = [
     ["curated", "predictit", "market_snapshots"],
     ["curated", "predictit", "contract_snapshots"],
 ]
-REPOSITORY = {"repositoryLocationName": "predictit_assets", "repositoryName": "__repository__"}
-
-
-@dataclass
-class Ui:
-    """The server's API, and the folder that its processes log to."""
-
-    url: str
-    home: Path
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        """The data that answers a GraphQL query."""
-        asked = {"query": query, "variables": variables}
-        answer = requests.post(f"{self.url}/graphql", json=asked, timeout=60).json()
-        assert "errors" not in answer, answer["errors"]
-        return answer["data"]
-
-    def wait(self, what: str, seconds: float, look: Callable[[], Any]) -> Any:
-        """What `look` gives as soon as it gives something."""
-        deadline = time.monotonic() + seconds
-        while not (found := look()):
-            assert time.monotonic() < deadline, f"no {what} after {seconds:.0f} s:\n{self.logs()}"
-            time.sleep(0.5)
-        return found
-
-    def logs(self) -> str:
-        """How the logs of the processes end."""
-        logs = sorted(self.home.glob("*.log"))
-        return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in logs)
-
-    def run(self, run_id: str) -> Any:
-        """A run that has ended, with its tags."""
-
-        def ended() -> Any:
-            query = """query($id: ID!) {runOrError(runId: $id) {... on Run {
-                status tags {key value} assetMaterializations {assetKey {path} partition}}}}"""
-            run = self.ask(query, id=run_id)["runOrError"]
-            return run if run["status"] in ("SUCCESS", "FAILURE", "CANCELED") else None
-
-        return self.wait(f"end of run {run_id}", RUN_WITHIN, ended)
-
-
-def start(command: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    with log.open("wb") as file:
-        return subprocess.Popen(
-            command,
-            cwd=PROJECT_DIR,
-            env=environment,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -135,20 +80,7 @@ def ui(settings: Settings, world: World) -> Iterator[Ui]:
         land(settings, world)
         yield served
     finally:
-        for process in processes:
-            # The group: each has children, and may ignore what a terminal would send.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=10)
-
-
-def answers(served: Ui, processes: list[subprocess.Popen[bytes]]) -> bool:
-    """Whether the server answers, and has loaded the code location."""
-    for process in processes:
-        assert process.poll() is None, f"a process has ended:\n{served.logs()}"
-    with suppress(requests.ConnectionError):
-        return bool(instigators(served, "sensors"))
-    return False
+        stop(processes)
 
 
 def land(settings: Settings, world: World) -> None:
@@ -160,25 +92,6 @@ def land(settings: Settings, world: World) -> None:
         for observation in observe(world, noon + timedelta(days=n), 2, timedelta(minutes=1)):
             payloads.land(observation)
     payloads.land(Observation(noon + timedelta(hours=1), b'{"markets": 7}'))
-
-
-def instigators(ui: Ui, kind: str) -> dict[str, Any]:
-    """The states of sensors or schedules, by name."""
-    one = kind[:-1]
-    query = f"""query($in: RepositorySelector!) {{{kind}OrError(repositorySelector: $in) {{
-        ... on {kind.capitalize()} {{results {{name {one}State {{id selectorId status}}}}}}}}}}"""
-    found = ui.ask(query, **{"in": REPOSITORY})[f"{kind}OrError"].get("results", [])
-    return {each["name"]: each[f"{one}State"] for each in found}
-
-
-def stop_sensor(ui: Ui, name: str) -> None:
-    state = instigators(ui, "sensors")[name]
-    ui.ask(
-        """mutation($id: String!) {stopSensor(id: $id) {... on StopSensorMutationResult {
-            instigationState {status}}}}""",
-        id=state["id"],
-    )
-    assert instigators(ui, "sensors")[name]["status"] == "STOPPED"
 
 
 @pytest.fixture(scope="module")
@@ -205,13 +118,7 @@ def materialized(ui: Ui) -> str:
 @pytest.fixture(scope="module")
 def backfill(ui: Ui) -> str:
     """The id of a backfill that was asked for: a range of days."""
-    launched = ui.ask(
-        """mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p) {
-            __typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}""",
-        p={"assetSelection": [{"path": path} for path in CHAIN], "partitionNames": BACKFILLED},
-    )["launchPartitionBackfill"]
-    assert launched["__typename"] == "LaunchBackfillSuccess", launched
-    return str(launched["backfillId"])
+    return backfill_of(ui, CHAIN, BACKFILLED)
 
 
 def test_sensors_and_schedules_run_by_themselves(ui: Ui) -> None:
@@ -256,21 +163,12 @@ def test_a_failed_check_says_why(ui: Ui, materialized: str) -> None:
 
 
 def test_a_backfill_of_a_range_is_one_run(ui: Ui, backfill: str) -> None:
-    query = """query($id: String!) {partitionBackfillOrError(backfillId: $id) {
-        __typename ... on PartitionBackfill {status runs(limit: 10) {runId}}
-        ... on PythonError {message}}}"""
-
-    def runs() -> list[str]:
-        found = ui.ask(query, id=backfill)["partitionBackfillOrError"]
-        assert found["status"] not in ("FAILED", "CANCELED"), found
-        return [run["runId"] for run in found["runs"]]
-
-    (run_id,) = ui.wait("run of the backfill", RUN_WITHIN, runs)
+    (run_id,) = ui.wait("run of the backfill", RUN_WITHIN, lambda: runs_of(ui, backfill))
     run = ui.run(run_id)
     assert run["status"] == "SUCCESS", ui.logs()
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     assert (tags[RANGE_START_TAG], tags[RANGE_END_TAG]) == (BACKFILLED[0], BACKFILLED[-1])
-    assert runs() == [run_id]
+    assert runs_of(ui, backfill) == [run_id]
     made = {(*one["assetKey"]["path"], one["partition"]) for one in run["assetMaterializations"]}
     assert made == {(*path, day) for path in CHAIN for day in BACKFILLED}
 

@@ -157,7 +157,9 @@ class Watch:
         what = f"run of {scope.job}"
         if scope.parts:
             more = len(scope.parts) - 1
-            what = f"run of {scope.parts[0]}" + (f" and {more} more" if more else "")
+            what = f"run of {scope.parts[0]}" + (
+                f" and {more} more assets and checks" if more else ""
+            )
         return _trouble(
             what,
             scope,

@@ -28,12 +28,12 @@ class Told(msgspec.Struct):
     """Unix time."""
 
 
-def watching_sensor(checks: Sequence[Watched]) -> dg.SensorDefinition:
-    """Evaluate checks without a run; what hasn't changed is told once an hour."""
+def watching_sensor(checks: Sequence[Watched], beat: int) -> dg.SensorDefinition:
+    """Evaluate checks without a run, every `beat` seconds; the same result is told once an hour."""
 
     @dg.sensor(
         name="watch",
-        minimum_interval_seconds=120,
+        minimum_interval_seconds=beat,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Evaluates the checks on the age of the data and on the inventory, so that a feed "

@@ -93,7 +93,8 @@ class Client:
     and jitter, never sooner than `Retry-After` (seconds or a date) and never faster than `pace`.
     """
 
-    pace: Pace
+    pace: Pace | None
+    """None where whoever calls keeps the pace, as a clock does."""
     max_body: int
     """The largest body in bytes, on the wire and unpacked."""
     say: Callable[[str], None] = logging.getLogger(__name__).info
@@ -114,7 +115,7 @@ class Client:
         return retrying(self._get_once, url)
 
     def _get_once(self, url: str) -> bytes:
-        before = self.pace.take_turn(self.say)
+        before = self.pace.take_turn(self.say) if self.pace else 0.0
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
@@ -129,7 +130,7 @@ class Client:
                     raise _refusal(url, response)
                 body = self._read(url, response, deadline)
         except (requests.RequestException, HTTPError, zlib.error) as error:
-            if any(isinstance(cause, NOT_CONNECTED) for cause in _causes(error)):
+            if self.pace and any(isinstance(cause, NOT_CONNECTED) for cause in _causes(error)):
                 self.pace.give_back(before)
             raise _PassingFault(f"{url} can't be read: {_first_cause(error)}") from error
         kind = response.headers.get("Content-Type", "no content type")

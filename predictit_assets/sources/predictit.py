@@ -18,6 +18,7 @@ import pyarrow
 from predictit_assets.schemas.manifests import RawManifest
 from predictit_assets.schemas.predictit import ClosedContracts, ContractSnapshots, MarketSnapshots
 from predictit_assets.schemas.types import Schema, record_batch
+from predictit_assets.sources import predictit_feed
 from predictit_assets.sources.http import Client
 from predictit_assets.sources.predictit_api import (
     CONTRACT_KEYS,
@@ -40,7 +41,7 @@ class _Markets(ABC):
     url: str
     """Scheme and host of the API."""
 
-    name: ClassVar[str] = "predictit"
+    name: ClassVar[str] = predictit_feed.SOURCE
     homepage: ClassVar[str] = "https://www.predictit.org/"
     manifest: ClassVar[Schema] = RawManifest
     path: ClassVar[str]
@@ -119,7 +120,7 @@ class _Markets(ABC):
 class PredictIt(_Markets):
     """The feed of all open markets, as a Source."""
 
-    dataset: ClassVar[str] = "market_data"
+    dataset: ClassVar[str] = predictit_feed.DATASET
     sparse: ClassVar[bool] = False
     tables: ClassVar[Mapping[str, Schema]] = {
         "market_snapshots": MarketSnapshots,
@@ -131,9 +132,7 @@ class PredictIt(_Markets):
 
     def fetch(self) -> Iterator[Observation]:
         """All open markets, now: one observation. Raises FetchError."""
-        body = self.client.get(f"{self.url}/api/marketdata/all/")
-        # Whole seconds: the feed changes once a minute, and the name of the object says no more.
-        yield Observation(datetime.now(UTC).replace(microsecond=0), body)
+        yield predictit_feed.ask(self.client, self.url)
 
     @staticmethod
     def markets_of(answer: MarketData) -> list[Market]:

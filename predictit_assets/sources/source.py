@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-import pyarrow
+if TYPE_CHECKING:  # a poller has neither: it cuts no tables
+    import pyarrow
 
-from predictit_assets.schemas.types import Schema
+    from predictit_assets.schemas.types import Schema
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Source(Protocol):
     """Where people read about it, and about the licence of its data."""
     sparse: ClassVar[bool]
     """Whether a day without payloads is nothing unusual."""
-    manifest: ClassVar[Schema]
+    manifest: "ClassVar[Schema]"
     """The schema of the raw manifest: the common columns and one a count of `Proof`."""
-    tables: ClassVar[Mapping[str, Schema]]
+    tables: "ClassVar[Mapping[str, Schema]]"
     """The tables that its payloads are cut into, from curated to staging, with their schemas."""
 
     def fetch(self) -> Iterator[Observation]:
@@ -67,6 +68,6 @@ class Source(Protocol):
         """Check the structure of a payload. Raises Unsound."""
         ...
 
-    def cut(self, observations: Sequence[Observation]) -> Mapping[str, pyarrow.RecordBatch]:
+    def cut(self, observations: Sequence[Observation]) -> "Mapping[str, pyarrow.RecordBatch]":
         """Cut proven payloads, in time order, into one batch of sorted rows a table."""
         ...

@@ -1,0 +1,36 @@
+# One image for the code location, the webserver, the daemon and the runs: same packages, other command.
+# Every RUN is executed without an engine by `make check-image`, as somebody who isn't root.
+ARG PYTHON=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
+
+FROM ${PYTHON} AS build
+WORKDIR /app
+ENV PATH=/opt/venv/bin:$PATH DBT_SEND_ANONYMOUS_USAGE_STATS=false
+RUN python -m venv /opt/venv
+COPY requirements/production.lock requirements/production.lock
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r requirements/production.lock
+COPY pyproject.toml README.md ./
+COPY predictit_assets predictit_assets
+COPY dbt_project dbt_project
+COPY deploy/bake.py deploy/bake.py
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e .
+# What dbt would parse at each start. The folder is that of everything local, for whoever mounts none.
+RUN python deploy/bake.py && mkdir /app/state
+
+FROM ${PYTHON}
+WORKDIR /app
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+COPY --from=build --chown=10001:10001 /app/state /var/lib/predictit
+COPY deploy/dagster.yaml deploy/workspace.yaml /opt/dagster/
+ENV PATH=/opt/venv/bin:$PATH \
+    HOME=/var/lib/predictit \
+    PREDICTIT_HOME=/var/lib/predictit \
+    DAGSTER_HOME=/opt/dagster \
+    DBT_SEND_ANONYMOUS_USAGE_STATS=false \
+    DO_NOT_TRACK=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER 10001:10001
+EXPOSE 4000
+HEALTHCHECK --interval=30s --timeout=15s --start-period=90s CMD ["dagster", "api", "grpc-health-check", "-p", "4000"]
+CMD ["dagster", "api", "grpc", "-h", "0.0.0.0", "-p", "4000", "-m", "predictit_assets.definitions"]

@@ -1,0 +1,76 @@
+"""Makes the zip of the poller: its locked packages for Lambda's Linux, this project, the handler.
+
+The same sources give the same bytes, so that a deploy without a change changes nothing. What it
+holds is then imported by a Python that sees nothing else.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[1]
+ZIP = PROJECT / "dist" / "poller.zip"
+MOST_BYTES = 250 * 1024**2
+"""What Lambda takes, unzipped."""
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+# Lambda's Python 3.11 runs on Amazon Linux 2, whose glibc is 2.26.
+LINUX = ["--platform", "manylinux2014_x86_64", "--python-version", "3.11", "--only-binary", ":all:"]
+
+
+def main() -> None:
+    """Build, zip and prove."""
+    folder = ZIP.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)
+    into = ["--no-deps", "--no-compile", "--target", str(folder)]
+    locked = ["--require-hashes", "-r", str(HERE / "requirements.lock")]
+    subprocess.run([*PIP, *into, *LINUX, *locked], check=True)
+    shutil.rmtree(folder / "bin", ignore_errors=True)
+    with TemporaryDirectory() as copy:
+        # A build leaves files beside its sources, and takes those that an earlier one left.
+        shutil.copytree(PROJECT / "predictit_assets", Path(copy) / "predictit_assets")
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(PROJECT / name, copy)
+        subprocess.run([*PIP, *into, "--no-build-isolation", copy], check=True)
+    shutil.rmtree(folder / "bin", ignore_errors=True)
+    shutil.copy(HERE / "handler.py", folder)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if size > MOST_BYTES:
+        sys.exit(f"error: {size / 1024**2:.0f} MB unzipped are more than Lambda takes")
+    _zip(folder)
+    _prove(folder)
+    print(f"{ZIP}: {ZIP.stat().st_size / 1024**2:.0f} MB, {size / 1024**2:.0f} MB unzipped")
+
+
+def _zip(folder: Path) -> None:
+    with zipfile.ZipFile(ZIP, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder)
+            # Of an installation these say when and from where it was.
+            if path.is_dir() or path.name in ("RECORD", "direct_url.json"):
+                continue
+            entry = zipfile.ZipInfo(str(name), date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            bundle.writestr(entry, path.read_bytes())
+
+
+def _prove(folder: Path) -> None:
+    """Import the handler with nothing but the bundle (and the standard library) in reach."""
+    here = {
+        "PATH": os.environ["PATH"],
+        "PREDICTIT_OBJECTS": "s3",
+        "PREDICTIT_S3_BUCKET": "a-bucket",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+    }
+    code = f"import sys; sys.path.append({str(folder)!r}); import handler"
+    subprocess.run([sys.executable, "-I", "-S", "-B", "-c", code], env=here, check=True)
+
+
+main()

@@ -1,0 +1,36 @@
+# What the settings of the pipeline and of its workflow need.
+
+output "bucket" {
+  description = "PREDICTIT_S3_BUCKET"
+  value       = aws_s3_bucket.this["objects"].id
+}
+
+output "logs_bucket" {
+  description = "DAGSTER_LOGS_BUCKET"
+  value       = aws_s3_bucket.this["logs"].id
+}
+
+output "loader_role_arn" {
+  description = "The role of Dagster's processes"
+  value       = aws_iam_role.loader.arn
+}
+
+output "snowflake_role_arn" {
+  description = "PREDICTIT_SNOWFLAKE_STORAGE_ROLE_ARN"
+  value       = aws_iam_role.snowflake.arn
+}
+
+output "repository_url" {
+  description = "The repository variable IMAGE_REPOSITORY"
+  value       = aws_ecr_repository.this.repository_url
+}
+
+output "poller" {
+  description = "The repository variable POLLER_FUNCTION"
+  value       = aws_lambda_function.poller.function_name
+}
+
+output "deployer_role_arn" {
+  description = "The repository variable DEPLOYER_ROLE_ARN"
+  value       = one(values(aws_iam_role.deployer)[*].arn)
+}

@@ -1,0 +1,100 @@
+"""The poller on Lambda: its handler in a process of its own, the made-up feed, and an S3 server."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from predictit_assets import home
+from predictit_assets.build import build_definitions
+from predictit_assets.sample_feed import SampleServer
+from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings
+from predictit_assets.storage.objects import Bucket
+from predictit_assets.storage.payloads import Zone
+from predictit_assets.trading_day import trading_day
+
+FOLDER = PROJECT_DIR / "deploy" / "lambda"
+CALLED = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import handler
+said = [handler.handler({}, None) for _ in range(int(sys.argv[2]))]
+print(json.dumps({"said": said, "modules": [*sys.modules]}))
+"""
+
+
+@pytest.fixture
+def production(settings: Settings, bucket: Bucket, feed: SampleServer) -> Settings:
+    """The settings of who reads what the poller lands."""
+    assert bucket.endpoint
+    return settings.model_copy(
+        update={
+            "objects": ObjectsHome.S3,
+            "s3_bucket": bucket.name,
+            "s3_endpoint": bucket.endpoint,
+            "s3_region": bucket.region,
+            "api_url": feed.url,
+        }
+    )
+
+
+def call(production: Settings, times: int = 1) -> subprocess.CompletedProcess[str]:
+    """A new instance of the function, called so many times."""
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("PREDICTIT_")}
+    environment |= {
+        "PREDICTIT_OBJECTS": "s3",
+        "PREDICTIT_S3_BUCKET": production.s3_bucket,
+        "PREDICTIT_S3_ENDPOINT": production.s3_endpoint,
+        "PREDICTIT_API_URL": production.api_url,
+    }
+    return subprocess.run(
+        [sys.executable, "-c", CALLED, str(FOLDER), str(times)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_each_call_lands_one_poll_and_the_sensor_picks_it_up(
+    production: Settings, feed: SampleServer
+) -> None:
+    done = call(production, times=2)
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout)["said"]
+    # Both came within one second of one made-up noon: then they are one payload.
+    landed = {one["landed"] for one in (first, second) if one["landed"]}
+    payloads = home.payloads(home.predictit(production, say=print), production)
+    days = payloads.days(Zone.LANDING)
+    assert {stored.key for day in days for stored in payloads.held(Zone.LANDING, day)} == landed
+    assert len(feed.requests) == 2
+
+    definitions = build_definitions(production)
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance, definitions=definitions)
+        result = definitions.resolve_sensor_def("notice_landed_payloads")(context)
+    assert isinstance(result, dg.SensorResult)
+    assert [event.partition for event in result.asset_events] == [str(day) for day in days]
+    assert trading_day(datetime.now(UTC)) in days
+
+
+def test_what_goes_wrong_is_raised(production: Settings, feed: SampleServer) -> None:
+    feed.misbehave("500")
+    done = call(production)
+    assert done.returncode == 1
+    assert "answered 500" in done.stderr
+    # The clock calls again soon enough: asking twice would be faster than PredictIt allows.
+    assert len(feed.requests) == 1
+
+
+def test_it_imports_neither_dagster_nor_what_is_heavy(production: Settings) -> None:
+    """That the zip holds all it needs is proven where it is made, by `make lambda`."""
+    done = call(production)
+    assert done.returncode == 0, done.stderr
+    packages = {name.split(".")[0] for name in json.loads(done.stdout)["modules"]}
+    assert not packages & {"dagster", "dbt", "duckdb", "ibis", "numpy", "pandera", "pyarrow"}
