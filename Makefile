@@ -54,6 +54,10 @@ docs: $(VENV)/run ## the tables, columns and lineage as one HTML page (FEED=samp
 test: $(VENV)/dev ## all tests
 	pytest -n 2
 
+bench: $(VENV)/dev ## how fast it is (QUICK=1: only whether the bench works; bench/README.md)
+	python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(BOARD_DAYS),--board-days $(BOARD_DAYS)) $(if $(PEERS),--peers $(PEERS))
+
 lint: $(VENV)/dev ## format, lint and types of Python and SQL
 	ruff format --check .
 	ruff check .
@@ -123,4 +127,4 @@ _install:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCKED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 
-.PHONY: help demo run dev test lint format lock lambda check-deploy check-image audit clean _install
+.PHONY: help demo run dev bench test lint format lock lambda check-deploy check-image audit clean _install

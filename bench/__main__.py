@@ -1,0 +1,76 @@
+"""`make bench`: every measure, in turns, in one sitting."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import boards, day, disk, location, poll, ranges, refresh, shown
+from bench.inputs import QUICK, REAL, Sizes
+from bench.measure import Measure, Taken
+from bench.sampling import Side, run
+
+OUT = Path(__file__).parent / "output"
+
+
+def main(
+    quick: Annotated[
+        bool, typer.Option(help="small inputs, one run: only whether it works")
+    ] = False,
+    runs: Annotated[int, typer.Option(min=1, help="how often each command is run")] = 5,
+    long_runs: Annotated[int, typer.Option(min=1, help="the same, of ranges of days")] = 1,
+    only: Annotated[str, typer.Option(help="groups, separated by commas")] = "",
+    board_days: Annotated[int, typer.Option(min=1, help="days below the dashboards")] = 365,
+    peers: Annotated[
+        Path | None, typer.Option(help="lines of `name: command` that read a day in other ways")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="where inputs, table and plot go")] = OUT,
+) -> None:
+    """Measure. Only ratios of one sitting count: machines differ, and so do their hours."""
+    console = Console(width=None if os.isatty(1) else 140)
+    sizes = QUICK if quick else Sizes(**vars(REAL) | {"board_days": board_days})
+    out = out.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    others = [_peer(line) for line in peers.read_text().splitlines() if line] if peers else []
+    groups = {
+        "day": lambda: day.measures(sizes, out, others),
+        "poll": lambda: poll.measures(sizes),
+        "refresh": lambda: refresh.measures(sizes, out),
+        "location": location.measures,
+        "disk": lambda: disk.measures(sizes, out),
+        "boards": lambda: boards.measures(sizes, out),
+        "ranges": lambda: ranges.measures(sizes, out),
+    }
+    chosen = only.split(",") if only else list(groups)
+    taken: list[Taken] = []
+    for name in chosen:
+        with console.status(f"{name}: inputs"):
+            measures = groups[name]()
+        times = 1 if quick or name == "disk" else long_runs if name == "ranges" else runs
+        for measure in measures:
+            with console.status(measure.name):
+                taken.append(_take(measure, times))
+    console.print(shown.table(taken))
+    shown.plot(taken, out / "bench.svg")
+    console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; plot: {out}/bench.svg")
+
+
+def _take(measure: Measure, times: int) -> Taken:
+    sides = [measure.ours, *measure.others]
+    taken = Taken(measure, {side.name: [] for side in sides})
+    for _ in range(times):
+        for side in sides:
+            taken.samples[side.name].append(run(side))
+    return taken
+
+
+def _peer(line: str) -> Side:
+    name, _, command = line.partition(": ")
+    return Side(name, shlex.split(command))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,90 @@
+"""One day from raw to loaded staging, beside DuckDB's own `read_json` of the same objects."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from bench.inputs import Sizes, first_day, fresh_copy, land_days, payloads_of, settings_of
+from bench.measure import Measure
+from bench.sampling import Side, child
+from predictit_assets.home import objects, predictit, warehouse
+from predictit_assets.layers.curated import curated_object, cut_day
+from predictit_assets.layers.raw import prove_day
+from predictit_assets.storage.payloads import Zone
+from predictit_assets.storage.warehouse import LoadedObject
+from predictit_assets.trading_day import Window
+
+PRICES = "lastTradePrice bestBuyYesCost bestBuyNoCost bestSellYesCost bestSellNoCost lastClosePrice"
+
+
+def raw_to_staging(folder: str, day: str) -> Callable[[], dict[str, int]]:
+    """What the layers do, without Dagster and without the checks."""
+    home, of = Path(folder), date.fromisoformat(day)
+    settings, held = settings_of(home), payloads_of(home)
+    source = predictit(settings, say=lambda text: None)
+    store, tables = objects(settings), warehouse(settings)
+
+    def work() -> dict[str, int]:
+        rows = cut_day(source, held, of)
+        for table, schema in source.tables.items():
+            one = LoadedObject(of, curated_object(source, table, of), "", rows[table])
+            tables.replace_window(table, schema, Window(of, of), store, [one], "bench")
+        return {"rows": rows["contract_snapshots"]}
+
+    return work
+
+
+def read_json(folder: str, day: str, file: str) -> Callable[[], dict[str, int]]:
+    """DuckDB reads the objects of raw into a typed table, and finds the types by itself."""
+    held = payloads_of(Path(folder)).held(Zone.RAW, date.fromisoformat(day))
+    files = [str(Path(folder) / "objects" / stored.key) for stored in held]
+    prices = ", ".join(f"cast(c.{name} as decimal(6, 4)) as {name}" for name in PRICES.split())
+
+    def work() -> dict[str, int]:
+        Path(file).unlink(missing_ok=True)
+        with duckdb.connect(file) as engine:
+            engine.execute(
+                f"""
+                create table contract_snapshots as
+                select
+                    strptime(regexp_extract(filename, '(\\d{{8}}T\\d{{6}})Z', 1), '%Y%m%dT%H%M%S')
+                        as polled_at,
+                    cast(m.timeStamp as timestamp) as source_ts, cast(m.id as bigint) as market_id,
+                    cast(c.id as bigint) as contract_id, c.name, c.shortName, c.image, c.status,
+                    c.dateEnd, c.displayOrder, {prices}
+                from (
+                    select filename, m, unnest(m.contracts) as c
+                    from (
+                        select filename, unnest(markets) as m
+                        from read_json(?, filename = true, maximum_object_size = 67108864)
+                    )
+                )
+                """,
+                [files],
+            )
+            ((rows,),) = engine.execute("select count(*) from contract_snapshots").fetchall()
+        return {"rows": rows}
+
+    return work
+
+
+def measures(sizes: Sizes, out: Path, peers: list[Side]) -> list[Measure]:
+    """The measure; `peers` read a day of such payloads in other ways."""
+    day = first_day()
+    landed = land_days(sizes, out / f"day-{sizes.polls}-{sizes.contracts}", 1, sizes.polls)
+    proven = landed.with_name(landed.name + "-proven")
+    if not proven.exists():
+        fresh_copy(landed, proven)
+        source = predictit(settings_of(proven), say=lambda text: None)
+        prove_day(source, payloads_of(proven), day)
+    theirs = Side("read_json", child(read_json, proven, day, out / "read_json.duckdb"))
+    return [
+        Measure(
+            f"raw to staging, a day of {sizes.polls} polls",
+            Side("ours", child(raw_to_staging, proven, day)),
+            [theirs, *peers],
+            ["1.2 x"] + ["a fifteenth of dlt's" for _ in peers],
+        )
+    ]

@@ -1,0 +1,94 @@
+"""Inputs of real size, made by the project's own sample feed: 250 markets, 1,300 contracts."""
+
+import gzip
+import hashlib
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from predictit_assets.home import payloads, predictit
+from predictit_assets.sample_feed.world import World
+from predictit_assets.settings import Settings
+from predictit_assets.storage.payloads import Name, Payloads, Zone
+
+MARKETS, CONTRACTS = 250, 1300
+NOON = datetime(2025, 3, 10, 16, tzinfo=UTC)
+"""The first poll of the first day; the world moves on from there."""
+WEEK = 7
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    polls: int
+    """Of the one day; real days have 1,440 at most."""
+    range_days: int
+    range_polls: int
+    """A day of the range."""
+    board_days: int
+    """Days of minute polls below the dashboards."""
+    contracts: int = CONTRACTS
+    markets: int = MARKETS
+
+
+REAL = Sizes(288, 300, 60, 365)
+QUICK = Sizes(6, 3, 2, 2, 60, 20)
+
+
+@cache
+def world(sizes: Sizes) -> World:
+    """The made-up PredictIt."""
+    return World(markets=sizes.markets, contracts=sizes.contracts)
+
+
+def settings_of(home: Path) -> Settings:
+    """The settings of a home that is measured."""
+    return Settings(home=home, poll_interval=0)
+
+
+def payloads_of(home: Path) -> Payloads:
+    """The payloads of a home."""
+    settings = settings_of(home)
+    return payloads(predictit(settings, say=lambda text: None), settings)
+
+
+def first_day() -> date:
+    """The day of the first poll."""
+    return Name(NOON, "").day
+
+
+def land_days(sizes: Sizes, home: Path, days: int, polls: int) -> Path:
+    """A home with so many days of payloads in landing; one that is there stays as it is.
+
+    A week is made by the feed, later days repeat its payloads under their own capture times:
+    making a year of them would take longer than all that is measured.
+    """
+    if home.exists():
+        return home
+    making = home.with_name(home.name + ".making")
+    shutil.rmtree(making, ignore_errors=True)
+    held = payloads_of(making)
+    every = timedelta(hours=11) / polls
+    made: list[tuple[str, bytes]] = []
+    for n in range(days * polls):
+        day, poll = divmod(n, polls)
+        at = NOON + timedelta(days=day) + every * poll
+        if day < WEEK:
+            body = world(sizes).body(at)
+            made.append(
+                (hashlib.sha256(body).hexdigest(), gzip.compress(body, compresslevel=6, mtime=0))
+            )
+        digest, packed = made[n % len(made)]
+        name = Name(at.replace(microsecond=0), digest)
+        held.objects.put_if_absent(held.key(Zone.LANDING, name), packed)
+    making.rename(home)
+    return home
+
+
+def fresh_copy(home: Path, copy: Path) -> None:
+    """A home as it was before the measured run."""
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(home, copy)

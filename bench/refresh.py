@@ -1,0 +1,117 @@
+"""A refresh of a day through every layer, beside an empty Dagster run and an empty dbt build."""
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.child import cpu_seconds
+from bench.inputs import NOON, Sizes, first_day, fresh_copy, land_days, payloads_of, settings_of
+from bench.inputs import world as made
+from bench.measure import Fact, Measure
+from bench.sampling import Sample, Side, child, median, run
+from predictit_assets.sources.source import Observation
+
+PREDICTIT = str(Path(sys.executable).with_name("predictit"))
+MODELS = {"core", "marts", "live"}
+
+
+def empty() -> Callable[[], None]:
+    """A run of one op that does nothing, and a dbt build of one model that is one row."""
+
+    def work() -> None:
+        import dagster as dg
+        import dagster_dbt  # noqa: F401
+        from dbt.cli.main import dbtRunner
+
+        @dg.op
+        def nothing() -> None: ...
+
+        @dg.job(executor_def=dg.in_process_executor)
+        def job() -> None:
+            nothing()
+
+        with TemporaryDirectory() as folder:
+            with dg.DagsterInstance.local_temp(folder) as instance:
+                job.execute_in_process(instance=instance)
+            project = Path(folder)
+            (project / "models").mkdir()
+            (project / "models" / "one.sql").write_text("select 1 as one")
+            (project / "dbt_project.yml").write_text("{name: empty, profile: empty}")
+            (project / "profiles.yml").write_text(
+                f"empty: {{target: t, outputs: {{t: {{type: duckdb, path: {folder}/t.duckdb}}}}}}"
+            )
+            told = dbtRunner().invoke(
+                ["--log-level", "none", "build", "--project-dir", folder, "--profiles-dir", folder]
+            )
+            if not told.success:
+                raise RuntimeError(str(told.exception))
+
+    return work
+
+
+def by_step(folder: str) -> Callable[[], dict[str, float]]:
+    """The same build in this process, its CPU by step."""
+    from predictit_assets.build import build_definitions
+    from predictit_assets.runs import Progress, open_instance, run_build
+    from predictit_assets.trading_day import Window
+
+    settings = settings_of(Path(folder))
+    definitions, instance = build_definitions(settings), open_instance(settings)
+    begun: list[tuple[str, float]] = []
+
+    def tell(progress: Progress) -> None:
+        begun.append((progress.doing, cpu_seconds()))
+
+    def work() -> dict[str, float]:
+        run_build(definitions, instance, Window(first_day(), first_day()), tell)
+        ends = [*begun[1:], ("end", cpu_seconds())]
+        spent = {step: end - start for (step, start), (_, end) in zip(begun, ends, strict=True)}
+        checks = {step: cpu for step, cpu in spent.items() if step.startswith("check_")}
+        checked = {step: cpu for step, cpu in spent.items() if step in {one[6:] for one in checks}}
+        return {
+            "dbt": sum(cpu for step, cpu in spent.items() if step in MODELS),
+            "checks": sum(checks.values()),
+            "dear_checks": sum(checks["check_" + step] > cpu for step, cpu in checked.items()),
+        }
+
+    return work
+
+
+def measures(sizes: Sizes, out: Path) -> list[Measure]:
+    """The measures: a day that is built, one more poll, and the day built again."""
+    day = first_day()
+    landed = land_days(sizes, out / f"day-{sizes.polls}-{sizes.contracts}", 1, sizes.polls)
+    built, home = landed.with_name(landed.name + "-built"), out / "refresh"
+    environment = {"PREDICTIT_HOME": str(home), "PREDICTIT_POLL_INTERVAL": "0"}
+    command = [PREDICTIT, "build", "--from", str(day), "--to", str(day)]
+    if not built.exists():
+        fresh_copy(landed, home)
+        run(Side("build", command, environment=environment))
+        home.rename(built)
+
+    def one_more() -> None:
+        fresh_copy(built, home)
+        at = NOON + timedelta(hours=11)
+        payloads_of(home).land(Observation(at, made(sizes).body(at)))
+
+    def shares(samples: Sequence[Sample]) -> list[Fact]:
+        cpu = median([one.cpu for one in samples])
+        dbt, checks = (median([one.told[name] for one in samples]) for name in ("dbt", "checks"))
+        dear = max(one.told["dear_checks"] for one in samples)
+        return [
+            Fact("  of its CPU: dbt", f"{dbt / cpu:.0%}"),
+            Fact("  of its CPU: checks", f"{checks / cpu:.0%}"),
+            Fact("  checks that cost more than their asset's step", f"{dear:.0f}"),
+        ]
+
+    return [
+        Measure(
+            "refresh of the day, one command",
+            Side("ours", command, one_more, environment),
+            [Side("empty run and empty dbt build", child(empty))],
+            ["1.5 x"],
+        ),
+        Measure("the same, by step", Side("ours", child(by_step, home), one_more), facts=shares),
+    ]
