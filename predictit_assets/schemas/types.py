@@ -1,7 +1,8 @@
 """The column types that the schemas are written in, and what other engines call them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Annotated, Any
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -33,10 +34,19 @@ def record_batch(schema: Schema, columns: Mapping[str, Iterable[object]]) -> pya
     return pyarrow.RecordBatch.from_arrays(arrays, schema=target)
 
 
+def columns_of(schema: Schema, things: Sequence[object], **attributes: str) -> dict[str, Any]:
+    """Some columns of a schema, each an array of what an attribute of all things says."""
+    kinds = ibis_schema(schema).to_pyarrow()
+    return {
+        name: _array(list(map(attrgetter(of), things)), kinds.field(name).type)
+        for name, of in attributes.items()
+    }
+
+
 def _array(values: Iterable[object], kind: pyarrow.DataType) -> pyarrow.Array:
+    if isinstance(values, pyarrow.Array):
+        return values.cast(kind)
     if pyarrow.types.is_decimal(kind):
         # Prices arrive as JSON numbers; the cast rounds to the nearest decimal.
         return pyarrow.array(values, pyarrow.float64()).cast(kind)
-    if isinstance(values, pyarrow.Array):
-        return values.cast(kind)
     return pyarrow.array(values, kind)

@@ -12,7 +12,6 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 import msgspec
-import numpy as np
 import pyarrow
 
 from predictit_assets.schemas.manifests import RawManifest
@@ -23,14 +22,16 @@ from predictit_assets.sources.http import Client
 from predictit_assets.sources.predictit_api import (
     CONTRACT_KEYS,
     MARKET_KEYS,
-    Contract,
     KnownMarket,
     KnownMarketData,
     Market,
     MarketData,
+    UnreadMarket,
+    UnreadMarketData,
 )
+from predictit_assets.sources.predictit_rows import Poll, contract_columns, market_rows, source_ts
 from predictit_assets.sources.source import Observation, Proof, Unsound
-from predictit_assets.trading_day import EASTERN, eastern_to_utc, trading_day
+from predictit_assets.trading_day import EASTERN
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,12 @@ class _Markets(ABC):
     decoder: ClassVar[msgspec.json.Decoder[Any]]
     known_decoder: ClassVar[msgspec.json.Decoder[Any]]
     """Finds a field that nobody knew of at the speed of a decode, but only the first."""
+    unread_decoder: ClassVar[msgspec.json.Decoder[Any]]
+    """Leaves the contracts as text."""
 
     @staticmethod
     @abstractmethod
-    def markets_of(answer: Any) -> list[Market]:
+    def markets_of(answer: Any) -> list[Any]:
         """The markets of a decoded answer."""
 
     @staticmethod
@@ -88,7 +91,7 @@ class _Markets(ABC):
         # Each time stamp once, where it is first.
         stamps = {m.time_stamp: path for m, path in reversed([*zip(markets, paths, strict=True)])}
         for stamp, path in stamps.items():
-            if _source_ts(stamp, observation.captured_at) is None:
+            if source_ts(stamp, observation.captured_at) is None:
                 raise Unsound(f"{stamp!r:.60} is no date-time", f"{path}.timeStamp")
         counts = {"markets": len(markets), "contracts": sum(len(m.contracts) for m in markets)}
         return Proof(counts, self._new_fields(observation.body))
@@ -102,6 +105,10 @@ class _Markets(ABC):
             raise Unsound(reason, path.strip("`") or "$") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unsound(f"not JSON: {error}") from None
+
+    def _polls(self, observations: Sequence[Observation]) -> list[Poll]:
+        answers = ((one.captured_at, self.unread_decoder.decode(one.body)) for one in observations)
+        return [(at, sorted(self.markets_of(one), key=attrgetter("id"))) for at, one in answers]
 
     def _new_fields(self, body: bytes) -> list[str]:
         try:
@@ -129,6 +136,7 @@ class PredictIt(_Markets):
     path: ClassVar[str] = "$.markets[{}]"
     decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(MarketData)
     known_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(KnownMarketData)
+    unread_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(UnreadMarketData)
 
     def fetch(self) -> Iterator[Observation]:
         """All open markets, now: one observation. Raises FetchError."""
@@ -147,28 +155,10 @@ class PredictIt(_Markets):
 
     def cut(self, observations: Sequence[Observation]) -> dict[str, pyarrow.RecordBatch]:
         """One row per payload and market, one per payload and contract, sorted by time and id."""
-        market_rows = _Rows()
-        contract_rows = _Rows()
-        for observation in observations:
-            markets = sorted(self._decode(observation.body), key=attrgetter("id"))
-            owned = _contracts_by_id(markets)
-            market_rows.add(observation, markets, markets)
-            contract_rows.add(observation, [c for c, _ in owned], [m for _, m in owned])
-        return {
-            "market_snapshots": record_batch(
-                MarketSnapshots,
-                market_rows.columns(
-                    market_id="id",
-                    market_name="name",
-                    market_short_name="short_name",
-                    market_url="url",
-                    image_url="image",
-                    status="status",
-                )
-                | {"contract_count": [len(market.contracts) for market in market_rows.things]},
-            ),
-            "contract_snapshots": record_batch(ContractSnapshots, contract_rows.contract_columns()),
-        }
+        polls = self._polls(observations)
+        markets = market_rows(polls)
+        contracts = record_batch(ContractSnapshots, contract_columns(polls, markets))
+        return {"market_snapshots": markets, "contract_snapshots": contracts}
 
 
 @dataclass(frozen=True)
@@ -184,6 +174,7 @@ class ClosedMarkets(_Markets):
     path: ClassVar[str] = "$"
     decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Market)
     known_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(KnownMarket)
+    unread_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(UnreadMarket)
 
     def fetch(self) -> Iterator[Observation]:
         """Each market that is wanted, one observation each. Raises FetchError.
@@ -207,69 +198,9 @@ class ClosedMarkets(_Markets):
 
     def cut(self, observations: Sequence[Observation]) -> dict[str, pyarrow.RecordBatch]:
         """One row per payload and contract, sorted by time and id."""
-        rows = _Rows()
-        for observation in observations:
-            owned = _contracts_by_id(self._decode(observation.body))
-            rows.add(observation, [c for c, _ in owned], [m for _, m in owned])
-        columns = rows.contract_columns()
-        columns["market_status"] = [market.status for market in rows.markets]
+        polls = self._polls(observations)
+        columns = contract_columns(polls, market_rows(polls), market_status="status")
         return {"closed_contracts": record_batch(ClosedContracts, columns)}
-
-
-def _contracts_by_id(markets: Iterable[Market]) -> list[tuple[Contract, Market]]:
-    """Every contract with its market, by the contract's id."""
-    owned = [(contract, market) for market in markets for contract in market.contracts]
-    return sorted(owned, key=lambda pair: pair[0].id)
-
-
-class _Rows:
-    """Markets or contracts of several payloads, in row order, with what they share."""
-
-    def __init__(self) -> None:
-        self.things: list[Any] = []
-        self.markets: list[Market] = []
-        self._polls: list[tuple[datetime, int]] = []
-        self._source_ts: list[datetime | None] = []
-
-    def add(self, observation: Observation, things: list[Any], markets: list[Market]) -> None:
-        """Append the things of one payload; `markets` holds the market of each."""
-        at = observation.captured_at
-        # One body bears one time stamp, as a rule: read each text once.
-        times = {stamp: _source_ts(stamp, at) for stamp in {m.time_stamp for m in markets}}
-        self.things += things
-        self.markets += markets
-        self._polls.append((at, len(things)))
-        self._source_ts += [times[market.time_stamp] for market in markets]
-
-    def columns(self, **attributes: str) -> dict[str, Any]:
-        """The columns by name: those every table has, and `attributes` of the things."""
-        captured, counts = zip(*self._polls, strict=True)
-        days = np.array([trading_day(at) for at in captured], "datetime64[D]")
-        polls = np.array([at.replace(tzinfo=None) for at in captured], "datetime64[us]")
-        return {
-            "snapshot_date": pyarrow.array(np.repeat(days, counts)),
-            "polled_at": pyarrow.array(np.repeat(polls, counts)),
-            "source_ts": self._source_ts,
-            **{name: list(map(attrgetter(of), self.things)) for name, of in attributes.items()},
-        }
-
-    def contract_columns(self) -> dict[str, Any]:
-        """The columns of contracts."""
-        return self.columns(
-            contract_id="id",
-            contract_name="name",
-            contract_short_name="short_name",
-            image_url="image",
-            status="status",
-            date_end="date_end",
-            display_order="display_order",
-            last_trade_price="last_trade_price",
-            best_buy_yes_cost="best_buy_yes_cost",
-            best_buy_no_cost="best_buy_no_cost",
-            best_sell_yes_cost="best_sell_yes_cost",
-            best_sell_no_cost="best_sell_no_cost",
-            last_close_price="last_close_price",
-        ) | {"market_id": [market.id for market in self.markets]}
 
 
 def _new_in(markets: Sequence[Mapping[str, Any]], path: str) -> set[str]:
@@ -288,11 +219,3 @@ def _refuse_twins(kind: str, ids_with_paths: Iterable[tuple[int, str]]) -> None:
         if first := seen.get(number):
             raise Unsound(f"{kind} {number} is there twice, first at {first}", path)
         seen[number] = path
-
-
-def _source_ts(stamp: str, near: datetime) -> datetime | None:
-    """A `timeStamp` as naive UTC, cut to microseconds; None when it can't be read."""
-    try:
-        return eastern_to_utc(datetime.fromisoformat(stamp), near).replace(tzinfo=None)
-    except (ValueError, OverflowError):
-        return None
