@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
 from typing import Any
@@ -22,7 +23,11 @@ from predictit_assets.sources.source import Source
 from predictit_assets.storage.payloads import Payloads, Stored, Zone
 
 PAYLOADS_A_BATCH = 32
-"""Payloads cut at once, into one row group. Part of the format: it decides the bytes."""
+"""Payloads cut at once: many repeat each other, and all are in memory."""
+ROWS_A_GROUP = 122_880
+"""Rows of a row group: as many as in DuckDB's own, which its threads then load one each."""
+THREADS = 4
+"""That read payloads and write rows."""
 
 
 def curated_object(source: Source, table: str, day: date) -> str:
@@ -88,32 +93,57 @@ def _rows_kept(source: Source, payloads: Payloads, table: str, day: date) -> int
     return int(pyarrow.parquet.read_metadata(io.BytesIO(content)).num_rows)
 
 
+class _File:
+    """A table's Parquet file in the making."""
+
+    def __init__(self, schema: pyarrow.Schema, threads: ThreadPoolExecutor) -> None:
+        self.rows = 0
+        self._waiting = schema.empty_table()
+        self._buffer = io.BytesIO()
+        self._writer = pyarrow.parquet.ParquetWriter(
+            self._buffer, schema, compression="zstd", store_decimal_as_integer=True
+        )
+        self._threads = threads
+        self._written = threads.submit(lambda: None)
+
+    def add(self, rows: pyarrow.RecordBatch) -> None:
+        """Append rows."""
+        self.rows += len(rows)
+        self._waiting = pyarrow.concat_tables([self._waiting, pyarrow.Table.from_batches([rows])])
+        while len(self._waiting) >= ROWS_A_GROUP:
+            self._write(self._waiting[:ROWS_A_GROUP])
+            self._waiting = self._waiting[ROWS_A_GROUP:]
+
+    def content(self) -> bytes:
+        """The finished file."""
+        if self._waiting:
+            self._write(self._waiting)
+        self._written.result()
+        self._writer.close()
+        return self._buffer.getvalue()
+
+    def _write(self, group: pyarrow.Table) -> None:
+        self._written.result()  # one after the other: rows stay in order, and few are held
+        self._written = self._threads.submit(self._writer.write_table, group)
+
+
 def _cut(source: Source, payloads: Payloads, held: list[Stored]) -> dict[str, tuple[bytes, int]]:
     """The content and the number of rows of each table's file."""
-    buffers = {table: io.BytesIO() for table in source.tables}
-    writers = {
-        table: pyarrow.parquet.ParquetWriter(
-            buffers[table],
-            ibis_schema(schema).to_pyarrow(),
-            compression="zstd",
-            store_decimal_as_integer=True,
-        )
-        for table, schema in source.tables.items()
-    }
-    rows = dict.fromkeys(source.tables, 0)
-    for start in range(0, len(held), PAYLOADS_A_BATCH):
-        batch = held[start : start + PAYLOADS_A_BATCH]
-        read = [payloads.read_proven(stored) for stored in batch]
-        # What has been taken out of raw meanwhile is missed by the listing that follows.
-        observations = [observation for observation in read if observation]
-        if not observations:
-            continue
-        for table, cut in source.cut(observations).items():
-            writers[table].write_batch(cut, row_group_size=len(cut))
-            rows[table] += len(cut)
-    for writer in writers.values():
-        writer.close()
-    return {table: (buffers[table].getvalue(), rows[table]) for table in source.tables}
+    with ThreadPoolExecutor(THREADS) as threads:
+        files = {
+            table: _File(ibis_schema(schema).to_pyarrow(), threads)
+            for table, schema in source.tables.items()
+        }
+        for start in range(0, len(held), PAYLOADS_A_BATCH):
+            batch = held[start : start + PAYLOADS_A_BATCH]
+            read = threads.map(payloads.read_proven, batch)
+            # What has been taken out of raw meanwhile is missed by the listing that follows.
+            observations = [observation for observation in read if observation]
+            if not observations:
+                continue
+            for table, cut in source.cut(observations).items():
+                files[table].add(cut)
+        return {table: (file.content(), file.rows) for table, file in files.items()}
 
 
 def curated_key(source: Source, table: str) -> list[str]:
