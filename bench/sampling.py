@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -13,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-BEAT = 0.05
-PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
+BEAT = 0.2
+"""Seconds between two looks at the memory."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Sample:
     cpu: float
     """Seconds of all cores, of the process and its children."""
     peak_mb: float
-    """The most that the tree of processes had resident at once; what they share counts twice."""
+    """The most that the tree of processes had at once; what they share is counted once."""
     told: dict[str, Any] = field(default_factory=dict)
     """What the command printed of itself, as JSON in its last line."""
 
@@ -104,8 +105,9 @@ def _tree(pid: int) -> Iterator[int]:
 
 
 def _resident_mb(pid: int) -> float:
-    pages = _read(f"/proc/{pid}/statm")
-    return int(pages.split()[1]) * PAGE_MB if pages else 0.0
+    sizes = _read(f"/proc/{pid}/smaps_rollup") or ""
+    found = re.search(r"^Pss:\s+(\d+) kB", sizes, re.MULTILINE)
+    return int(found[1]) / 1000 if found else 0.0
 
 
 def _read(path: str) -> str | None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-import duckdb
 import ibis
 import pyarrow
 
@@ -16,6 +15,7 @@ from predictit_assets.schemas.manifests import LandingManifest
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.schemas.types import Schema, ibis_schema
 from predictit_assets.sources.source import Source
+from predictit_assets.storage.duckdb import scratch
 from predictit_assets.storage.payloads import Payloads, Zone
 from predictit_assets.storage.warehouse import STAGING, Warehouse
 from predictit_assets.trading_day import Window
@@ -54,7 +54,7 @@ def published_audits(warehouse: Warehouse) -> list[Audit]:
 @contextmanager
 def _landing(payloads: Payloads, window: Window) -> Iterator[ibis.Table]:
     batch = landing.manifest(landing.held_in(payloads, window))
-    with duckdb.connect() as engine:
+    with scratch() as engine:
         engine.register("landing", pyarrow.Table.from_batches([batch]))
         yield ibis.duckdb.from_connection(engine).table("landing")
 
@@ -82,7 +82,7 @@ def _parquet(payloads: Payloads, keys: list[str], schema: Schema) -> Iterator[ib
     """The rows of those Parquet objects that exist; no rows when none does."""
     objects = payloads.objects
     held = [key for key in keys if objects.exists(key)]
-    with objects.files(held) as files, duckdb.connect() as engine:
+    with objects.files(held) as files, scratch() as engine:
         if files:
             rows = engine.read_parquet(files, hive_partitioning=False, union_by_name=True)
             # By name, one file's column would be filled with NULLs for those that lack it.

@@ -7,6 +7,7 @@ once, and a busy file is waited for.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -27,13 +28,25 @@ from predictit_assets.storage.warehouse import (
 )
 from predictit_assets.trading_day import Window
 
+MEMORY_MB = 400
+"""What DuckDB may take; beyond it, it uses the disk."""
+
+
+@contextmanager
+def scratch() -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB without a file, for what lies elsewhere, within the same bounds as the warehouse."""
+    with TemporaryDirectory(prefix="predictit-") as folder:
+        bounds: dict[str, Any] = {"memory_limit": f"{MEMORY_MB}MB", "temp_directory": folder}
+        with duckdb.connect(config=bounds) as connection:
+            yield connection
+
 
 class DuckDBWarehouse:
     """The DuckDB file, for as many processes as wait for their turn."""
 
     kind = "duckdb"
 
-    def __init__(self, file: Path, lock_timeout: float, memory_mb: int = 400) -> None:
+    def __init__(self, file: Path, lock_timeout: float, memory_mb: int = MEMORY_MB) -> None:
         self.file = file
         self._memory_mb = memory_mb
         self._lock_timeout = lock_timeout
