@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from predictit_assets import home
 from predictit_assets.errors import PredictitError
+from predictit_assets.layers import curated
 from predictit_assets.layers.curated import curated_object, cut_day
 from predictit_assets.layers.raw import prove_day
 from predictit_assets.sample_feed import World
@@ -154,6 +155,31 @@ def test_a_long_day_that_came_backwards_gives_the_same_bytes(tmp_path: Path) -> 
     assert cut(forwards) == cut(backwards)
     assert files(forwards) == files(backwards)
     assert polls(forwards) == [one.captured_at for one in day]
+
+
+def test_a_long_day_is_in_row_groups_of_one_size_and_the_batches_leave_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = observe(SMALL, NOON, 20, timedelta(minutes=1))
+    few_at_once, all_at_once = payloads_in(tmp_path / "few"), payloads_in(tmp_path / "all")
+    monkeypatch.setattr(curated, "ROWS_A_GROUP", 7)
+    prove(few_at_once, *day)
+    prove(all_at_once, *day)
+    cut(all_at_once)
+
+    monkeypatch.setattr(curated, "PAYLOADS_A_BATCH", 3)
+    counts = cut(few_at_once)
+
+    assert files(few_at_once) == files(all_at_once)
+    for table in TABLES:
+        metadata = pyarrow.parquet.read_metadata(io.BytesIO(file_of(few_at_once, table) or b""))
+        groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+        left = counts[table] % 7
+        assert groups == [7] * (counts[table] // 7) + [left] * (left > 0)
+    expected = oracle.tables(oracle.Payload(one.captured_at, one.body) for one in day)
+    for table in TABLES:
+        name = f"staging.{table}"
+        assert oracle.compare(expected[name], rows(few_at_once, table), name) == []
 
 
 def test_cutting_again_changes_nothing(payloads: Payloads) -> None:

@@ -366,6 +366,32 @@ def test_the_rows_of_a_day_of_payloads_are_the_oracles(world: World) -> None:
     assert_rows_are_the_oracles(observe(world, NOON, 20, timedelta(hours=1, seconds=7.25)))
 
 
+@hypothesis_settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_polls_that_repeat_each_other_in_part_are_cut_as_if_they_were_alone(
+    data: st.DataObject,
+) -> None:
+    document = payload()
+    observations = []
+    for n in range(data.draw(st.integers(2, 5))):
+        markets = document["markets"]
+        contract = data.draw(st.sampled_from([c for m in markets for c in m["contracts"]]))
+        contract["bestBuyYesCost"] = data.draw(st.sampled_from([None, 0, 0.25, 1]))
+        contract["name"] = data.draw(st.sampled_from(["A", "Ä\u2028😀", "B"]))
+        giver, taker = (data.draw(st.sampled_from(markets)) for _ in range(2))
+        if len(giver["contracts"]) > 1:  # the same words in another market
+            taker["contracts"].append(giver["contracts"].pop())
+        text = json.dumps(
+            document,
+            ensure_ascii=data.draw(st.booleans()),
+            indent=data.draw(st.sampled_from([None, 2])),
+        )
+        body = text.replace("\n", "\r\n").encode()
+        observations.append(Observation(NOON + n * timedelta(minutes=1), body))
+
+    assert_rows_are_the_oracles(observations)
+
+
 def assert_rows_are_the_oracles(observations: list[Observation]) -> None:
     """Row by row, in the order of the grain, each value of the same type."""
     expected = oracle.tables(oracle.Payload(o.captured_at, o.body) for o in observations)
