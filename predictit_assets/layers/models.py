@@ -72,7 +72,7 @@ def model_assets(
     )
     def build(context: dg.AssetExecutionContext) -> Iterable[Any]:
         window = window_of(context)
-        with expected_failures(context.op_execution_context):
+        with expected_failures(context.op_execution_context), warehouse.kept_open():
             warehouse.prepare(staged)
             for event in dbt.build(context, window_variables(window)):
                 if isinstance(event, dg.Output):

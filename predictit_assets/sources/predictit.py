@@ -49,7 +49,7 @@ class _Markets(ABC):
     """The JSON path of a market, its number in braces."""
     decoder: ClassVar[msgspec.json.Decoder[Any]]
     known_decoder: ClassVar[msgspec.json.Decoder[Any]]
-    """Finds a field that nobody knew of at the speed of a decode, but only the first."""
+    """As strict, and refuses a field that nobody knew of."""
     unread_decoder: ClassVar[msgspec.json.Decoder[Any]]
     """Leaves the contracts as text."""
 
@@ -75,17 +75,16 @@ class _Markets(ABC):
 
     def prove(self, observation: Observation) -> Proof:
         """Decode the payload against the typed model. Raises Unsound with the JSON path."""
-        markets = self._decode(observation.body)
+        markets, new_fields = self._decode_all(observation.body)
         paths = [self.path.format(i) for i in range(len(markets))]
-        _refuse_twins(
-            "market", ((m.id, f"{path}.id") for m, path in zip(markets, paths, strict=True))
-        )
+        _refuse_twins("market", [m.id for m in markets], (f"{path}.id" for path in paths))
         _refuse_twins(
             "contract",
+            [c.id for m in markets for c in m.contracts],
             (
-                (c.id, f"{path}.contracts[{j}].id")
+                f"{path}.contracts[{j}].id"
                 for m, path in zip(markets, paths, strict=True)
-                for j, c in enumerate(m.contracts)
+                for j in range(len(m.contracts))
             ),
         )
         # Each time stamp once, where it is first.
@@ -94,7 +93,7 @@ class _Markets(ABC):
             if source_ts(stamp, observation.captured_at) is None:
                 raise Unsound(f"{stamp!r:.60} is no date-time", f"{path}.timeStamp")
         counts = {"markets": len(markets), "contracts": sum(len(m.contracts) for m in markets)}
-        return Proof(counts, self._new_fields(observation.body))
+        return Proof(counts, new_fields)
 
     def _decode(self, body: bytes) -> list[Market]:
         """The markets of a payload. Raises Unsound."""
@@ -110,18 +109,18 @@ class _Markets(ABC):
         answers = ((one.captured_at, self.unread_decoder.decode(one.body)) for one in observations)
         return [(at, sorted(self.markets_of(one), key=attrgetter("id"))) for at, one in answers]
 
-    def _new_fields(self, body: bytes) -> list[str]:
+    def _decode_all(self, body: bytes) -> tuple[list[Market], list[str]]:
+        """The markets of a payload, and paths of what else it holds. Raises Unsound."""
         try:
-            self.known_decoder.decode(body)
-        except msgspec.ValidationError:
-            pass  # something is new: look for all of it
-        else:
-            return []
+            return self.markets_of(self.known_decoder.decode(body)), []
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            markets = self._decode(body)
+        # It is sound, but something is new: look for all of it.
         try:
             answer = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unsound(f"a field that nobody knew of can't be read: {error}") from None
-        return sorted(self.new_fields_of(answer))
+        return markets, sorted(self.new_fields_of(answer))
 
 
 class PredictIt(_Markets):
@@ -213,9 +212,12 @@ def _new_in(markets: Sequence[Mapping[str, Any]], path: str) -> set[str]:
     }
 
 
-def _refuse_twins(kind: str, ids_with_paths: Iterable[tuple[int, str]]) -> None:
+def _refuse_twins(kind: str, ids: Sequence[int], paths: Iterable[str]) -> None:
+    """`paths` say where each of the ids is, should that be needed."""
+    if len(set(ids)) == len(ids):
+        return
     seen: dict[int, str] = {}
-    for number, path in ids_with_paths:
+    for number, path in zip(ids, paths, strict=True):
         if first := seen.get(number):
             raise Unsound(f"{kind} {number} is there twice, first at {first}", path)
         seen[number] = path

@@ -68,13 +68,13 @@ class KnownContract(Contract, gc=False, forbid_unknown_fields=True):
 class KnownMarket(Market, gc=False, forbid_unknown_fields=True):
     """A market without a field that nobody knew of."""
 
-    contracts: list[KnownContract]  # type: ignore[assignment]
+    contracts: Annotated[list[KnownContract], Meta(min_length=1)]  # type: ignore[assignment]
 
 
 class KnownMarketData(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """An answer without a field that nobody knew of."""
 
-    markets: list[KnownMarket]
+    markets: Annotated[list[KnownMarket], Meta(min_length=1)]
 
 
 MARKET_KEYS = {field.encode_name for field in msgspec.structs.fields(Market)}

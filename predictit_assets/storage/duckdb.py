@@ -76,6 +76,15 @@ class DuckDBWarehouse:
             connection.close()
 
     @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Hold the file: whatever opens it in this process meanwhile shares what is open.
+
+        Otherwise the last to close it writes everything out, and the next reads it in again.
+        """
+        with self.connect():
+            yield
+
+    @contextmanager
     def reading(self) -> Iterator[Ask]:
         """A connection for queries. Raises NothingPublished when there is nothing to ask."""
         if not self.file.exists():

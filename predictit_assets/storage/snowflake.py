@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,10 @@ class SnowflakeWarehouse:
     def __init__(self, connect: Connect, database: str) -> None:
         self._connect = connect
         self._database = database.upper()
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Nothing to hold: sessions share nothing, and each says what it is for."""
+        return nullcontext()
 
     @contextmanager
     def reading(self) -> Iterator[Ask]:

@@ -35,10 +35,14 @@ class LoadedObject:
 
 
 class Warehouse(Protocol):
-    """Tables in schemas. Nothing is kept open between two calls."""
+    """Tables in schemas. Nothing is kept open between two calls, unless it is said."""
 
     kind: str
     """The engine, in a word."""
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Makes the many connections of one piece of work, dbt's too, as cheap as one."""
+        ...
 
     def reading(self) -> AbstractContextManager[Ask]:
         """A connection for queries that both engines understand.
