@@ -161,12 +161,13 @@ def build(
     """
     settings = load_settings()
     windows = _windows(settings, first, last)
-    from predictit_assets.build import build_definitions
-    from predictit_assets.runs import BuildFailed, open_instance, run_build
-    from predictit_assets.runs import Progress as Step
-
     with err.status("loading the code location"):
-        definitions = build_definitions(settings)
+        from predictit_assets.loading import load_definitions
+
+        definitions = load_definitions(settings)
+        from predictit_assets.runs import BuildFailed, open_instance, run_build
+        from predictit_assets.runs import Progress as Step
+
         instance = open_instance(settings)
     failures: list[str] = []
     while windows:
