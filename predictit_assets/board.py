@@ -15,18 +15,39 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from predictit_assets.schemas.live import LiveBoard
-from predictit_assets.schemas.types import ibis_schema
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.trading_day import EASTERN
 
 Odds = dict[str, Any]
 """A row of live.live_board; with it `biggest_move` of its market and `last_day`, hourly prices."""
 
-COLUMNS = (*ibis_schema(LiveBoard), "biggest_move")
+BOARD_COLUMNS = (
+    "polled_at",
+    "market_id",
+    "contract_id",
+    "market_name",
+    "market_short_name",
+    "market_url",
+    "contract_name",
+    "contract_short_name",
+    "last_trade_price",
+    "bid",
+    "ask",
+    "mid_price",
+    "spread",
+    "mark",
+    "implied_probability",
+    "is_normalized",
+    "rank_in_market",
+    "since_close",
+    "change_1h",
+    "change_24h",
+    "change_7d",
+)
+"""Those of schemas.live.LiveBoard, which takes longer to import than the board may to answer."""
 BOARD = f"""
 select
-    {", ".join(f"board.{name}" for name in ibis_schema(LiveBoard))},
+    {", ".join(f"board.{name}" for name in BOARD_COLUMNS)},
     max(abs(board.since_close)) over (partition by board.market_id) as biggest_move
 from live.live_board as board
 where board.market_name ilike '%' || ? || '%'
@@ -61,7 +82,7 @@ def newest_odds(warehouse: Warehouse, market: str, movers: bool) -> list[Odds]:
         contract: [price for _, price in prices][-LAST_DAY:]
         for contract, prices in groupby(hours, key=itemgetter(0))
     }
-    odds = [dict(zip(COLUMNS, row, strict=True)) for row in board]
+    odds = [dict(zip((*BOARD_COLUMNS, "biggest_move"), row, strict=True)) for row in board]
     return [{**row, "last_day": last_days.get(row["contract_id"])} for row in odds]
 
 

@@ -76,12 +76,12 @@ def _progress(doing: str, total: int | None) -> Iterator[tuple[Progress, TaskID]
 def poll() -> None:
     """Ask the API once and keep the answer in landing."""
     from predictit_assets import home
+    from predictit_assets.sources import predictit_feed
 
     settings = load_settings()
-    source = home.predictit(settings, say=_say)
     with err.status(f"asking {settings.api_url}"):
-        (answer,) = source.fetch()
-        landed = home.payloads(source, settings).land(answer)
+        answer = predictit_feed.ask(home.client(settings, say=_say), settings.api_url)
+        landed = home.feed_payloads(settings).land(answer)
     if landed:
         out.print(f"landed {landed.key} ({landed.size:,} bytes)", soft_wrap=True, highlight=False)
     else:
@@ -161,12 +161,13 @@ def build(
     """
     settings = load_settings()
     windows = _windows(settings, first, last)
-    from predictit_assets.build import build_definitions
-    from predictit_assets.runs import BuildFailed, open_instance, run_build
-    from predictit_assets.runs import Progress as Step
-
     with err.status("loading the code location"):
-        definitions = build_definitions(settings)
+        from predictit_assets.loading import load_definitions
+
+        definitions = load_definitions(settings)
+        from predictit_assets.runs import BuildFailed, open_instance, run_build
+        from predictit_assets.runs import Progress as Step
+
         instance = open_instance(settings)
     failures: list[str] = []
     while windows:

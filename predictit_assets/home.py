@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome
+from predictit_assets.sources import predictit_feed
 from predictit_assets.sources.http import Client, Pace
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.objects import Bucket, ObjectStore
@@ -30,7 +31,7 @@ def predictit(settings: Settings, say: Say) -> "PredictIt":
     """The feed of open markets at the address that the settings name."""
     from predictit_assets.sources.predictit import PredictIt
 
-    return PredictIt(_client(settings, say), settings.api_url.rstrip("/"))
+    return PredictIt(client(settings, say), settings.api_url.rstrip("/"))
 
 
 def hasty_predictit(settings: Settings) -> "PredictIt":
@@ -48,7 +49,7 @@ def closed_markets(settings: Settings, say: Say) -> "ClosedMarkets":
     from predictit_assets.sources.predictit import ClosedMarkets
 
     wanted = partial(unasked_markets, warehouse(settings))
-    return ClosedMarkets(_client(settings, say), settings.api_url.rstrip("/"), wanted)
+    return ClosedMarkets(client(settings, say), settings.api_url.rstrip("/"), wanted)
 
 
 def sources(settings: Settings, say: Say) -> list[Source]:
@@ -56,7 +57,8 @@ def sources(settings: Settings, say: Say) -> list[Source]:
     return [predictit(settings, say), closed_markets(settings, say)]
 
 
-def _client(settings: Settings, say: Say) -> Client:
+def client(settings: Settings, say: Say) -> Client:
+    """Who asks the API, at the pace that the settings allow."""
     # One pace for all: what may be called once a minute is the API, not each of its answers.
     pace = Pace(settings.home / "last_call", settings.poll_interval)
     return Client(pace, settings.max_body, say)
@@ -79,6 +81,11 @@ def objects(settings: Settings) -> ObjectStore:
 def payloads(source: Source, settings: Settings) -> Payloads:
     """The payloads of a source, where the settings keep them."""
     return Payloads(objects(settings), source.name, source.dataset)
+
+
+def feed_payloads(settings: Settings) -> Payloads:
+    """The payloads of the feed of open markets, for who only lands them."""
+    return Payloads(objects(settings), predictit_feed.SOURCE, predictit_feed.DATASET)
 
 
 def warehouse(settings: Settings, patience: float | None = None) -> "Warehouse":

@@ -41,6 +41,12 @@ def assert_one_clear_line(run: subprocess.CompletedProcess[str], *says: str) -> 
         assert text in lines[0]
 
 
+def imported(run: subprocess.CompletedProcess[str]) -> set[str]:
+    """The packages that a command imported, when Python was asked to tell."""
+    told = [line for line in run.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in told}
+
+
 def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -67,7 +73,9 @@ def test_every_command_helps(home: Path, command: list[str]) -> None:
     assert "Usage" in run.stdout
 
 
-def test_poll_build_and_board(home: Path, feed: SampleServer) -> None:
+def test_poll_build_and_board(
+    home: Path, feed: SampleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One made-up poll goes the whole road, and is recorded in the Dagster instance."""
     polled = predictit(home, "poll", api_url=feed.url)
     assert re.search(r"landed landing/predictit/market_data/date=\S+\.json\.gz", polled.stdout)
@@ -85,6 +93,14 @@ def test_poll_build_and_board(home: Path, feed: SampleServer) -> None:
         (run,) = instance.get_runs()
         assert (run.job_name, run.status) == ("build", dg.DagsterRunStatus.SUCCESS)
         assert dg.AssetKey(["core", "fact_prices"]) in instance.all_asset_keys()
+
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    for command in (["poll"], ["board", "--json"]):
+        quick = predictit(home, *command, api_url=feed.url, poll_interval="0")
+        assert quick.returncode == 0, quick.stderr
+        assert "predictit_assets" in imported(quick)
+        heavy = {"dagster", "dbt", "ibis", "numpy", "pandas", "pandera", "pyarrow"}
+        assert not imported(quick) & heavy
 
 
 def test_nobody_is_asked_how_markets_ended_while_none_has_left(home: Path) -> None:

@@ -1,5 +1,6 @@
 """The shape of the graph, as the code location shows it."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from predictit_assets import build
 from predictit_assets.build import build_definitions
+from predictit_assets.loading import load_definitions
 from predictit_assets.settings import PROJECT_DIR, Settings
 
 PARENTS = {
@@ -132,6 +135,20 @@ def test_building_definitions_touches_nothing(settings: Settings) -> None:
     build_definitions(settings)
     assert not (settings.home / "warehouse.duckdb").exists()
     assert not (settings.home / "dagster").exists()
+
+
+def test_garbage_is_looked_for_again_after_a_load(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(settings: Settings) -> dg.Definitions:
+        assert not gc.isenabled()
+        raise ValueError("no good")
+
+    monkeypatch.setattr(build, "build_definitions", fails)
+    with pytest.raises(ValueError, match="no good"):
+        load_definitions(settings)
+    gc.unfreeze()  # this process lives on, with all that the other tests made
+    assert gc.isenabled()
 
 
 def test_home_needs_nothing_of_the_second_home(settings: Settings) -> None:

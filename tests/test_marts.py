@@ -16,6 +16,7 @@ from rich.console import Console
 
 from predictit_assets import home
 from predictit_assets.board import (
+    BOARD_COLUMNS,
     newest_odds,
     render,
     render_movers,
@@ -27,6 +28,8 @@ from predictit_assets.layers.curated import curated_object, cut_day
 from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.layers.raw import prove_day
 from predictit_assets.sample_feed import World
+from predictit_assets.schemas.live import LiveBoard
+from predictit_assets.schemas.types import ibis_schema
 from predictit_assets.settings import Settings
 from predictit_assets.storage.warehouse import LoadedObject
 from predictit_assets.trading_day import Window, trading_day
@@ -143,6 +146,10 @@ def test_live_is_right_the_moment_staging_is_loaded(
             for contract in market["contracts"]
         ]
         assert [(number, price and float(price)) for number, price in live] == sorted(odds)
+
+
+def test_the_board_has_every_column_of_its_schema() -> None:
+    assert tuple(ibis_schema(LiveBoard)) == BOARD_COLUMNS
 
 
 def test_the_board_pipes_as_json_and_csv(built: Settings) -> None:

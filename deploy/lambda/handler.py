@@ -10,11 +10,10 @@ from predictit_assets import home
 from predictit_assets.settings import load_settings
 from predictit_assets.sources import predictit_feed
 from predictit_assets.sources.http import Client
-from predictit_assets.storage.payloads import Payloads
 
 # Made once for all calls of a function that stays warm.
 settings = load_settings()
-payloads = Payloads(home.objects(settings), predictit_feed.SOURCE, predictit_feed.DATASET)
+payloads = home.feed_payloads(settings)
 client = Client(None, settings.max_body, attempts=1, total_timeout=home.HASTY_TIMEOUT)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from predictit_assets import pruning, retention
+from predictit_assets import retention
 from predictit_assets.failures import expected_failures
 from predictit_assets.settings import Settings
 from predictit_assets.trading_day import EASTERN
@@ -34,6 +34,8 @@ def housekeeping(chains: Sequence[retention.Chain], settings: Settings) -> dg.Sc
             }
         )
         if settings.keep_runs_days:
+            from predictit_assets import pruning  # its SQLAlchemy is a tenth of a load
+
             pruned = pruning.prune(context.instance, settings.keep_runs_days)
             context.log.info(f"forgot {pruned}")
             context.add_output_metadata({"forgotten": str(pruned)})

@@ -8,16 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import ibis
-import pyarrow
-from ibis.backends.sql.datatypes import DuckDBType
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
 from predictit_assets.errors import NothingPublished, WarehouseBusy
-from predictit_assets.schemas.types import Schema, ibis_schema
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import (
     LOAD_LOG,
@@ -27,6 +23,11 @@ from predictit_assets.storage.warehouse import (
     LoadedObject,
 )
 from predictit_assets.trading_day import Window
+
+if TYPE_CHECKING:  # the board only reads, and is to answer at once: see the methods
+    import ibis
+
+    from predictit_assets.schemas.types import Schema
 
 MEMORY_MB = 400
 """What DuckDB may take; beyond it, it uses the disk."""
@@ -101,12 +102,14 @@ class DuckDBWarehouse:
             ) from None
 
     @contextmanager
-    def table(self, schema: str, name: str) -> Iterator[ibis.Table]:
+    def table(self, schema: str, name: str) -> "Iterator[ibis.Table]":
         """A table as an Ibis expression, for as long as the context lasts."""
+        import ibis
+
         with self.connect() as connection:
             yield ibis.duckdb.from_connection(connection).table(name, database=schema)
 
-    def prepare(self, tables: Mapping[str, Schema]) -> None:
+    def prepare(self, tables: "Mapping[str, Schema]") -> None:
         """Make the staging tables that aren't there yet, empty."""
         with self.connect() as connection:
             for table, schema in tables.items():
@@ -115,13 +118,17 @@ class DuckDBWarehouse:
     def replace_window(
         self,
         table: str,
-        schema: Schema,
+        schema: "Schema",
         window: Window,
         objects: ObjectStore,
         loaded: Sequence[LoadedObject],
         run_id: str,
     ) -> None:
         """Make a staging table hold exactly what was loaded of the window; log it."""
+        import pyarrow
+
+        from predictit_assets.schemas.types import ibis_schema
+
         names = ", ".join(f'"{name}"' for name in ibis_schema(schema))
         log = pyarrow.table(
             {
@@ -160,7 +167,11 @@ class DuckDBWarehouse:
             connection.execute("commit")
 
 
-def _create(connection: duckdb.DuckDBPyConnection, table: str, schema: Schema) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, table: str, schema: "Schema") -> None:
+    from ibis.backends.sql.datatypes import DuckDBType
+
+    from predictit_assets.schemas.types import ibis_schema
+
     columns = ", ".join(
         f'"{name}" {DuckDBType.to_string(kind)}' for name, kind in ibis_schema(schema).items()
     )

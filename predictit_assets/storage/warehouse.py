@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import ibis
-
-from predictit_assets.schemas.types import Schema
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.trading_day import Window
+
+if TYPE_CHECKING:  # who only reads needs neither
+    import ibis
+
+    from predictit_assets.schemas.types import Schema
 
 STAGING = "staging"
 LOAD_LOG = "load_log"
@@ -51,18 +53,18 @@ class Warehouse(Protocol):
         """
         ...
 
-    def table(self, schema: str, name: str) -> AbstractContextManager[ibis.Table]:
+    def table(self, schema: str, name: str) -> "AbstractContextManager[ibis.Table]":
         """A table as an Ibis expression, its columns named and typed as the schemas do."""
         ...
 
-    def prepare(self, tables: Mapping[str, Schema]) -> None:
+    def prepare(self, tables: "Mapping[str, Schema]") -> None:
         """See to it that the staging tables are there, be they empty."""
         ...
 
     def replace_window(
         self,
         table: str,
-        schema: Schema,
+        schema: "Schema",
         window: Window,
         objects: ObjectStore,
         loaded: Sequence[LoadedObject],

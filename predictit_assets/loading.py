@@ -1,0 +1,23 @@
+"""The load of the code location: every run is a process, and begins with it."""
+
+import gc
+from typing import TYPE_CHECKING
+
+from predictit_assets.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+def load_definitions(settings: Settings) -> "dg.Definitions":
+    """All definitions, with the modules that they need: once a process."""
+    # What a load makes stays until the process ends. To look for garbage in the middle of it takes
+    # a quarter of its time, and a run would look through all of it again and again.
+    gc.disable()
+    try:
+        from predictit_assets.build import build_definitions
+
+        return build_definitions(settings)
+    finally:
+        gc.freeze()
+        gc.enable()
