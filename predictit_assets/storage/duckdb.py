@@ -143,6 +143,8 @@ class DuckDBWarehouse:
         bounds: list[Any] = [window.first, window.last]
         # The files come first: nobody waits for the warehouse while they are fetched.
         with objects.files([one.key for one in loaded]) as files, self.connect() as connection:
+            # Closing writes everything to the file anyway: not to the log first.
+            connection.execute("set checkpoint_threshold = '1KB'")
             connection.execute("begin")
             _create(connection, table, schema)
             connection.execute(
