@@ -151,12 +151,12 @@ def test_garbage_is_looked_for_again_after_a_load(
     assert gc.isenabled()
 
 
-def test_home_needs_nothing_of_the_second_home(settings: Settings) -> None:
+def test_a_load_needs_nothing_of_the_second_home_nor_duckdb(settings: Settings) -> None:
     """Importing dagster-snowflake alone takes ten seconds, and is not installed everywhere."""
     script = (
         "import sys\n"
         "import predictit_assets.definitions\n"
-        "foreign = {'boto3', 'dagster_aws', 'dagster_snowflake', 'snowflake.connector'}\n"
+        "foreign = {'boto3', 'dagster_aws', 'dagster_snowflake', 'snowflake.connector', 'duckdb'}\n"
         "sys.exit(', '.join(foreign & {*sys.modules}) or None)\n"
     )
     env = {"PATH": os.environ["PATH"], "PREDICTIT_HOME": str(settings.home)}

@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
 from predictit_assets.errors import NothingPublished, WarehouseBusy
@@ -24,7 +23,9 @@ from predictit_assets.storage.warehouse import (
 )
 from predictit_assets.trading_day import Window
 
-if TYPE_CHECKING:  # the board only reads, and is to answer at once: see the methods
+# The board only reads, and is to answer at once; a load asks nothing: see loading.
+if TYPE_CHECKING:
+    import duckdb
     import ibis
 
     from predictit_assets.schemas.types import Schema
@@ -53,8 +54,10 @@ class DuckDBWarehouse:
         self._lock_timeout = lock_timeout
 
     @contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(self) -> "Iterator[duckdb.DuckDBPyConnection]":
         """A connection that reads and writes. Raises WarehouseBusy after the lock timeout."""
+        import duckdb
+
         self.file.parent.mkdir(parents=True, exist_ok=True)
         retrying = Retrying(
             retry=retry_if_exception_message(match=r"(?s).*lock.*"),
@@ -88,6 +91,8 @@ class DuckDBWarehouse:
     @contextmanager
     def reading(self) -> Iterator[Ask]:
         """A connection for queries. Raises NothingPublished when there is nothing to ask."""
+        import duckdb
+
         if not self.file.exists():
             raise NothingPublished(
                 f"there is no warehouse at {self.file} yet: `predictit build` makes it "
@@ -169,7 +174,7 @@ class DuckDBWarehouse:
             connection.execute("commit")
 
 
-def _create(connection: duckdb.DuckDBPyConnection, table: str, schema: "Schema") -> None:
+def _create(connection: "duckdb.DuckDBPyConnection", table: str, schema: "Schema") -> None:
     from ibis.backends.sql.datatypes import DuckDBType
 
     from predictit_assets.schemas.types import ibis_schema
