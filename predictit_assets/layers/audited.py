@@ -53,7 +53,6 @@ def published_audits(warehouse: Warehouse) -> list[Audit]:
 
 @contextmanager
 def _landing(payloads: Payloads, window: Window) -> Iterator[ibis.Table]:
-    import duckdb  # a load does without it: see loading
 
     batch = landing.manifest(landing.held_in(payloads, window))
     with scratch() as engine:
@@ -82,8 +81,6 @@ def _curated(source: Source, payloads: Payloads, name: str, window: Window) -> I
 @contextmanager
 def _parquet(payloads: Payloads, keys: list[str], schema: Schema) -> Iterator[ibis.Table]:
     """The rows of those Parquet objects that exist; no rows when none does."""
-    import duckdb
-
     objects = payloads.objects
     held = [key for key in keys if objects.exists(key)]
     with objects.files(held) as files, scratch() as engine:

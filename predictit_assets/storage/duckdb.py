@@ -35,8 +35,10 @@ MEMORY_MB = 400
 
 
 @contextmanager
-def scratch() -> Iterator[duckdb.DuckDBPyConnection]:
+def scratch() -> "Iterator[duckdb.DuckDBPyConnection]":
     """DuckDB without a file, for what lies elsewhere, within the same bounds as the warehouse."""
+    import duckdb
+
     with TemporaryDirectory(prefix="predictit-") as folder:
         bounds: dict[str, Any] = {"memory_limit": f"{MEMORY_MB}MB", "temp_directory": folder}
         with duckdb.connect(config=bounds) as connection:
