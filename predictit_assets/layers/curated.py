@@ -22,11 +22,11 @@ from predictit_assets.schemas.types import ibis_schema
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.payloads import Payloads, Stored, Zone
 
-PAYLOADS_A_BATCH = 32
+PAYLOADS_A_BATCH = 8
 """Payloads cut at once: many repeat each other, and all are in memory."""
 ROWS_A_GROUP = 122_880
 """Rows of a row group: as many as in DuckDB's own, which its threads then load one each."""
-THREADS = 4
+THREADS = 2
 """That read payloads and write rows."""
 
 
