@@ -392,6 +392,22 @@ def test_polls_that_repeat_each_other_in_part_are_cut_as_if_they_were_alone(
     assert_rows_are_the_oracles(observations)
 
 
+@pytest.mark.parametrize(
+    ("sent", "odd"),
+    [
+        (b'"status": "Open"', b'"status": "Closed", "status": "Open"'),
+        (b'"status": "Open"', b'"status": "Open", "volume": 1, "volume": [{"id": "one"}]'),
+    ],
+    ids=["a field twice", "a new field twice"],
+)
+def test_what_arrow_finds_odd_is_cut_as_the_model_understands_it(sent: bytes, odd: bytes) -> None:
+    body = json.dumps(payload()).encode()
+    assert sent in body
+    observation = Observation(NOON, body.replace(sent, odd))
+    SOURCE.prove(observation)
+    assert_rows_are_the_oracles([observation])
+
+
 def assert_rows_are_the_oracles(observations: list[Observation]) -> None:
     """Row by row, in the order of the grain, each value of the same type."""
     expected = oracle.tables(oracle.Payload(o.captured_at, o.body) for o in observations)

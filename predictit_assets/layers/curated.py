@@ -2,11 +2,12 @@
 
 import hashlib
 import io
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 import pyarrow
@@ -22,12 +23,15 @@ from predictit_assets.schemas.types import ibis_schema
 from predictit_assets.sources.source import Source
 from predictit_assets.storage.payloads import Payloads, Stored, Zone
 
-PAYLOADS_A_BATCH = 8
-"""Payloads cut at once: many repeat each other, and all are in memory."""
+Task = TypeVar("Task")
+Done = TypeVar("Done")
+
+PAYLOADS_A_BATCH = 16
+"""Payloads that are read and cut at once."""
 ROWS_A_GROUP = 122_880
 """Rows of a row group: as many as in DuckDB's own, which its threads then load one each."""
 THREADS = 2
-"""That read payloads and write rows."""
+"""That read and cut. Each holds a batch, and there may be as many processes as cores."""
 
 
 def curated_object(source: Source, table: str, day: date) -> str:
@@ -96,54 +100,61 @@ def _rows_kept(source: Source, payloads: Payloads, table: str, day: date) -> int
 class _File:
     """A table's Parquet file in the making."""
 
-    def __init__(self, schema: pyarrow.Schema, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, schema: pyarrow.Schema) -> None:
         self.rows = 0
         self._waiting = schema.empty_table()
         self._buffer = io.BytesIO()
         self._writer = pyarrow.parquet.ParquetWriter(
             self._buffer, schema, compression="zstd", store_decimal_as_integer=True
         )
-        self._threads = threads
-        self._written = threads.submit(lambda: None)
 
     def add(self, rows: pyarrow.RecordBatch) -> None:
         """Append rows."""
         self.rows += len(rows)
         self._waiting = pyarrow.concat_tables([self._waiting, pyarrow.Table.from_batches([rows])])
         while len(self._waiting) >= ROWS_A_GROUP:
-            self._write(self._waiting[:ROWS_A_GROUP])
+            self._writer.write_table(self._waiting[:ROWS_A_GROUP])
             self._waiting = self._waiting[ROWS_A_GROUP:]
 
     def content(self) -> bytes:
         """The finished file."""
         if self._waiting:
-            self._write(self._waiting)
-        self._written.result()
+            self._writer.write_table(self._waiting)
         self._writer.close()
         return self._buffer.getvalue()
-
-    def _write(self, group: pyarrow.Table) -> None:
-        self._written.result()  # one after the other: rows stay in order, and few are held
-        self._written = self._threads.submit(self._writer.write_table, group)
 
 
 def _cut(source: Source, payloads: Payloads, held: list[Stored]) -> dict[str, tuple[bytes, int]]:
     """The content and the number of rows of each table's file."""
+    files = {
+        table: _File(ibis_schema(schema).to_pyarrow()) for table, schema in source.tables.items()
+    }
+    batches = (held[n : n + PAYLOADS_A_BATCH] for n in range(0, len(held), PAYLOADS_A_BATCH))
+    for cut in _ahead(partial(_cut_batch, source, payloads), batches):
+        for table, rows in cut.items():
+            files[table].add(rows)
+    return {table: (file.content(), file.rows) for table, file in files.items()}
+
+
+def _cut_batch(
+    source: Source, payloads: Payloads, batch: list[Stored]
+) -> Mapping[str, pyarrow.RecordBatch]:
+    read = [payloads.read_proven(stored) for stored in batch]
+    # What has been taken out of raw meanwhile is missed by the listing that follows.
+    observations = [observation for observation in read if observation]
+    return source.cut(observations) if observations else {}
+
+
+def _ahead(work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[Done]:
+    """What `work` makes of each task, in order: a few are begun before they are asked for."""
+    begun: deque[Future[Done]] = deque()
     with ThreadPoolExecutor(THREADS) as threads:
-        files = {
-            table: _File(ibis_schema(schema).to_pyarrow(), threads)
-            for table, schema in source.tables.items()
-        }
-        for start in range(0, len(held), PAYLOADS_A_BATCH):
-            batch = held[start : start + PAYLOADS_A_BATCH]
-            read = threads.map(payloads.read_proven, batch)
-            # What has been taken out of raw meanwhile is missed by the listing that follows.
-            observations = [observation for observation in read if observation]
-            if not observations:
-                continue
-            for table, cut in source.cut(observations).items():
-                files[table].add(cut)
-        return {table: (file.content(), file.rows) for table, file in files.items()}
+        for task in tasks:
+            begun.append(threads.submit(work, task))
+            if len(begun) > THREADS:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def curated_key(source: Source, table: str) -> list[str]:

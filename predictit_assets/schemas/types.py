@@ -1,8 +1,7 @@
 """The column types that the schemas are written in, and what other engines call them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -32,15 +31,6 @@ def record_batch(schema: Schema, columns: Mapping[str, Iterable[object]]) -> pya
     target = ibis_schema(schema).to_pyarrow()
     arrays = [_array(columns[field.name], field.type) for field in target]
     return pyarrow.RecordBatch.from_arrays(arrays, schema=target)
-
-
-def columns_of(schema: Schema, things: Sequence[object], **attributes: str) -> dict[str, Any]:
-    """Some columns of a schema, each an array of what an attribute of all things says."""
-    kinds = ibis_schema(schema).to_pyarrow()
-    return {
-        name: _array(list(map(attrgetter(of), things)), kinds.field(name).type)
-        for name, of in attributes.items()
-    }
 
 
 def _array(values: Iterable[object], kind: pyarrow.DataType) -> pyarrow.Array:

@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Any, ClassVar
 
 import msgspec
@@ -26,10 +25,15 @@ from predictit_assets.sources.predictit_api import (
     KnownMarketData,
     Market,
     MarketData,
-    UnreadMarket,
-    UnreadMarketData,
 )
-from predictit_assets.sources.predictit_rows import Poll, contract_columns, market_rows, source_ts
+from predictit_assets.sources.predictit_rows import (
+    MARKET,
+    Poll,
+    contract_columns,
+    market_rows,
+    read,
+    source_ts,
+)
 from predictit_assets.sources.source import Observation, Proof, Unsound
 from predictit_assets.trading_day import EASTERN
 
@@ -50,12 +54,10 @@ class _Markets(ABC):
     decoder: ClassVar[msgspec.json.Decoder[Any]]
     known_decoder: ClassVar[msgspec.json.Decoder[Any]]
     """As strict, and refuses a field that nobody knew of."""
-    unread_decoder: ClassVar[msgspec.json.Decoder[Any]]
-    """Leaves the contracts as text."""
 
     @staticmethod
     @abstractmethod
-    def markets_of(answer: Any) -> list[Any]:
+    def markets_of(answer: Any) -> list[Market]:
         """The markets of a decoded answer."""
 
     @staticmethod
@@ -105,10 +107,6 @@ class _Markets(ABC):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unsound(f"not JSON: {error}") from None
 
-    def _polls(self, observations: Sequence[Observation]) -> list[Poll]:
-        answers = ((one.captured_at, self.unread_decoder.decode(one.body)) for one in observations)
-        return [(at, sorted(self.markets_of(one), key=attrgetter("id"))) for at, one in answers]
-
     def _decode_all(self, body: bytes) -> tuple[list[Market], list[str]]:
         """The markets of a payload, and paths of what else it holds. Raises Unsound."""
         try:
@@ -135,7 +133,6 @@ class PredictIt(_Markets):
     path: ClassVar[str] = "$.markets[{}]"
     decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(MarketData)
     known_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(KnownMarketData)
-    unread_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(UnreadMarketData)
 
     def fetch(self) -> Iterator[Observation]:
         """All open markets, now: one observation. Raises FetchError."""
@@ -154,10 +151,15 @@ class PredictIt(_Markets):
 
     def cut(self, observations: Sequence[Observation]) -> dict[str, pyarrow.RecordBatch]:
         """One row per payload and market, one per payload and contract, sorted by time and id."""
-        polls = self._polls(observations)
-        markets = market_rows(polls)
-        contracts = record_batch(ContractSnapshots, contract_columns(polls, markets))
-        return {"market_snapshots": markets, "contract_snapshots": contracts}
+        fields = [pyarrow.field("markets", pyarrow.list_(pyarrow.struct(MARKET)))]
+        polls: list[Poll] = [
+            (one.captured_at, read(one.body, fields, self.decoder).field("markets").flatten())
+            for one in observations
+        ]
+        return {
+            "market_snapshots": market_rows(polls),
+            "contract_snapshots": record_batch(ContractSnapshots, contract_columns(polls)),
+        }
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,6 @@ class ClosedMarkets(_Markets):
     path: ClassVar[str] = "$"
     decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Market)
     known_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(KnownMarket)
-    unread_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(UnreadMarket)
 
     def fetch(self) -> Iterator[Observation]:
         """Each market that is wanted, one observation each. Raises FetchError.
@@ -197,8 +198,8 @@ class ClosedMarkets(_Markets):
 
     def cut(self, observations: Sequence[Observation]) -> dict[str, pyarrow.RecordBatch]:
         """One row per payload and contract, sorted by time and id."""
-        polls = self._polls(observations)
-        columns = contract_columns(polls, market_rows(polls), market_status="status")
+        polls = [(one.captured_at, read(one.body, MARKET, self.decoder)) for one in observations]
+        columns = contract_columns(polls, market_status="status")
         return {"closed_contracts": record_batch(ClosedContracts, columns)}
 
 

@@ -49,18 +49,6 @@ class MarketData(msgspec.Struct, gc=False):
     markets: Annotated[list[Market], Meta(min_length=1)]
 
 
-class UnreadMarket(Market, gc=False):
-    """A market whose contracts are still text."""
-
-    contracts: Annotated[list[msgspec.Raw], Meta(min_length=1)]  # type: ignore[assignment]
-
-
-class UnreadMarketData(msgspec.Struct, gc=False):
-    """An answer whose contracts are still text."""
-
-    markets: Annotated[list[UnreadMarket], Meta(min_length=1)]
-
-
 class KnownContract(Contract, gc=False, forbid_unknown_fields=True):
     """A contract without a field that nobody knew of."""
 

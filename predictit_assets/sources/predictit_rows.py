@@ -1,84 +1,131 @@
-"""PredictIt's polls as rows of markets and of contracts, by time and id."""
+"""PredictIt's polls as rows of markets and of contracts, by time and id: columns all the way.
 
-from collections.abc import Sequence
+A proven payload is read by Arrow, which lets other threads work meanwhile, and not by the models
+that proved it.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import chain
+from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow
+import pyarrow.compute
+import pyarrow.json
 
 from predictit_assets.schemas.predictit import ContractSnapshots, MarketSnapshots
-from predictit_assets.schemas.types import columns_of, record_batch
-from predictit_assets.sources.predictit_api import Contract, UnreadMarket
+from predictit_assets.schemas.types import Schema, ibis_schema, record_batch
 from predictit_assets.trading_day import eastern_to_utc, trading_day
 
-Poll = tuple[datetime, list[UnreadMarket]]
-"""When it was, and the markets by id."""
+Poll = tuple[datetime, pyarrow.StructArray]
+"""When it was, and its markets."""
 
-_CONTRACT = msgspec.json.Decoder(Contract)
+_MARKET_FIELDS = {
+    "market_id": "id",
+    "market_name": "name",
+    "market_short_name": "shortName",
+    "market_url": "url",
+    "image_url": "image",
+    "status": "status",
+}
+_CONTRACT_FIELDS = {
+    "contract_id": "id",
+    "contract_name": "name",
+    "contract_short_name": "shortName",
+    "image_url": "image",
+    "status": "status",
+    "date_end": "dateEnd",
+    "display_order": "displayOrder",
+    "last_trade_price": "lastTradePrice",
+    "best_buy_yes_cost": "bestBuyYesCost",
+    "best_buy_no_cost": "bestBuyNoCost",
+    "best_sell_yes_cost": "bestSellYesCost",
+    "best_sell_no_cost": "bestSellNoCost",
+    "last_close_price": "lastClosePrice",
+}
+"""By the column that each becomes."""
+
+
+def _json_fields(schema: Schema, names: Mapping[str, str]) -> list[pyarrow.Field]:
+    kinds = {name: ibis_schema(schema).to_pyarrow().field(name).type for name in names}
+    return [
+        pyarrow.field(
+            # A price is a JSON number, which `record_batch` rounds to the nearest decimal.
+            names[name],
+            pyarrow.float64() if pyarrow.types.is_decimal(kind) else kind,
+        )
+        for name, kind in kinds.items()
+    ]
+
+
+_CONTRACT = pyarrow.struct(_json_fields(ContractSnapshots, _CONTRACT_FIELDS))
+MARKET = [
+    *_json_fields(MarketSnapshots, _MARKET_FIELDS),
+    pyarrow.field("timeStamp", pyarrow.string()),
+    pyarrow.field("contracts", pyarrow.list_(_CONTRACT)),
+]
+"""The fields of a market, as sent."""
+
+
+def read(body: bytes, fields: Sequence[pyarrow.Field], decoder: Any) -> pyarrow.StructArray:
+    """A proven payload as one struct; `decoder` is that of its model."""
+    try:
+        table = pyarrow.json.read_json(
+            pyarrow.BufferReader(body),
+            pyarrow.json.ReadOptions(use_threads=False, block_size=len(body) + 1),
+            pyarrow.json.ParseOptions(
+                explicit_schema=pyarrow.schema(fields),
+                newlines_in_values=True,
+                unexpected_field_behavior="ignore",
+            ),
+        )
+    except pyarrow.ArrowInvalid:
+        # Too odd for Arrow, such as a field that is there twice: as the model understands it.
+        plain = msgspec.json.encode(decoder.decode(body))
+        if plain == body:
+            raise
+        return read(plain, fields, decoder)
+    return table.to_struct_array().combine_chunks()
 
 
 def market_rows(polls: Sequence[Poll]) -> pyarrow.RecordBatch:
     """One row per poll and market."""
+    columns = _market_columns(polls)
+    order = np.lexsort((columns["market_id"].to_numpy(), columns["polled_at"].to_numpy()))
+    rows = record_batch(MarketSnapshots, columns)
+    return rows.take(pyarrow.array(order))
+
+
+def contract_columns(polls: Sequence[Poll], **inherited: str) -> dict[str, pyarrow.Array]:
+    """One row per poll and contract, as columns.
+
+    `inherited` are columns of the markets that contracts bear under other names, beside those that
+    all tables have.
+    """
+    of_markets = _market_columns(polls)
+    lists = pyarrow.concat_arrays([markets.field("contracts") for _, markets in polls])
+    contracts, market = lists.flatten(), pyarrow.compute.list_parent_indices(lists).to_numpy()
+    times = of_markets["polled_at"].to_numpy()[market]
+    order = np.lexsort((contracts.field("id").to_numpy(), times))
+    inherited |= {name: name for name in ("snapshot_date", "polled_at", "source_ts", "market_id")}
+    owner, order = pyarrow.array(market[order]), pyarrow.array(order)
+    return {name: contracts.field(of).take(order) for name, of in _CONTRACT_FIELDS.items()} | {
+        name: of_markets[of].take(owner) for name, of in inherited.items()
+    }
+
+
+def _market_columns(polls: Sequence[Poll]) -> dict[str, pyarrow.Array]:
+    """One row per poll and market in the order sent, as columns."""
     counts = [len(markets) for _, markets in polls]
     days = np.array([trading_day(at) for at, _ in polls], "datetime64[D]")
     times = np.array([at.replace(tzinfo=None) for at, _ in polls], "datetime64[us]")
-    markets = _markets(polls)
-    columns = columns_of(
-        MarketSnapshots,
-        markets,
-        market_id="id",
-        market_name="name",
-        market_short_name="short_name",
-        market_url="url",
-        image_url="image",
-        status="status",
-    )
-    columns["snapshot_date"] = pyarrow.array(np.repeat(days, counts))
-    columns["polled_at"] = pyarrow.array(np.repeat(times, counts))
-    columns["source_ts"] = list(chain.from_iterable(_source_times(*poll) for poll in polls))
-    columns["contract_count"] = [len(market.contracts) for market in markets]
-    return record_batch(MarketSnapshots, columns)
-
-
-def contract_columns(
-    polls: Sequence[Poll], of_markets: pyarrow.RecordBatch, **inherited: str
-) -> dict[str, pyarrow.Array]:
-    """One row per poll and contract, as columns.
-
-    `of_markets` are the rows of the markets, and `inherited` which of their columns contracts bear
-    as well, beside those that all tables have.
-    """
-    markets = _markets(polls)
-    # A poll repeats most of what the one before said: each contract is decoded once for all the
-    # polls that sent it in the same words.
-    texts: dict[bytes, int] = {}
-    sent = [texts.setdefault(bytes(c), len(texts)) for m in markets for c in m.contracts]
-    told = columns_of(
-        ContractSnapshots,
-        list(map(_CONTRACT.decode, texts)),
-        contract_id="id",
-        contract_name="name",
-        contract_short_name="short_name",
-        image_url="image",
-        status="status",
-        date_end="date_end",
-        display_order="display_order",
-        last_trade_price="last_trade_price",
-        best_buy_yes_cost="best_buy_yes_cost",
-        best_buy_no_cost="best_buy_no_cost",
-        best_sell_yes_cost="best_sell_yes_cost",
-        best_sell_no_cost="best_sell_no_cost",
-        last_close_price="last_close_price",
-    )
-    text, market = np.array(sent), np.repeat(np.arange(len(markets)), of_markets["contract_count"])
-    times, ids = of_markets["polled_at"].to_numpy(), told["contract_id"].to_numpy()
-    order = np.lexsort((ids[text], times[market]))
-    text, market = text[order], market[order]
-    inherited |= {name: name for name in ("snapshot_date", "polled_at", "source_ts", "market_id")}
-    return {name: column.take(text) for name, column in told.items()} | {
-        name: of_markets[of].take(market) for name, of in inherited.items()
+    markets = pyarrow.concat_arrays([markets for _, markets in polls])
+    return {name: markets.field(of) for name, of in _MARKET_FIELDS.items()} | {
+        "snapshot_date": pyarrow.array(np.repeat(days, counts)),
+        "polled_at": pyarrow.array(np.repeat(times, counts)),
+        "source_ts": pyarrow.concat_arrays([_source_times(*poll) for poll in polls]),
+        "contract_count": markets.field("contracts").value_lengths(),
     }
 
 
@@ -90,11 +137,8 @@ def source_ts(stamp: str, near: datetime) -> datetime | None:
         return None
 
 
-def _markets(polls: Sequence[Poll]) -> list[UnreadMarket]:
-    return [market for _, markets in polls for market in markets]
-
-
-def _source_times(at: datetime, markets: Sequence[UnreadMarket]) -> list[datetime | None]:
+def _source_times(at: datetime, markets: pyarrow.StructArray) -> pyarrow.Array:
     # One body bears one time stamp, as a rule: read each text once.
-    times = {stamp: source_ts(stamp, at) for stamp in {m.time_stamp for m in markets}}
-    return [times[market.time_stamp] for market in markets]
+    stamps = markets.field("timeStamp").dictionary_encode()
+    times = [source_ts(stamp, at) for stamp in stamps.dictionary.to_pylist()]
+    return pyarrow.array(times, pyarrow.timestamp("us")).take(stamps.indices)
