@@ -26,7 +26,7 @@ from predictit_assets.storage.payloads import Payloads, Stored, Zone
 Task = TypeVar("Task")
 Done = TypeVar("Done")
 
-PAYLOADS_A_BATCH = 16
+PAYLOADS_A_BATCH = 8
 """Payloads that are read and cut at once."""
 ROWS_A_GROUP = 122_880
 """Rows of a row group: as many as in DuckDB's own, which its threads then load one each."""

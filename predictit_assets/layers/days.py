@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 import dagster as dg
+import pyarrow
 
 from predictit_assets.trading_day import Window
 
@@ -53,12 +54,14 @@ def _mapper(amount: int) -> Iterator[Callable[..., Iterator[Done]]]:
         yield map
         return
     # Not by fork: the object store and DuckDB have threads.
-    with ProcessPoolExecutor(cores, get_context("spawn"), _follow_parent) as pool:
+    with ProcessPoolExecutor(cores, get_context("spawn"), _begin) as pool:
         yield pool.map
 
 
-def _follow_parent() -> None:
-    """Leave interrupts to the parent, and end when it does, be it killed."""
+def _begin() -> None:
+    """Leave interrupts to the parent, end when it does, be it killed, and take little memory."""
+    # Arrow's own would keep what each thread once needed: 100 MB and more a process.
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if parent := parent_process():
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
