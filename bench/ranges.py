@@ -37,7 +37,7 @@ def counted(folder: str, days: str) -> Callable[[], dict[str, int]]:
     """A build of so many days with the statements of the layers and of dbt counted."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager as Dbt
 
-    from predictit_assets.build import build_definitions
+    from predictit_assets.loading import load_definitions
     from predictit_assets.runs import open_instance, run_build
 
     counts: Counter[str] = Counter()
@@ -57,7 +57,7 @@ def counted(folder: str, days: str) -> Callable[[], dict[str, int]]:
     window = Window(first_day(), first_day() + timedelta(days=int(days) - 1))
 
     def work() -> dict[str, int]:
-        run_build(build_definitions(settings), open_instance(settings), window, lambda _: None)
+        run_build(load_definitions(settings), open_instance(settings), window, lambda _: None)
         return dict(counts)
 
     return work

@@ -53,12 +53,12 @@ def empty() -> Callable[[], None]:
 
 def by_step(folder: str) -> Callable[[], dict[str, float]]:
     """The same build in this process, its CPU by step."""
-    from predictit_assets.build import build_definitions
+    from predictit_assets.loading import load_definitions
     from predictit_assets.runs import Progress, open_instance, run_build
     from predictit_assets.trading_day import Window
 
     settings = settings_of(Path(folder))
-    definitions, instance = build_definitions(settings), open_instance(settings)
+    definitions, instance = load_definitions(settings), open_instance(settings)
     begun: list[tuple[str, float]] = []
 
     def tell(progress: Progress) -> None:

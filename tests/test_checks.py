@@ -624,19 +624,40 @@ MANY_FAULTS = quotes(
 """Two hundred thousand faulty rows on forty days."""
 
 
+def checks_of(audit: Audit) -> dg.JobDefinition:
+    """The checks of one table alone."""
+    definitions = dg.Definitions(
+        assets=[dg.AssetSpec(list(audit.key))],
+        asset_checks=asset_checks([audit], DAYS.first),
+        jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(*audit.key))],
+    )
+    return definitions.resolve_job_def("checks")
+
+
+@pytest.mark.parametrize("last_day_only", [False, True])
+def test_of_a_view_only_the_last_day_is_judged(last_day_only: bool) -> None:
+    judged: list[Window] = []
+
+    @contextmanager
+    def open_table(window: Window) -> Iterator[ibis.Table]:
+        judged.append(window)
+        with table_of(ContractSnapshots, MANY_FAULTS) as table:
+            yield table
+
+    audit = Audit(["quotes"], ContractSnapshots, open_table, last_day_only=last_day_only)
+    ran = outcome(checks_of(audit), DAYS)
+    window = Window(DAYS.last, DAYS.last) if last_day_only else DAYS
+    assert judged == [window]
+    assert ran.metadata["quotes:schema"]["window"] == str(window)
+
+
 def test_of_many_faulty_rows_little_is_told() -> None:
     @contextmanager
     def open_table(window: Window) -> Iterator[ibis.Table]:
         with table_of(ContractSnapshots, MANY_FAULTS) as table:
             yield table
 
-    audit = Audit(["quotes"], ContractSnapshots, open_table)
-    definitions = dg.Definitions(
-        assets=[dg.AssetSpec("quotes")],
-        asset_checks=asset_checks([audit], DAYS.first),
-        jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets("quotes"))],
-    )
-    ran = outcome(definitions.resolve_job_def("checks"), DAYS)
+    ran = outcome(checks_of(Audit(["quotes"], ContractSnapshots, open_table)), DAYS)
     assert ran.red == {"quotes:schema"}
     assert ran.warned == {"quotes:whole_cents"}
     for told in ran.metadata.values():

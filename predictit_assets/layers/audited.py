@@ -45,7 +45,12 @@ def source_audits(source: Source, payloads: Payloads, warehouse: Warehouse) -> l
 def published_audits(warehouse: Warehouse) -> list[Audit]:
     """The audits of what dbt publishes."""
     return [
-        Audit([layer, table], schema, partial(_table, warehouse, layer, table))
+        Audit(
+            [layer, table],
+            schema,
+            partial(_table, warehouse, layer, table),
+            last_day_only=layer == "live",  # views
+        )
         for layer, schemas in PUBLISHED.items()
         for table, schema in schemas.items()
     ]
