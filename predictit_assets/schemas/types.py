@@ -35,8 +35,5 @@ def record_batch(schema: Schema, columns: Mapping[str, Iterable[object]]) -> pya
 
 def _array(values: Iterable[object], kind: pyarrow.DataType) -> pyarrow.Array:
     if isinstance(values, pyarrow.Array):
-        return values.cast(kind)
-    if pyarrow.types.is_decimal(kind):
-        # Prices arrive as JSON numbers; the cast rounds to the nearest decimal.
-        return pyarrow.array(values, pyarrow.float64()).cast(kind)
+        return values.cast(kind)  # a price from float64 to the nearest decimal
     return pyarrow.array(values, kind)

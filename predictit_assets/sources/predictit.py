@@ -30,6 +30,7 @@ from predictit_assets.sources.predictit_rows import (
     MARKET,
     Poll,
     contract_columns,
+    market_columns,
     market_rows,
     read,
     source_ts,
@@ -156,9 +157,10 @@ class PredictIt(_Markets):
             (one.captured_at, read(one.body, fields, self.decoder).field("markets").flatten())
             for one in observations
         ]
+        markets = market_columns(polls)
         return {
-            "market_snapshots": market_rows(polls),
-            "contract_snapshots": record_batch(ContractSnapshots, contract_columns(polls)),
+            "market_snapshots": market_rows(markets),
+            "contract_snapshots": record_batch(ContractSnapshots, contract_columns(markets)),
         }
 
 
@@ -199,7 +201,7 @@ class ClosedMarkets(_Markets):
     def cut(self, observations: Sequence[Observation]) -> dict[str, pyarrow.RecordBatch]:
         """One row per payload and contract, sorted by time and id."""
         polls = [(one.captured_at, read(one.body, MARKET, self.decoder)) for one in observations]
-        columns = contract_columns(polls, market_status="status")
+        columns = contract_columns(market_columns(polls), market_status="status")
         return {"closed_contracts": record_batch(ClosedContracts, columns)}
 
 

@@ -89,34 +89,8 @@ def read(body: bytes, fields: Sequence[pyarrow.Field], decoder: Any) -> pyarrow.
     return table.to_struct_array().combine_chunks()
 
 
-def market_rows(polls: Sequence[Poll]) -> pyarrow.RecordBatch:
-    """One row per poll and market."""
-    columns = _market_columns(polls)
-    order = np.lexsort((columns["market_id"].to_numpy(), columns["polled_at"].to_numpy()))
-    rows = record_batch(MarketSnapshots, columns)
-    return rows.take(pyarrow.array(order))
-
-
-def contract_columns(polls: Sequence[Poll], **inherited: str) -> dict[str, pyarrow.Array]:
-    """One row per poll and contract, as columns.
-
-    `inherited` are columns of the markets that contracts bear under other names, beside those that
-    all tables have.
-    """
-    of_markets = _market_columns(polls)
-    lists = pyarrow.concat_arrays([markets.field("contracts") for _, markets in polls])
-    contracts, market = lists.flatten(), pyarrow.compute.list_parent_indices(lists).to_numpy()
-    times = of_markets["polled_at"].to_numpy()[market]
-    order = np.lexsort((contracts.field("id").to_numpy(), times))
-    inherited |= {name: name for name in ("snapshot_date", "polled_at", "source_ts", "market_id")}
-    owner, order = pyarrow.array(market[order]), pyarrow.array(order)
-    return {name: contracts.field(of).take(order) for name, of in _CONTRACT_FIELDS.items()} | {
-        name: of_markets[of].take(owner) for name, of in inherited.items()
-    }
-
-
-def _market_columns(polls: Sequence[Poll]) -> dict[str, pyarrow.Array]:
-    """One row per poll and market in the order sent, as columns."""
+def market_columns(polls: Sequence[Poll]) -> dict[str, pyarrow.Array]:
+    """One row per poll and market in the order sent, as columns; `contracts` are those of each."""
     counts = [len(markets) for _, markets in polls]
     days = np.array([trading_day(at) for at, _ in polls], "datetime64[D]")
     times = np.array([at.replace(tzinfo=None) for at, _ in polls], "datetime64[us]")
@@ -126,6 +100,32 @@ def _market_columns(polls: Sequence[Poll]) -> dict[str, pyarrow.Array]:
         "polled_at": pyarrow.array(np.repeat(times, counts)),
         "source_ts": pyarrow.concat_arrays([_source_times(*poll) for poll in polls]),
         "contract_count": markets.field("contracts").value_lengths(),
+        "contracts": markets.field("contracts"),
+    }
+
+
+def market_rows(markets: Mapping[str, pyarrow.Array]) -> pyarrow.RecordBatch:
+    """One row per poll and market."""
+    order = np.lexsort((markets["market_id"].to_numpy(), markets["polled_at"].to_numpy()))
+    return record_batch(MarketSnapshots, markets).take(pyarrow.array(order))
+
+
+def contract_columns(
+    markets: Mapping[str, pyarrow.Array], **inherited: str
+) -> dict[str, pyarrow.Array]:
+    """One row per poll and contract, as columns.
+
+    `inherited` are columns of the markets that contracts bear under other names, beside those that
+    all tables have.
+    """
+    contracts = markets["contracts"].flatten()
+    market = pyarrow.compute.list_parent_indices(markets["contracts"]).to_numpy()
+    times = markets["polled_at"].to_numpy()[market]
+    order = np.lexsort((contracts.field("id").to_numpy(), times))
+    inherited |= {name: name for name in ("snapshot_date", "polled_at", "source_ts", "market_id")}
+    owner, order = pyarrow.array(market[order]), pyarrow.array(order)
+    return {name: contracts.field(of).take(order) for name, of in _CONTRACT_FIELDS.items()} | {
+        name: markets[of].take(owner) for name, of in inherited.items()
     }
 
 
