@@ -1,12 +1,13 @@
 """The terminal: every command of `predictit`, and the made-up feed under `predictit sample`."""
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -36,16 +37,28 @@ out = Console()
 err = Console(stderr=True)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line; what is expected to fail does so in one line, with exit code 1."""
     try:
         app()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 0
     except PredictitError as error:
         _say(f"[red]error:[/red] {escape(str(error))}")
-        sys.exit(1)
+        code = 1
     except KeyboardInterrupt:
         err.print("interrupted; nothing is lost: the same command goes on where it stopped")
-        sys.exit(130)
+        code = 130
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    # Python would free what Dagster and dbt made, piece by piece, which takes over a second.
+    atexit._run_exitfuncs()
+    with suppress(BrokenPipeError):  # such as `predictit board --json | head`
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def _say(text: str) -> None:

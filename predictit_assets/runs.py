@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -108,17 +106,16 @@ def run_build(
         for node in job.nodes
         if node.name.startswith("landing_")
     }
-    with _event_log_kept_open(instance, run_id):
-        result = job.execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            tags=window_tags(window) | {HOST_TAG: gethostname(), PROCESS_TAG: str(os.getpid())},
-            run_config={
-                "ops": landing,
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
-            raise_on_error=False,
-        )
+    result = job.execute_in_process(
+        instance=instance,
+        run_id=run_id,
+        tags=window_tags(window) | {HOST_TAG: gethostname(), PROCESS_TAG: str(os.getpid())},
+        run_config={
+            "ops": landing,
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        },
+        raise_on_error=False,
+    )
     if not result.success:
         found = {day for day in bad_days(result.all_events) if day in window}
         raise BuildFailed(f"the run {run_id} over {window} failed: {why(result.all_events)}", found)
@@ -127,19 +124,3 @@ def run_build(
         for check in result.get_asset_check_evaluations()
         if not check.passed
     ]
-
-
-@contextmanager
-def _event_log_kept_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Hold the SQLite files that a run writes its events to, where the instance has such.
-
-    Dagster opens and closes them for each of hundreds of events, and whoever closes one last tidies
-    it up: that takes longer than the event.
-    """
-    folder = Path(instance.root_directory) / "history" / "runs"
-    with ExitStack() as held:
-        if (folder / "index.db").exists():
-            for file in ("index.db", f"{run_id}.db"):
-                connection = held.enter_context(closing(sqlite3.connect(folder / file)))
-                connection.execute("pragma journal_mode = wal")  # as Dagster sets it
-        yield

@@ -30,7 +30,7 @@ PAYLOADS_A_BATCH = 8
 """Payloads that are read and cut at once."""
 ROWS_A_GROUP = 122_880
 """Rows of a row group: as many as in DuckDB's own, which its threads then load one each."""
-THREADS = 2
+THREADS = 3
 """That read and cut. Each holds a batch, and there may be as many processes as cores."""
 
 
