@@ -7,7 +7,8 @@ days and a few examples come out.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 
@@ -60,44 +61,69 @@ class Fault:
     examples: tuple[str, ...]
 
 
-def asset_checks(audits: Iterable[Audit], start: date) -> list[dg.AssetChecksDefinition]:
+@dataclass(frozen=True)
+class Audits:
+    """What is checked in one step: tables that are made together."""
+
+    name: str
+    audits: Sequence[Audit]
+    kept_open: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What all of them are in."""
+
+
+def asset_checks(of: Iterable[Audits], start: date) -> list[dg.AssetChecksDefinition]:
     """The Dagster checks of all audits; `start` bounds a run that names no partitions."""
-    return [_asset_checks(audit, start) for audit in audits]
+    return [_asset_checks(audits, start) for audits in of]
 
 
-def _asset_checks(audit: Audit, start: date) -> dg.AssetChecksDefinition:
-    asset = dg.AssetKey(list(audit.key))
-    specs = [
-        dg.AssetCheckSpec(
-            SCHEMA_CHECK,
-            asset=asset,
-            blocking=True,
-            description=f"Pandera: columns, types, keys and ranges of {audit.schema.__name__}.",
-        )
-    ]
-    if audit.suspicions:
-        specs += [
-            dg.AssetCheckSpec(check.name, asset=asset, description=f"Pandera: {check.description}.")
-            for check in suspicions(audit.schema)
-        ]
-
-    @dg.multi_asset_check(name="check_" + "_".join(audit.key), specs=specs, can_subset=True)
+def _asset_checks(of: Audits, start: date) -> dg.AssetChecksDefinition:
+    @dg.multi_asset_check(
+        name=f"check_{of.name}",
+        specs=[spec for audit in of.audits for spec in _specs(audit)],
+        can_subset=True,
+    )
     def run_checks(context: dg.AssetCheckExecutionContext) -> Iterable[dg.AssetCheckResult]:
         window = window_of_tags(context.run.tags, start)
-        if audit.last_day_only:
-            window = Window(window.last, window.last)
-        selected = {key.name for key in context.selected_asset_check_keys}
-        with expected_failures(context.op_execution_context), audit.open(window) as table:
-            if SCHEMA_CHECK in selected:
-                faults = broken_rules(audit.schema, table)
-                yield _result(asset, SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, window, faults)
-            for check in suspicions(audit.schema):
-                if check.name in selected:
-                    fault = suspicion(check, table)
-                    faults = [fault] if fault else []
-                    yield _result(asset, check.name, dg.AssetCheckSeverity.WARN, window, faults)
+        with expected_failures(context.op_execution_context), of.kept_open():
+            for audit in of.audits:
+                yield from _results(audit, window, context.selected_asset_check_keys)
 
     return run_checks
+
+
+def _specs(audit: Audit) -> Iterator[dg.AssetCheckSpec]:
+    asset = dg.AssetKey(list(audit.key))
+    yield dg.AssetCheckSpec(
+        SCHEMA_CHECK,
+        asset=asset,
+        blocking=True,
+        description=f"Pandera: columns, types, keys and ranges of {audit.schema.__name__}.",
+    )
+    if audit.suspicions:
+        for check in suspicions(audit.schema):
+            yield dg.AssetCheckSpec(
+                check.name, asset=asset, description=f"Pandera: {check.description}."
+            )
+
+
+def _results(
+    audit: Audit, window: Window, selected: AbstractSet[dg.AssetCheckKey]
+) -> Iterator[dg.AssetCheckResult]:
+    asset = dg.AssetKey(list(audit.key))
+    names = {key.name for key in selected if key.asset_key == asset}
+    if not names:
+        return
+    if audit.last_day_only:
+        window = Window(window.last, window.last)
+    with audit.open(window) as table:
+        if SCHEMA_CHECK in names:
+            faults = broken_rules(audit.schema, table)
+            yield _result(asset, SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, window, faults)
+        for check in suspicions(audit.schema):
+            if check.name in names:
+                fault = suspicion(check, table)
+                faults = [fault] if fault else []
+                yield _result(asset, check.name, dg.AssetCheckSeverity.WARN, window, faults)
 
 
 def suspicions(schema: Schema) -> list[pa.Check]:
@@ -155,13 +181,12 @@ def _holds(check: pa.Check, table: ibis.Table, column: str | None = None) -> ibi
 
 def _faults(table: ibis.Table, breaches: Mapping[str, ibis.Value]) -> list[Fault]:
     """The rules that are broken, the most faults that are told of. Unknown is not broken."""
-    known = {rule: breach.fill_null(False) for rule, breach in breaches.items()}
-    flags = table.select(**{f"rule_{n}": flag for n, flag in enumerate(known.values())})
+    flags = table.select(**{f"rule_{n}": breach for n, breach in enumerate(breaches.values())})
     counts = flags.aggregate(**{name: flags[name].sum() for name in flags.columns})
     (broken,) = counts.to_pyarrow().to_pylist()
     return [
-        _fault(rule, int(rows), table.filter(known[rule]))
-        for rule, rows in zip(known, broken.values(), strict=True)
+        _fault(rule, int(rows), table.filter(breaches[rule]))
+        for rule, rows in zip(breaches, broken.values(), strict=True)
         if rows
     ][:MOST_FAULTS]
 

@@ -20,7 +20,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 from predictit_assets import home
 from predictit_assets.build import build_definitions
-from predictit_assets.checks import Audit, asset_checks, broken_rules, suspicion, suspicions
+from predictit_assets.checks import Audit, Audits, asset_checks, broken_rules, suspicion, suspicions
 from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.partitions import window_tags
 from predictit_assets.sample_feed import World
@@ -628,7 +628,7 @@ def checks_of(audit: Audit) -> dg.JobDefinition:
     """The checks of one table alone."""
     definitions = dg.Definitions(
         assets=[dg.AssetSpec(list(audit.key))],
-        asset_checks=asset_checks([audit], DAYS.first),
+        asset_checks=asset_checks([Audits("quotes", [audit])], DAYS.first),
         jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(*audit.key))],
     )
     return definitions.resolve_job_def("checks")

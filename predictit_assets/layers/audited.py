@@ -7,7 +7,7 @@ from functools import partial
 import ibis
 import pyarrow
 
-from predictit_assets.checks import Audit
+from predictit_assets.checks import Audit, Audits
 from predictit_assets.layers import landing, raw
 from predictit_assets.layers.curated import curated_key, curated_object
 from predictit_assets.layers.staging import staging_key
@@ -21,44 +21,54 @@ from predictit_assets.storage.warehouse import STAGING, Warehouse
 from predictit_assets.trading_day import Window
 
 
-def source_audits(source: Source, payloads: Payloads, warehouse: Warehouse) -> list[Audit]:
-    """The audits of a source's tables, from landing to staging."""
+def source_audits(source: Source, payloads: Payloads, warehouse: Warehouse) -> list[Audits]:
+    """The audits of a source's tables, from landing to staging: a step each layer."""
+    made = f"{source.name}_{source.dataset}"
+    landed = Audit(landing.landing_key(source), LandingManifest, partial(_landing, payloads))
+    proven = Audit(raw.raw_key(source), source.manifest, partial(_raw, source, payloads))
+    cut = [
+        Audit(curated_key(source, table), schema, partial(_curated, source, payloads, table))
+        for table, schema in source.tables.items()
+    ]
+    staged = [
+        Audit(
+            staging_key(source, table),
+            schema,
+            partial(_table, warehouse, STAGING, table),
+            suspicions=False,
+        )
+        for table, schema in source.tables.items()
+    ]
     return [
-        Audit(landing.landing_key(source), LandingManifest, partial(_landing, payloads)),
-        Audit(raw.raw_key(source), source.manifest, partial(_raw, source, payloads)),
-        *(
-            Audit(curated_key(source, table), schema, partial(_curated, source, payloads, table))
-            for table, schema in source.tables.items()
-        ),
-        *(
-            Audit(
-                staging_key(source, table),
-                schema,
-                partial(_table, warehouse, STAGING, table),
-                suspicions=False,
-            )
-            for table, schema in source.tables.items()
-        ),
+        Audits(f"landing_{made}", [landed]),
+        Audits(f"raw_{made}", [proven]),
+        Audits(f"curated_{made}", cut),
+        Audits(f"staging_{made}", staged, warehouse.kept_open),
     ]
 
 
-def published_audits(warehouse: Warehouse) -> list[Audit]:
-    """The audits of what dbt publishes."""
+def published_audits(warehouse: Warehouse) -> list[Audits]:
+    """The audits of what dbt publishes: a step each layer."""
     return [
-        Audit(
-            [layer, table],
-            schema,
-            partial(_table, warehouse, layer, table),
-            last_day_only=layer == "live",  # views
+        Audits(
+            layer,
+            [
+                Audit(
+                    [layer, table],
+                    schema,
+                    partial(_table, warehouse, layer, table),
+                    last_day_only=layer == "live",  # views
+                )
+                for table, schema in schemas.items()
+            ],
+            warehouse.kept_open,
         )
         for layer, schemas in PUBLISHED.items()
-        for table, schema in schemas.items()
     ]
 
 
 @contextmanager
 def _landing(payloads: Payloads, window: Window) -> Iterator[ibis.Table]:
-
     batch = landing.manifest(landing.held_in(payloads, window))
     with scratch() as engine:
         engine.register("landing", pyarrow.Table.from_batches([batch]))
