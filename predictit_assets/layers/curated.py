@@ -26,11 +26,14 @@ from predictit_assets.storage.payloads import Payloads, Stored, Zone
 Task = TypeVar("Task")
 Done = TypeVar("Done")
 
+# Arrow's own allocator keeps what each thread once needed, 100 MB and more a process, and is slower.
+pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+
 PAYLOADS_A_BATCH = 8
 """Payloads that are read and cut at once."""
 ROWS_A_GROUP = 122_880
 """Rows of a row group: as many as in DuckDB's own, which its threads then load one each."""
-THREADS = 3
+THREADS = 2
 """That read and cut. Each holds a batch, and there may be as many processes as cores."""
 
 

@@ -12,7 +12,6 @@ from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 import dagster as dg
-import pyarrow
 
 from predictit_assets.trading_day import Window
 
@@ -59,9 +58,7 @@ def _mapper(amount: int) -> Iterator[Callable[..., Iterator[Done]]]:
 
 
 def _begin() -> None:
-    """Leave interrupts to the parent, end when it does, be it killed, and take little memory."""
-    # Arrow's own would keep what each thread once needed: 100 MB and more a process.
-    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    """Leave interrupts to the parent, and end when it does, be it killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if parent := parent_process():
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
