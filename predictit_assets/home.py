@@ -31,7 +31,7 @@ def predictit(settings: Settings, say: Say) -> "PredictIt":
     """The feed of open markets at the address that the settings name."""
     from predictit_assets.sources.predictit import PredictIt
 
-    return PredictIt(client(settings, say), settings.api_url.rstrip("/"))
+    return PredictIt(client(settings, say), settings.api_url)
 
 
 def hasty_predictit(settings: Settings) -> "PredictIt":
@@ -40,7 +40,7 @@ def hasty_predictit(settings: Settings) -> "PredictIt":
 
     pace = Pace(settings.home / "last_call", settings.poll_interval, patience=HASTE)
     client = Client(pace, settings.max_body, attempts=1, total_timeout=HASTY_TIMEOUT)
-    return PredictIt(client, settings.api_url.rstrip("/"))
+    return PredictIt(client, settings.api_url)
 
 
 def closed_markets(settings: Settings, say: Say) -> "ClosedMarkets":
@@ -49,7 +49,7 @@ def closed_markets(settings: Settings, say: Say) -> "ClosedMarkets":
     from predictit_assets.sources.predictit import ClosedMarkets
 
     wanted = partial(unasked_markets, warehouse(settings))
-    return ClosedMarkets(client(settings, say), settings.api_url.rstrip("/"), wanted)
+    return ClosedMarkets(client(settings, say), settings.api_url, wanted)
 
 
 def sources(settings: Settings, say: Say) -> list[Source]:

@@ -58,11 +58,6 @@ def live(settings: Settings, feed: SampleServer) -> PredictIt:
     return home.predictit(settings.model_copy(update={"api_url": feed.url}), say=print)
 
 
-def test_a_slash_at_the_end_of_the_address_is_one_too_many(settings: Settings) -> None:
-    slashed = settings.model_copy(update={"api_url": "http://127.0.0.1:8710/"})
-    assert home.predictit(slashed, say=print).url == "http://127.0.0.1:8710"
-
-
 def test_fetch_takes_all_markets_at_the_second_they_came(
     live: PredictIt, feed: SampleServer, world: World
 ) -> None:

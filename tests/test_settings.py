@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from predictit_assets import trading_day as trading_days
 from predictit_assets.errors import SettingsError
-from predictit_assets.settings import PROJECT_DIR, ObjectsHome, WarehouseHome, load_settings
+from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings, WarehouseHome, load_settings
 from predictit_assets.trading_day import Window, eastern_to_utc, stretches, trading_day
 
 EASTERN = ZoneInfo("America/New_York")
@@ -56,6 +56,12 @@ def test_what_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert load_settings().home == PROJECT_DIR / "data"
     assert load_settings().objects is ObjectsHome.FOLDER
+
+
+@pytest.mark.parametrize("name", ["api_url", "ui_url", "s3_endpoint"])
+def test_a_slash_at_the_end_of_an_address_is_one_too_many(name: str) -> None:
+    settings = Settings.model_validate({name: "http://127.0.0.1:8710/"})
+    assert getattr(settings, name) == "http://127.0.0.1:8710"
 
 
 def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ class Watch:
         assets = [key.to_user_string() for one in definitions for key in one.keys]
         specs = [spec for one in definitions for spec in one.check_specs]
         watched = frozenset(spec.key for spec in specs if spec.blocking or spec.name in WARNINGS)
-        return Watch(frozenset(assets), watched, whole_job, ui_url.rstrip("/"))
+        return Watch(frozenset(assets), watched, whole_job, ui_url)
 
     def outcomes_of(self, instance: dg.DagsterInstance, ended: dg.EventLogRecord) -> list[Outcome]:
         """How a run ended, and what the watched checks in it found."""

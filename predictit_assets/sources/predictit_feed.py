@@ -11,6 +11,6 @@ DATASET = "market_data"
 
 def ask(client: Client, url: str) -> Observation:
     """All open markets, now. Raises FetchError."""
-    body = client.get(f"{url.rstrip('/')}/api/marketdata/all/")
+    body = client.get(f"{url}/api/marketdata/all/")
     # Whole seconds: the feed changes once a minute, and the name of the object says no more.
     return Observation(datetime.now(UTC).replace(microsecond=0), body)
