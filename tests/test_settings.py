@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from predictit_assets import trading_day as trading_days
 from predictit_assets.errors import SettingsError
-from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings, WarehouseHome, load_settings
+from predictit_assets.settings import (
+    PROJECT_DIR,
+    ObjectsHome,
+    Settings,
+    WarehouseHome,
+    load_settings,
+)
 from predictit_assets.trading_day import Window, eastern_to_utc, stretches, trading_day
 
 EASTERN = ZoneInfo("America/New_York")

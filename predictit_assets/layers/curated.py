@@ -26,7 +26,7 @@ from predictit_assets.storage.payloads import Payloads, Stored, Zone
 Task = TypeVar("Task")
 Done = TypeVar("Done")
 
-# Arrow's own allocator keeps what each thread once needed, 100 MB and more a process, and is slower.
+# Arrow's own allocator keeps what each thread once needed (100 MB and more), and is slower.
 pyarrow.set_memory_pool(pyarrow.system_memory_pool())
 
 PAYLOADS_A_BATCH = 8
