@@ -33,6 +33,8 @@ app = typer.Typer(
     help="Keep and replay the odds of PredictIt.",
 )
 app.add_typer(sample_app, name="sample")
+INTERRUPTED = 130
+"""The exit code that Typer makes of a KeyboardInterrupt."""
 out = Console()
 err = Console(stderr=True)
 
@@ -47,9 +49,8 @@ def main() -> NoReturn:
     except PredictitError as error:
         _say(f"[red]error:[/red] {escape(str(error))}")
         code = 1
-    except KeyboardInterrupt:
-        err.print("interrupted; nothing is lost: the same command goes on where it stopped")
-        code = 130
+    if code == INTERRUPTED:
+        _say("interrupted; nothing is lost: the same command goes on where it stopped")
     _end(code)
 
 

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from socket import gethostname
+from socket import gethostname, socketpair
 
 import dagster as dg
 from filelock import FileLock
@@ -22,6 +24,8 @@ from predictit_assets.trading_day import Window
 HOST_TAG = "predictit/host"
 PROCESS_TAG = "predictit/process"
 """Where a run of `predictit build` is."""
+UNENDED = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED]
+MOST_SIGNALS = 4096
 
 
 class BuildFailed(PredictitError):
@@ -63,7 +67,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> None:
 
     Nobody else would: they would be in progress for ever, and others would wait for them.
     """
-    running = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={HOST_TAG: gethostname()})
+    running = dg.RunsFilter(statuses=UNENDED, tags={HOST_TAG: gethostname()})
     for run in instance.get_runs(running):
         try:
             os.kill(int(run.tags[PROCESS_TAG]), 0)
@@ -81,7 +85,8 @@ def run_build(
 ) -> list[str]:
     """Build a window of days, all of them in one run. Never asks the API.
 
-    Returns what the checks warn about, a sentence each. Raises BuildFailed.
+    Returns what the checks warn about, a sentence each. Raises BuildFailed, and KeyboardInterrupt
+    when the run was interrupted.
     """
     end_dead_runs(instance)
     job = definitions.resolve_job_def(BUILD_JOB)
@@ -106,16 +111,19 @@ def run_build(
         for node in job.nodes
         if node.name.startswith("landing_")
     }
-    result = job.execute_in_process(
-        instance=instance,
-        run_id=run_id,
-        tags=window_tags(window) | {HOST_TAG: gethostname(), PROCESS_TAG: str(os.getpid())},
-        run_config={
-            "ops": landing,
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-        },
-        raise_on_error=False,
-    )
+    with _interrupted() as interrupted:
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            tags=window_tags(window) | {HOST_TAG: gethostname(), PROCESS_TAG: str(os.getpid())},
+            run_config={
+                "ops": landing,
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            raise_on_error=False,
+        )
+        if interrupted():
+            raise KeyboardInterrupt
     if not result.success:
         found = {day for day in bad_days(result.all_events) if day in window}
         raise BuildFailed(f"the run {run_id} over {window} failed: {why(result.all_events)}", found)
@@ -124,3 +132,27 @@ def run_build(
         for check in result.get_asset_check_evaluations()
         if not check.passed
     ]
+
+
+@contextmanager
+def _interrupted() -> Iterator[Callable[[], bool]]:
+    """Tells whether Ctrl-C was pressed: Dagster, dbt and DuckDB make errors of their own of it.
+
+    Only in the main thread.
+    """
+    signals, wakeup = socketpair()
+    with signals, wakeup:
+        signals.setblocking(False)
+        wakeup.setblocking(False)
+        before = signal.set_wakeup_fd(wakeup.fileno())
+
+        def interrupted() -> bool:
+            try:
+                return signal.SIGINT in signals.recv(MOST_SIGNALS)
+            except BlockingIOError:  # no signal came
+                return False
+
+        try:
+            yield interrupted
+        finally:
+            signal.set_wakeup_fd(before)

@@ -2,9 +2,13 @@
 
 import os
 import re
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -20,14 +24,21 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def predictit(home: Path, *args: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    others = {
         name: value for name, value in os.environ.items() if not name.startswith("PREDICTIT_")
     }
-    environment |= {"PREDICTIT_HOME": str(home), "DAGSTER_HOME": "", "COLUMNS": "100"}
-    environment |= {f"PREDICTIT_{name.upper()}": value for name, value in settings.items()}
+    own = {"PREDICTIT_HOME": str(home), "DAGSTER_HOME": "", "COLUMNS": "100"}
+    return others | own | {f"PREDICTIT_{name.upper()}": value for name, value in settings.items()}
+
+
+def predictit(home: Path, *args: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PREDICTIT, *args], env=environment, capture_output=True, text=True, check=False
+        [PREDICTIT, *args],
+        env=environment(home, **settings),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -101,6 +112,53 @@ def test_poll_build_and_board(
         assert "predictit_assets" in imported(quick)
         heavy = {"dagster", "dbt", "ibis", "numpy", "pandas", "pandera", "pyarrow"}
         assert not imported(quick) & heavy
+
+
+def test_an_interrupted_build_says_so_and_goes_on_later(home: Path, feed: SampleServer) -> None:
+    assert predictit(home, "poll", api_url=feed.url).returncode == 0
+    for step in ("curated_predictit_market_data", "core", "check_core"):
+        # Whoever started the tests may have told them to ignore interrupts.
+        code = (
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "from predictit_assets.cli import main; main()"
+        )
+        earlier = run_logs(home)
+        build = subprocess.Popen(
+            [sys.executable, "-c", code, "build"],
+            env=environment(home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while step not in steps_begun(run_logs(home) - earlier):
+            assert build.poll() is None
+            time.sleep(0.01)
+        build.send_signal(signal.SIGINT)
+        out, err = build.communicate(timeout=60)
+        assert build.returncode == 130, err
+        assert (out, err.strip()) == (
+            "",
+            "interrupted; nothing is lost: the same command goes on where it stopped",
+        )
+    assert predictit(home, "build").returncode == 0
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        ended = [run.status for run in instance.get_runs()]
+    failed, succeeded = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
+    assert ended == [succeeded, failed, failed, failed]
+
+
+def run_logs(home: Path) -> set[Path]:
+    """Dagster's file of each run."""
+    return {log for log in home.glob("dagster/history/runs/*.db") if log.stem != "index"}
+
+
+def steps_begun(logs: set[Path]) -> set[str]:
+    begun = set()
+    for file in logs:
+        # At first there is a file without tables.
+        with closing(sqlite3.connect(file)) as log, suppress(sqlite3.OperationalError):
+            begun |= {step for (step,) in log.execute("select step_key from event_logs")}
+    return begun
 
 
 def test_nobody_is_asked_how_markets_ended_while_none_has_left(home: Path) -> None:

@@ -5,16 +5,16 @@ Dagster's); tests/test_upstream.py holds them to what is expected here.
 """
 
 import os
-import shutil
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
+from dagster._utils.interrupts import raise_interrupts_as
 from dagster_dbt import DbtProject
 from dagster_dbt.asset_utils import (
     DbtCliInvocationPartialParams,
@@ -79,7 +79,6 @@ class Dbt:
         of those that didn't.
         """
         params = _params(context)
-        target = self._home / "dbt" / uuid.uuid4().hex
         told: list[dict[str, Any]] = []
 
         def listen(event: Any) -> None:
@@ -90,7 +89,9 @@ class Dbt:
         # A test that needs models of a later layer runs with that one. (Where Dagster names the
         # tests themselves, it asks for no others.)
         args += ["--indirect-selection", params.indirect_selection or "buildable"]
-        try:
+        # A thread of dbt that is interrupted may still write.
+        with TemporaryDirectory(prefix="predictit-dbt-", ignore_cleanup_errors=True) as folder:
+            target = Path(folder)
             result = self._invoke(
                 [*args, *params.selection_args],
                 target,
@@ -108,8 +109,6 @@ class Dbt:
                     target_path=target,
                     project=self.project,
                 )
-        finally:
-            shutil.rmtree(target, ignore_errors=True)
         failed = [
             f"{node.node.name}: {_one_line(node.message or node.status)}"
             for node in result.result.results
@@ -141,8 +140,12 @@ class Dbt:
             _one_at_a_time,
             FileLock(target / ".lock"),
             _environment({**self._profile, **(variables or {})}),
+            # On Dagster's own exception dbt would leave its threads at work.
+            raise_interrupts_as(KeyboardInterrupt),
         ):
             result = dbtRunner(**runner).invoke(["--log-level", "none", *args, *flags])
+        if isinstance(result.exception, KeyboardInterrupt):
+            raise result.exception
         if result.exception:
             raise DbtError(f"dbt failed: {_one_line(result.exception)}")
         return result
