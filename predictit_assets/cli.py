@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -25,6 +25,9 @@ from predictit_assets.errors import NothingHeld, PredictitError
 from predictit_assets.sample_feed.cli import app as sample_app
 from predictit_assets.settings import Settings, WarehouseHome, load_settings
 from predictit_assets.trading_day import Window, stretches, today
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -179,10 +182,22 @@ def build(
         from predictit_assets.loading import load_definitions
 
         definitions = load_definitions(settings)
-        from predictit_assets.runs import BuildFailed, open_instance, run_build
-        from predictit_assets.runs import Progress as Step
+        from predictit_assets.runs import open_instance
 
         instance = open_instance(settings)
+    with instance:
+        failures = _build_all(definitions, instance, windows)
+    if failures:
+        raise PredictitError("; ".join(failures))
+
+
+def _build_all(
+    definitions: "dg.Definitions", instance: "dg.DagsterInstance", windows: list[Window]
+) -> list[str]:
+    """Build windows one after the other; returns why some failed, a sentence each."""
+    from predictit_assets.runs import BuildFailed, run_build
+    from predictit_assets.runs import Progress as Step
+
     failures: list[str] = []
     while windows:
         window = windows.pop(0)
@@ -207,8 +222,7 @@ def build(
         out.print(f"built {window}", highlight=False)
         for warning in warnings:
             _say(f"[yellow]warning:[/yellow] {escape(warning)}")
-    if failures:
-        raise PredictitError("; ".join(failures))
+    return failures
 
 
 def _windows(settings: Settings, first: date | None, last: date | None) -> list[Window]:
@@ -264,7 +278,8 @@ def expire(
         from predictit_assets.pruning import prune
         from predictit_assets.runs import open_instance
 
-        pruned = prune(open_instance(settings), settings.keep_runs_days, dry_run)
+        with open_instance(settings) as instance:
+            pruned = prune(instance, settings.keep_runs_days, dry_run)
         out.print(f"Dagster: {pruned}", highlight=False, soft_wrap=True)
 
 

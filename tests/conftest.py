@@ -1,6 +1,8 @@
 """What the tests share: a home in a temporary folder, and a made-up week of odds."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -147,3 +149,17 @@ def materialize(
         run_config=config,
         raise_on_error=False,
     )
+
+
+STEPS_BEGUN = "select step_key from event_logs where dagster_event_type = 'STEP_START'"
+
+
+def steps_begun(home: Path, since: float) -> set[str]:
+    """The steps of the runs that have told of something since a time of the system's clock."""
+    begun = set()
+    for file in home.glob("dagster/history/runs/*-*.db"):
+        if file.stat().st_mtime > since:
+            # At first there is a file without tables.
+            with closing(sqlite3.connect(file)) as log, suppress(sqlite3.OperationalError):
+                begun |= {step for (step,) in log.execute(STEPS_BEGUN)}
+    return begun

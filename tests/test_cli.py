@@ -4,15 +4,14 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing, suppress
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from conftest import steps_begun
 
 from predictit_assets.sample_feed import SampleServer
 
@@ -122,7 +121,7 @@ def test_an_interrupted_build_says_so_and_goes_on_later(home: Path, feed: Sample
             "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from predictit_assets.cli import main; main()"
         )
-        earlier = run_logs(home)
+        started = time.time()
         build = subprocess.Popen(
             [sys.executable, "-c", code, "build"],
             env=environment(home),
@@ -130,7 +129,7 @@ def test_an_interrupted_build_says_so_and_goes_on_later(home: Path, feed: Sample
             stderr=subprocess.PIPE,
             text=True,
         )
-        while step not in steps_begun(run_logs(home) - earlier):
+        while step not in steps_begun(home, started):
             assert build.poll() is None
             time.sleep(0.01)
         build.send_signal(signal.SIGINT)
@@ -145,20 +144,6 @@ def test_an_interrupted_build_says_so_and_goes_on_later(home: Path, feed: Sample
         ended = [run.status for run in instance.get_runs()]
     failed, succeeded = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
     assert ended == [succeeded, failed, failed, failed]
-
-
-def run_logs(home: Path) -> set[Path]:
-    """Dagster's file of each run."""
-    return {log for log in home.glob("dagster/history/runs/*.db") if log.stem != "index"}
-
-
-def steps_begun(logs: set[Path]) -> set[str]:
-    begun = set()
-    for file in logs:
-        # At first there is a file without tables.
-        with closing(sqlite3.connect(file)) as log, suppress(sqlite3.OperationalError):
-            begun |= {step for (step,) in log.execute("select step_key from event_logs")}
-    return begun
 
 
 def test_nobody_is_asked_how_markets_ended_while_none_has_left(home: Path) -> None:

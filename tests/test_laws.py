@@ -27,7 +27,7 @@ import hypothesis
 import oracle
 import pytest
 import requests
-from conftest import materialize, observe
+from conftest import materialize, observe, steps_begun
 from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 
@@ -403,8 +403,8 @@ def staging(settings: Settings, started: float) -> bool:
 
 
 def modelling(settings: Settings, started: float) -> bool:
-    """Whether a build has come to dbt, which keeps a folder for as long as it runs."""
-    return any(folder.is_dir() for folder in settings.home.glob("dbt/*/"))
+    """Whether a build has come to dbt."""
+    return "core" in steps_begun(settings.home, started)
 
 
 def build_for_real(settings: Settings, window: Window) -> None:
