@@ -25,6 +25,8 @@ HOST_TAG = "predictit/host"
 PROCESS_TAG = "predictit/process"
 """Where a run of `predictit build` is."""
 UNENDED = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED]
+ENDING = {signal.SIGINT, signal.SIGTERM}
+"""The signals that Dagster takes for an interrupt."""
 MOST_SIGNALS = 4096
 
 
@@ -136,7 +138,7 @@ def run_build(
 
 @contextmanager
 def _interrupted() -> Iterator[Callable[[], bool]]:
-    """Tells whether Ctrl-C was pressed: Dagster, dbt and DuckDB make errors of their own of it.
+    """Tells whether Ctrl-C was pressed: Dagster, dbt and DuckDB make errors of their own of that.
 
     Only in the main thread.
     """
@@ -148,7 +150,7 @@ def _interrupted() -> Iterator[Callable[[], bool]]:
 
         def interrupted() -> bool:
             try:
-                return signal.SIGINT in signals.recv(MOST_SIGNALS)
+                return bool(ENDING & set(signals.recv(MOST_SIGNALS)))
             except BlockingIOError:  # no signal came
                 return False
 
