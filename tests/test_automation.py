@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,13 @@ from predictit_assets.build import build_definitions
 from predictit_assets.errors import WarehouseBusy
 from predictit_assets.failures import expected_failures
 from predictit_assets.layers.raw import prove_day
-from predictit_assets.runs import BuildFailed, end_dead_runs, open_instance
+from predictit_assets.runs import (
+    HOST_TAG,
+    PROCESS_TAG,
+    BuildFailed,
+    end_dead_runs,
+    open_instance,
+)
 from predictit_assets.sample_feed import SampleServer, World
 from predictit_assets.settings import Settings
 from predictit_assets.sources.source import Observation
@@ -573,6 +580,27 @@ def test_a_run_whose_process_was_killed_does_not_stay_in_progress(
     end_dead_runs(instance)
     (run,) = instance.get_runs()
     assert run.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_that_was_never_started_ends_with_its_process() -> None:
+    @dg.job
+    def nothing() -> None: ...
+
+    instance = dg.DagsterInstance.ephemeral()
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    dead, living = (
+        instance.create_run_for_job(
+            nothing, tags={HOST_TAG: gethostname(), PROCESS_TAG: str(process)}
+        ).run_id
+        for process in (ended.pid, os.getpid())
+    )
+    end_dead_runs(instance)
+    statuses = {run.run_id: run.status for run in instance.get_runs()}
+    assert statuses == {
+        dead: dg.DagsterRunStatus.FAILURE,
+        living: dg.DagsterRunStatus.NOT_STARTED,
+    }
 
 
 def started_instance(settings: Settings) -> dg.DagsterInstance | None:
