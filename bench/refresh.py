@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bench.child import cpu_seconds
 from bench.inputs import NOON, Sizes, first_day, fresh_copy, land_days, payloads_of, settings_of
@@ -17,40 +16,7 @@ from predictit_assets.sources.source import Observation
 PREDICTIT = str(Path(sys.executable).with_name("predictit"))
 MODELS = {"core", "marts", "live"}
 CHECK = "check_"
-
-
-def empty() -> Callable[[], None]:
-    """A run of one op that does nothing, and a dbt build of one model that is one row."""
-
-    def work() -> None:
-        import dagster as dg
-        import dagster_dbt  # noqa: F401
-        from dbt.cli.main import dbtRunner
-
-        @dg.op
-        def nothing() -> None: ...
-
-        @dg.job(executor_def=dg.in_process_executor)
-        def job() -> None:
-            nothing()
-
-        with TemporaryDirectory() as folder:
-            with dg.DagsterInstance.local_temp(folder) as instance:
-                job.execute_in_process(instance=instance)
-            project = Path(folder)
-            (project / "models").mkdir()
-            (project / "models" / "one.sql").write_text("select 1 as one")
-            (project / "dbt_project.yml").write_text("{name: empty, profile: empty}")
-            (project / "profiles.yml").write_text(
-                f"empty: {{target: t, outputs: {{t: {{type: duckdb, path: {folder}/t.duckdb}}}}}}"
-            )
-            told = dbtRunner().invoke(
-                ["--log-level", "none", "build", "--project-dir", folder, "--profiles-dir", folder]
-            )
-            if not told.success:
-                raise RuntimeError(str(told.exception))
-
-    return work
+EMPTY = [sys.executable, "-m", "bench.empty"]
 
 
 def by_step(folder: str) -> Callable[[], dict[str, float]]:
@@ -113,7 +79,7 @@ def measures(sizes: Sizes, out: Path) -> list[Measure]:
         Measure(
             "refresh of the day, one command",
             Side("ours", command, one_more, environment),
-            [Side("empty run and empty dbt build", child(empty))],
+            [Side("empty run and empty dbt build", EMPTY)],
             ["1.5 x"],
         ),
         Measure("the same, by step", Side("ours", child(by_step, home), one_more), facts=shares),
