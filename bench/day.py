@@ -28,9 +28,11 @@ def raw_to_staging(folder: str, day: str) -> Callable[[], dict[str, int]]:
 
     def work() -> dict[str, int]:
         rows = cut_day(source, held, of)
-        for table, schema in source.tables.items():
-            one = LoadedObject(of, curated_object(source, table, of), "", rows[table])
-            tables.replace_window(table, schema, Window(of, of), store, [one], "bench")
+        loaded = [
+            LoadedObject(table, of, curated_object(source, table, of), "", rows[table])
+            for table in source.tables
+        ]
+        tables.replace_window(source.tables, Window(of, of), store, loaded, "bench")
         return {"rows": rows["contract_snapshots"]}
 
     return work

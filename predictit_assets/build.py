@@ -25,7 +25,7 @@ from predictit_assets.layers.landing import landing_asset, landing_key
 from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.report import report_asset, report_check
-from predictit_assets.layers.staging import staging_asset
+from predictit_assets.layers.staging import staging_assets
 from predictit_assets.partitions import backfill_policy, daily_partitions
 from predictit_assets.pictures import PICTURES
 from predictit_assets.schemas.published import PUBLISHED
@@ -54,10 +54,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             landing_asset(source, payloads, partitions),
             raw_asset(source, payloads, partitions),
             curated_assets(source, payloads, partitions),
-        ]
-        assets += [
-            staging_asset(source, table, payloads.objects, warehouse, partitions)
-            for table in source.tables
+            staging_assets(source, payloads.objects, warehouse, partitions),
         ]
         staged |= source.tables
         audits += source_audits(source, payloads, warehouse)

@@ -38,7 +38,6 @@ from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.layers.raw import manifest_object, prove_day
 from predictit_assets.runs import run_build
 from predictit_assets.sample_feed import SampleServer, World
-from predictit_assets.schemas.predictit import MarketSnapshots
 from predictit_assets.settings import ObjectsHome, Settings
 from predictit_assets.sources.source import Observation
 from predictit_assets.storage.duckdb import DuckDBWarehouse
@@ -539,7 +538,7 @@ def objects(settings: Settings) -> dict[str, bytes | None]:
     return {key: store.get(key) for key in listed}
 
 
-def test_a_kill_before_any_statement_leaves_a_staging_table_as_it_was_or_as_it_should_be(
+def test_a_kill_before_any_statement_leaves_staging_as_it_was_or_as_it_should_be(
     copy_of_built: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two days are replaced by the second one alone: rows and their entry in the load log go."""
@@ -548,14 +547,23 @@ def test_a_kill_before_any_statement_leaves_a_staging_table_as_it_was_or_as_it_s
     window = Window(SPRING.first, SPRING.first + timedelta(days=1))
     source = home.predictit(settings, say=lambda text: None)
     objects = home.objects(settings)
-    key = curated_object(source, "market_snapshots", window.last)
-    rows_of_file = query(settings, f"select count(*) as n from '{objects.address(key)}'")[0]["n"]
-    loaded = [LoadedObject(window.last, key, "a hash", rows_of_file)]
+    loaded = []
+    for table in source.tables:
+        key = curated_object(source, table, window.last)
+        (counted,) = query(settings, f"select count(*) as n from '{objects.address(key)}'")
+        loaded.append(LoadedObject(table, window.last, key, "a hash", counted["n"]))
 
     def days_and_rows() -> Rows:
-        rows = "select snapshot_date, count(*) as n from staging.market_snapshots group by all"
-        log = "select snapshot_date, row_count from staging.load_log where table_name like 'm%'"
-        return query(settings, f"from ({rows}) full join ({log}) using (snapshot_date) order by 1")
+        rows = " union all ".join(
+            f"select '{table}' as table_name, snapshot_date, count(*) as n from staging.{table}"
+            " group by all"
+            for table in source.tables
+        )
+        log = "select table_name, snapshot_date, row_count from staging.load_log"
+        return query(
+            settings,
+            f"from ({rows}) full join ({log}) using (table_name, snapshot_date) order by all",
+        )
 
     before = days_and_rows()
     should_be = [row for row in before if row["snapshot_date"] != window.first]
@@ -573,9 +581,7 @@ def test_a_kill_before_any_statement_leaves_a_staging_table_as_it_was_or_as_it_s
 
         with monkeypatch.context() as patch, suppress(Killed):
             patch.setattr(DuckDBWarehouse, "connect", fragile)
-            warehouse.replace_window(
-                "market_snapshots", MarketSnapshots, window, objects, loaded, "run"
-            )
+            warehouse.replace_window(source.tables, window, objects, loaded, "run")
         assert days_and_rows() == (before if fuse.blown else should_be), nth_statement
         if not fuse.blown:
             break

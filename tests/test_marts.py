@@ -128,11 +128,11 @@ def test_live_is_right_the_moment_staging_is_loaded(
     prove_day(source, payloads, DAY)
     counted = cut_day(source, payloads, DAY)
     warehouse = home.warehouse(settings)
-    for table, schema in source.tables.items():
-        key = curated_object(source, table, DAY)
-        loaded = LoadedObject(DAY, key, "", counted[table])
-        window = Window(DAY, DAY)
-        warehouse.replace_window(table, schema, window, payloads.objects, [loaded], "a run")
+    loaded = [
+        LoadedObject(table, DAY, curated_object(source, table, DAY), "", counted[table])
+        for table in source.tables
+    ]
+    warehouse.replace_window(source.tables, Window(DAY, DAY), payloads.objects, loaded, "a run")
 
     with warehouse.connect() as sql:
         newest = second.captured_at.replace(tzinfo=None)

@@ -392,10 +392,12 @@ def test_polls_that_repeat_each_other_in_part_are_cut_as_if_they_were_alone(
     [
         (b'"status": "Open"', b'"status": "Closed", "status": "Open"'),
         (b'"status": "Open"', b'"status": "Open", "volume": 1, "volume": [{"id": "one"}]'),
+        (b'"status"', b'"st\\u0061tus"'),
+        (b'"status": "Open"', b'"status": "\\\\\\uD840\\udc00"'),
     ],
-    ids=["a field twice", "a new field twice"],
+    ids=["a field twice", "a new field twice", "an escaped name", "a pair of surrogates"],
 )
-def test_what_arrow_finds_odd_is_cut_as_the_model_understands_it(sent: bytes, odd: bytes) -> None:
+def test_an_odd_payload_is_cut_as_the_model_understands_it(sent: bytes, odd: bytes) -> None:
     body = json.dumps(payload()).encode()
     assert sent in body
     observation = Observation(NOON, body.replace(sent, odd))

@@ -35,9 +35,10 @@ from predictit_assets.layers.dbt import DBT_DIR
 from predictit_assets.report import page
 from predictit_assets.sample_feed import World
 from predictit_assets.schemas.core import FactPrices
-from predictit_assets.schemas.predictit import ContractSnapshots, MarketSnapshots
+from predictit_assets.schemas.predictit import ContractSnapshots
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings, load_settings
+from predictit_assets.sources.predictit import PredictIt
 from predictit_assets.sources.source import Observation
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.snowflake import MOST_FILES, Purpose, SnowflakeWarehouse
@@ -398,27 +399,30 @@ def test_a_window_is_loaded_by_name_in_a_number_of_statements_that_hardly_grows(
 
     @contextmanager
     def connect(purpose: Purpose, tag: Any) -> Iterator[Any]:
-        assert (purpose, tag) == (Purpose.LOAD, {"table": "market_snapshots", "run": "a run"})
+        assert (purpose, tag) == (Purpose.LOAD, {"run": "a run"})
         yield recorder
 
     loaded = [
-        LoadedObject(date(2020, 1, 1) + timedelta(days=n), f"curated/p/m/date={n}/m.parquet", "", 1)
+        LoadedObject(table, date(2020, 1, 1) + timedelta(days=n), f"curated/{table}/{n}", "", 1)
         for n in range(days)
+        for table in ("market_snapshots", "contract_snapshots")
     ]
     SnowflakeWarehouse(connect, "PREDICTIT").replace_window(
-        "market_snapshots", MarketSnapshots, DAYS, ObjectStore(tmp_path), loaded, "a run"
+        PredictIt.tables, DAYS, ObjectStore(tmp_path), loaded, "a run"
     )
 
     begin, *statements, commit = recorder.statements
     copied = [one for one in statements if one.startswith("copy")]
-    files = [re.findall(r"'(p/m/date=\d+/m.parquet)'", one) for one in copied]
+    files = [re.findall(r"'(\w+/\d+)'", one) for one in copied]
     assert (begin, commit) == ("begin", "commit")
-    assert len(statements) == 2 + 2 * copies
-    assert [name for some in files for name in some] == [
+    assert len(statements) == 2 * (2 + 2 * copies)
+    assert sorted(name for some in files for name in some) == sorted(
         one.key.removeprefix("curated/") for one in loaded
-    ]
+    )
     assert all(len(some) <= MOST_FILES for some in files)
-    for one in copied:
+    for one, some in zip(copied, files, strict=True):
+        (table,) = {name.split("/")[0] for name in some}
+        assert one.startswith(f"copy into staging.{table} ")
         assert "from @staging.curated files = (" in one
         assert "force = true" in one
         assert "on_error = abort_statement" in one
@@ -432,11 +436,10 @@ def test_a_load_that_fails_leaves_the_days_and_their_log_as_they_were(homes: Hom
 
     with pytest.raises(Exception, match=r"404|Not Found"):
         warehouse.replace_window(
-            "market_snapshots",
-            MarketSnapshots,
+            PredictIt.tables,
             DAYS,
             home.objects(homes.second),
-            [LoadedObject(DAYS.first, "curated/nothing.parquet", "", 1)],
+            [LoadedObject("market_snapshots", DAYS.first, "curated/nothing.parquet", "", 1)],
             "a run",
         )
 

@@ -29,7 +29,7 @@ Done = TypeVar("Done")
 # Arrow's own allocator keeps what each thread once needed (100 MB and more), and is slower.
 pyarrow.set_memory_pool(pyarrow.system_memory_pool())
 
-PAYLOADS_A_BATCH = 8
+PAYLOADS_A_BATCH = 16
 """Payloads that are read and cut at once."""
 ROWS_A_GROUP = 122_880
 """Rows of a row group: as many as in DuckDB's own, which its threads then load one each."""
@@ -154,7 +154,7 @@ def _ahead(work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[Done
     with ThreadPoolExecutor(THREADS) as threads:
         for task in tasks:
             begun.append(threads.submit(work, task))
-            if len(begun) > THREADS:
+            if len(begun) > THREADS + 1:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()

@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
 
 import dagster as dg
 import pyarrow.parquet
@@ -21,18 +24,16 @@ def staging_key(source: Source, table: str) -> list[str]:
     return ["staging", source.name, table]
 
 
-def staging_asset(
+def staging_assets(
     source: Source,
-    table: str,
     objects: ObjectStore,
     warehouse: Warehouse,
     partitions: dg.DailyPartitionsDefinition,
 ) -> dg.AssetsDefinition:
-    """One table of a source in the warehouse."""
-    schema = source.tables[table]
+    """The tables of a source in the warehouse."""
 
     @layer_asset(
-        "_".join(staging_key(source, table)),
+        f"staging_{source.name}_{source.dataset}",
         [
             spec(
                 staging_key(source, table),
@@ -41,36 +42,44 @@ def staging_asset(
                 kinds={warehouse.kind, "table"},
                 description=(
                     f"{schema.__doc__} The window is replaced in one transaction, together with "
-                    "its rows in staging.load_log, which say what is loaded and where it is from."
+                    "the source's other tables and their rows in staging.load_log, which say what "
+                    "is loaded and where it is from."
                 ),
                 metadata={"dagster/table_name": f"{STAGING}.{table}"},
             )
+            for table, schema in source.tables.items()
         ],
         partitions,
         pool=WAREHOUSE_POOL,
     )
-    def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def load(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
         window = window_of(context)
         loaded = []
         for day in days_of(window, context):
-            key = curated_object(source, table, day)
-            content = objects.get(key)
-            if content is None:
-                context.add_asset_metadata(
-                    {"dagster/partition_row_count": 0}, partition_key=str(day)
-                )
-                continue
-            rows = pyarrow.parquet.read_metadata(io.BytesIO(content)).num_rows
-            digest = hashlib.sha256(content).hexdigest()
-            loaded.append(LoadedObject(day, key, digest, rows))
-            context.add_asset_metadata(
-                {"dagster/partition_row_count": rows, "object": key, "sha256": digest},
-                partition_key=str(day),
-            )
+            for table in source.tables:
+                one = _curated(source, table, day, objects)
+                told: dict[str, Any] = {"dagster/partition_row_count": one.rows if one else 0}
+                if one:
+                    loaded.append(one)
+                    told |= {"object": one.key, "sha256": one.sha256}
+                context.add_asset_metadata(told, staging_key(source, table), str(day))
         with expected_failures(context.op_execution_context):
-            warehouse.replace_window(table, schema, window, objects, loaded, context.run_id)
-        return dg.MaterializeResult(
-            metadata={"days_loaded": len(loaded), "rows_loaded": sum(o.rows for o in loaded)}
-        )
+            warehouse.replace_window(source.tables, window, objects, loaded, context.run_id)
+        for table in source.tables:
+            rows = [one.rows for one in loaded if one.table == table]
+            yield dg.MaterializeResult(
+                asset_key=staging_key(source, table),
+                metadata={"days_loaded": len(rows), "rows_loaded": sum(rows)},
+            )
 
     return load
+
+
+def _curated(source: Source, table: str, day: date, objects: ObjectStore) -> LoadedObject | None:
+    """What is there to load of a day, or None."""
+    key = curated_object(source, table, day)
+    content = objects.get(key)
+    if content is None:
+        return None
+    rows = pyarrow.parquet.read_metadata(io.BytesIO(content)).num_rows
+    return LoadedObject(table, day, key, hashlib.sha256(content).hexdigest(), rows)

@@ -124,22 +124,20 @@ class DuckDBWarehouse:
 
     def replace_window(
         self,
-        table: str,
-        schema: "Schema",
+        tables: "Mapping[str, Schema]",
         window: Window,
         objects: ObjectStore,
         loaded: Sequence[LoadedObject],
         run_id: str,
     ) -> None:
-        """Make a staging table hold exactly what was loaded of the window; log it."""
+        """Make staging tables hold exactly what was loaded of the window; log it."""
         import pyarrow
 
         from predictit_assets.schemas.types import ibis_schema
 
-        names = ", ".join(f'"{name}"' for name in ibis_schema(schema))
         log = pyarrow.table(
             {
-                "table_name": [table] * len(loaded),
+                "table_name": [one.table for one in loaded],
                 "snapshot_date": [one.snapshot_date for one in loaded],
                 "object_key": [one.key for one in loaded],
                 "object_sha256": [one.sha256 for one in loaded],
@@ -153,26 +151,29 @@ class DuckDBWarehouse:
             # Closing writes everything to the file anyway: not to the log first.
             connection.execute("set checkpoint_threshold = '1KB'")
             connection.execute("begin")
-            _create(connection, table, schema)
+            for table, schema in tables.items():
+                _create(connection, table, schema)
+                connection.execute(
+                    f'delete from {STAGING}."{table}" where snapshot_date between ? and ?', bounds
+                )
+                held = [file for one, file in zip(loaded, files, strict=True) if one.table == table]
+                if held:
+                    names = ", ".join(f'"{name}"' for name in ibis_schema(schema))
+                    connection.execute(
+                        f'insert into {STAGING}."{table}" ({names}) select {names}'
+                        " from read_parquet(?, hive_partitioning = false)",
+                        [held],
+                    )
             connection.execute(
                 f"create table if not exists {STAGING}.{LOAD_LOG} ({LOAD_LOG_COLUMNS})"
             )
             connection.execute(
-                f'delete from {STAGING}."{table}" where snapshot_date between ? and ?', bounds
-            )
-            connection.execute(
                 f"delete from {STAGING}.{LOAD_LOG}"
-                " where table_name = ? and snapshot_date between ? and ?",
-                [table, *bounds],
+                " where list_contains(?, table_name) and snapshot_date between ? and ?",
+                [list(tables), *bounds],
             )
-            if loaded:
-                connection.execute(
-                    f'insert into {STAGING}."{table}" ({names}) select {names}'
-                    " from read_parquet(?, hive_partitioning = false)",
-                    [files],
-                )
-                connection.register("log_rows", log)
-                connection.execute(f"insert into {STAGING}.{LOAD_LOG} from log_rows")
+            connection.register("log_rows", log)
+            connection.execute(f"insert into {STAGING}.{LOAD_LOG} from log_rows")
             connection.execute("commit")
 
 

@@ -19,6 +19,7 @@ from predictit_assets.trading_day import Window
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
+    from snowflake.connector.cursor import SnowflakeCursor
 
 CURATED = "curated"
 """The folder of the bucket that the stage shows: Snowflake sees no other."""
@@ -100,43 +101,51 @@ class SnowflakeWarehouse:
 
     def replace_window(
         self,
-        table: str,
-        schema: Schema,  # noqa: ARG002 - the columns of a file are matched by name
+        tables: Mapping[str, Schema],
         window: Window,
         objects: ObjectStore,  # noqa: ARG002 - the stage shows the same bucket
         loaded: Sequence[LoadedObject],
         run_id: str,
     ) -> None:
-        """Make a staging table hold exactly what was loaded of the window; log it."""
+        """Make staging tables hold exactly what was loaded of the window; log it."""
         with (
-            self._connect(Purpose.LOAD, {"table": table, "run": run_id}) as connection,
+            self._connect(Purpose.LOAD, {"run": run_id}) as connection,
             closing(connection.cursor()) as cursor,
         ):
             cursor.execute("begin")
             try:
-                cursor.execute(
-                    f"delete from {STAGING}.{table} where snapshot_date between ? and ?",
-                    (window.first, window.last),
-                )
-                cursor.execute(
-                    f"delete from {STAGING}.{LOAD_LOG}"
-                    " where table_name = ? and snapshot_date between ? and ?",
-                    (table, window.first, window.last),
-                )
-                for start in range(0, len(loaded), MOST_FILES):
-                    some = loaded[start : start + MOST_FILES]
-                    cursor.execute(copy_statement(table, [one.key for one in some]))
-                    cursor.executemany(
-                        f"insert into {STAGING}.{LOAD_LOG} values (?, ?, ?, ?, ?, ?)",
-                        [
-                            (table, one.snapshot_date, one.key, one.sha256, one.rows, run_id)
-                            for one in some
-                        ],
-                    )
+                for table in tables:
+                    self._replace(cursor, table, window, loaded, run_id)
             except BaseException:
                 cursor.execute("rollback")
                 raise
             cursor.execute("commit")
+
+    @staticmethod
+    def _replace(
+        cursor: "SnowflakeCursor",
+        table: str,
+        window: Window,
+        loaded: Sequence[LoadedObject],
+        run_id: str,
+    ) -> None:
+        cursor.execute(
+            f"delete from {STAGING}.{table} where snapshot_date between ? and ?",
+            (window.first, window.last),
+        )
+        cursor.execute(
+            f"delete from {STAGING}.{LOAD_LOG}"
+            " where table_name = ? and snapshot_date between ? and ?",
+            (table, window.first, window.last),
+        )
+        held = [one for one in loaded if one.table == table]
+        for start in range(0, len(held), MOST_FILES):
+            some = held[start : start + MOST_FILES]
+            cursor.execute(copy_statement(table, [one.key for one in some]))
+            cursor.executemany(
+                f"insert into {STAGING}.{LOAD_LOG} values (?, ?, ?, ?, ?, ?)",
+                [(table, one.snapshot_date, one.key, one.sha256, one.rows, run_id) for one in some],
+            )
 
 
 def copy_statement(table: str, keys: Sequence[str]) -> str:

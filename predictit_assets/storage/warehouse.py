@@ -30,6 +30,7 @@ Ask = Callable[..., list[tuple[Any, ...]]]
 class LoadedObject:
     """A curated object: the rows of one day of one table."""
 
+    table: str
     snapshot_date: date
     key: str
     sha256: str
@@ -63,17 +64,16 @@ class Warehouse(Protocol):
 
     def replace_window(
         self,
-        table: str,
-        schema: "Schema",
+        tables: "Mapping[str, Schema]",
         window: Window,
         objects: ObjectStore,
         loaded: Sequence[LoadedObject],
         run_id: str,
     ) -> None:
-        """Make a staging table hold exactly what was `loaded` of the window; log it.
+        """Make staging tables hold exactly what was `loaded` of the window; log it.
 
-        `objects` keeps the Parquet. One transaction, a number of statements that doesn't grow with
-        the days.
+        `objects` keeps the Parquet. One transaction for all tables, a number of statements that
+        doesn't grow with the days.
         """
         ...
 
