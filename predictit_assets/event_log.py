@@ -28,6 +28,8 @@ class EventLog(SqliteEventLogStorage):
         self._inst_data = inst_data
         self._engines: dict[str, Engine] = {}
         """By file, the one that was used last at the end."""
+        self._tables: set[str] = set()
+        """Those that were found: none ever goes."""
 
     @classmethod
     def config_type(cls) -> Any:
@@ -50,6 +52,12 @@ class EventLog(SqliteEventLogStorage):
         super().store_event(event)
         # The UI follows a run by its file, which isn't written to before SQLite closes it.
         os.utime(self.path_for_shard(event.run_id))
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table; asked for each event anew."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def dispose(self) -> None:
         """Close the files."""

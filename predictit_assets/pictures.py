@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from html import escape
 
-from predictit_assets.storage.warehouse import Warehouse
+from predictit_assets.storage.warehouse import Ask
 
 WIDTH = 480
 STEP = 34
@@ -30,10 +30,9 @@ class Picture:
     query: str
     bar: Callable[..., Bar]
 
-    def markdown(self, warehouse: Warehouse) -> str | None:
+    def markdown(self, ask: Ask) -> str | None:
         """The picture as it is now, as a Markdown image; None when there is nothing to draw."""
-        with warehouse.reading() as ask:
-            rows = [self.bar(*row) for row in ask(self.query)]
+        rows = [self.bar(*row) for row in ask(self.query)]
         if not rows:
             return None
         encoded = base64.b64encode(bars(rows).encode()).decode()

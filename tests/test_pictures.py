@@ -80,7 +80,8 @@ def test_calibration_is_pictured_by_bins(tmp_path: Path) -> None:
             "(1, 0.1, 3, 0.12, 0), (1, 0.9, 1, 0.90, 1), (7, 0.5, 2, 0.55, 0.5)"
             ") as bins (days_before, price_bin, contracts, mean_price, yes_share)"
         )
-    picture = PICTURES["calibration"].markdown(warehouse)
+    with warehouse.reading() as ask:
+        picture = PICTURES["calibration"].markdown(ask)
     assert picture
     svg = base64.b64decode(picture.partition("base64,")[2].rstrip(")")).decode()
     assert len(drawn(svg)) == 2

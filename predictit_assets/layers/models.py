@@ -74,19 +74,20 @@ def model_assets(
         window = window_of(context)
         with expected_failures(context.op_execution_context), warehouse.kept_open():
             warehouse.prepare(staged)
-            for event in dbt.build(context, window_variables(window)):
-                if isinstance(event, dg.Output):
-                    key = context.asset_key_for_output(event.output_name)
-                    table = key.path[-1]
-                    by_day = "snapshot_date" in ibis_schema(schemas[table])
-                    counted = rows_by_day(warehouse, layer, table, window, by_day)
-                    for day, rows in counted.items():
-                        context.add_asset_metadata({"dagster/row_count": rows}, key, str(day))
-                    drawn = table in pictures and pictures[table].markdown(warehouse)
-                    if drawn:
-                        context.add_asset_metadata(
-                            {"picture": dg.MetadataValue.md(drawn)}, key, str(window.last)
-                        )
-                yield event
+            with warehouse.reading() as ask:
+                for event in dbt.build(context, window_variables(window)):
+                    if isinstance(event, dg.Output):
+                        key = context.asset_key_for_output(event.output_name)
+                        table = key.path[-1]
+                        by_day = "snapshot_date" in ibis_schema(schemas[table])
+                        counted = rows_by_day(ask, layer, table, window, by_day)
+                        for day, rows in counted.items():
+                            context.add_asset_metadata({"dagster/row_count": rows}, key, str(day))
+                        drawn = table in pictures and pictures[table].markdown(ask)
+                        if drawn:
+                            context.add_asset_metadata(
+                                {"picture": dg.MetadataValue.md(drawn)}, key, str(window.last)
+                            )
+                    yield event
 
     return build

@@ -47,7 +47,9 @@ def report_asset(objects: ObjectStore, warehouse: Warehouse) -> dg.AssetsDefinit
             "bytes": dg.MetadataValue.int(len(body)),
             "odds_of": dg.MetadataValue.text(f"{page.eastern(contents.polled_at)} Eastern"),
         }
-        if moves := PICTURES["market_board"].markdown(warehouse):
+        with warehouse.reading() as ask:
+            moves = PICTURES["market_board"].markdown(ask)
+        if moves:
             metadata["picture"] = dg.MetadataValue.md(moves)
         return dg.MaterializeResult(metadata=metadata)
 

@@ -78,18 +78,15 @@ class Warehouse(Protocol):
         ...
 
 
-def rows_by_day(
-    warehouse: Warehouse, schema: str, table: str, window: Window, by_day: bool
-) -> dict[date, int]:
+def rows_by_day(ask: Ask, schema: str, table: str, window: Window, by_day: bool) -> dict[date, int]:
     """Rows of a table by day of the window; all under the last day when it has no days."""
-    with warehouse.reading() as ask:
-        if not by_day:
-            ((rows,),) = ask(f"select count(*) as row_count from {schema}.{table}")
-            return {window.last: rows}
-        counted = ask(
-            f"select snapshot_date, count(*) as row_count from {schema}.{table}"
-            " where snapshot_date between ? and ? group by snapshot_date",
-            window.first,
-            window.last,
-        )
-        return dict(counted)
+    if not by_day:
+        ((rows,),) = ask(f"select count(*) as row_count from {schema}.{table}")
+        return {window.last: rows}
+    counted = ask(
+        f"select snapshot_date, count(*) as row_count from {schema}.{table}"
+        " where snapshot_date between ? and ? group by snapshot_date",
+        window.first,
+        window.last,
+    )
+    return dict(counted)
