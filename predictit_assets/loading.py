@@ -10,9 +10,9 @@ from predictit_assets.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
-GARBAGE = (20_000, 20, 50)
-"""What has to come together before Python looks for garbage. At its own 700, 10, 10 a run spends a
-tenth of its time on that, and needs as much memory."""
+NEW_OBJECTS = 10_000
+"""That Python waits for before it looks for garbage. At its own 700 a run spends a tenth of its
+time on that, and needs as much memory."""
 
 
 def load_definitions(settings: Settings) -> "dg.Definitions":
@@ -27,7 +27,7 @@ def load_definitions(settings: Settings) -> "dg.Definitions":
     finally:
         gc.freeze()
         atexit.register(_thaw)
-        gc.set_threshold(*GARBAGE)
+        gc.set_threshold(NEW_OBJECTS)
         gc.enable()
 
 

@@ -90,6 +90,15 @@ def test_the_file_that_the_ui_watches_changes_with_each_event(
     assert shard.stat().st_mtime_ns > before
 
 
+def test_a_table_that_a_migration_adds_is_seen(instance: dg.DagsterInstance) -> None:
+    log = instance.event_log_storage
+    assert isinstance(log, EventLog)
+    assert not log.has_table("added")
+    with log.index_connection() as connection:
+        connection.exec_driver_sql("create table added (id integer)")
+    assert log.has_table("added")
+
+
 def test_few_files_stay_open(instance: dg.DagsterInstance) -> None:
     runs = [run(instance) for _ in range(MOST_OPEN + 1)]
     assert all(told(instance, one) for one in runs)
