@@ -178,12 +178,9 @@ class DuckDBWarehouse:
 
 
 def _create(connection: "duckdb.DuckDBPyConnection", table: str, schema: "Schema") -> None:
-    from ibis.backends.sql.datatypes import DuckDBType
-
     from predictit_assets.schemas.types import ibis_schema
 
-    columns = ", ".join(
-        f'"{name}" {DuckDBType.to_string(kind)}' for name, kind in ibis_schema(schema).items()
-    )
+    # DuckDB takes the types from Arrow: the same that the Parquet files have.
+    connection.register("no_rows", ibis_schema(schema).to_pyarrow().empty_table())
     connection.execute(f"create schema if not exists {STAGING}")
-    connection.execute(f'create table if not exists {STAGING}."{table}" ({columns})')
+    connection.execute(f'create table if not exists {STAGING}."{table}" as from no_rows')

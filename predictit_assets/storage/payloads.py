@@ -46,7 +46,7 @@ def parse_capture_time(text: str) -> datetime | None:
     if not match:
         return None
     try:
-        whole = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        whole = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
     except ValueError:
         return None
     return whole.replace(microsecond=int(match[2] or 0))
