@@ -399,13 +399,14 @@ def test_a_window_is_loaded_by_name_in_a_number_of_statements_that_hardly_grows(
 
     @contextmanager
     def connect(purpose: Purpose, tag: Any) -> Iterator[Any]:
-        assert (purpose, tag) == (Purpose.LOAD, {"run": "a run"})
+        table = "market_snapshots, contract_snapshots"
+        assert (purpose, tag) == (Purpose.LOAD, {"table": table, "run": "a run"})
         yield recorder
 
     loaded = [
         LoadedObject(table, date(2020, 1, 1) + timedelta(days=n), f"curated/{table}/{n}", "", 1)
         for n in range(days)
-        for table in ("market_snapshots", "contract_snapshots")
+        for table in PredictIt.tables
     ]
     SnowflakeWarehouse(connect, "PREDICTIT").replace_window(
         PredictIt.tables, DAYS, ObjectStore(tmp_path), loaded, "a run"
@@ -416,9 +417,12 @@ def test_a_window_is_loaded_by_name_in_a_number_of_statements_that_hardly_grows(
     files = [re.findall(r"'(\w+/\d+)'", one) for one in copied]
     assert (begin, commit) == ("begin", "commit")
     assert len(statements) == 2 * (2 + 2 * copies)
-    assert sorted(name for some in files for name in some) == sorted(
-        one.key.removeprefix("curated/") for one in loaded
-    )
+    assert [name for some in files for name in some] == [
+        one.key.removeprefix("curated/")
+        for table in PredictIt.tables
+        for one in loaded
+        if one.table == table
+    ]
     assert all(len(some) <= MOST_FILES for some in files)
     for one, some in zip(copied, files, strict=True):
         (table,) = {name.split("/")[0] for name in some}

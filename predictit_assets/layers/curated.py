@@ -154,6 +154,7 @@ def _ahead(work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[Done
     with ThreadPoolExecutor(THREADS) as threads:
         for task in tasks:
             begun.append(threads.submit(work, task))
+            # One more than there are threads: none idles while the caller uses what it got.
             if len(begun) > THREADS + 1:
                 yield begun.popleft().result()
         while begun:

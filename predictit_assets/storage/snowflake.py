@@ -109,7 +109,7 @@ class SnowflakeWarehouse:
     ) -> None:
         """Make staging tables hold exactly what was loaded of the window; log it."""
         with (
-            self._connect(Purpose.LOAD, {"run": run_id}) as connection,
+            self._connect(Purpose.LOAD, {"table": ", ".join(tables), "run": run_id}) as connection,
             closing(connection.cursor()) as cursor,
         ):
             cursor.execute("begin")
