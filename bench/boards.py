@@ -9,7 +9,7 @@ from bench.inputs import Sizes, first_day, fresh_copy, land_days, settings_of
 from bench.measure import Measure
 from bench.refresh import PREDICTIT
 from bench.sampling import Side, child, run
-from predictit_assets.home import warehouse
+from predictit_assets.factory import warehouse
 from predictit_assets.schemas.published import PUBLISHED
 
 MINUTES = 1440
@@ -47,11 +47,11 @@ def grow(home: Path, days: int) -> None:
                 [layer, table],
             ).fetchall()
             columns = [name for name, *_ in engine.table(f"{layer}.{table}").description]
-            if kind == "VIEW" or "snapshot_date" not in columns:
+            if kind == "VIEW" or "partition_date" not in columns:
                 continue
             by_minute = "polled_at" in columns
             moved = [f"{one} - to_days(k) as {one}" for one in columns if _is_time(one)]
-            moved += ["cast(snapshot_date - to_days(k) as date) as snapshot_date"]
+            moved += ["cast(partition_date - to_days(k) as date) as partition_date"]
             if by_minute:
                 moved += [f"polled_at - to_days(k) + to_seconds(m * {SECONDS}) as polled_at"]
             minutes = f"range({MINUTES // POLLS})" if by_minute else "range(1)"

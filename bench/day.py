@@ -9,12 +9,12 @@ import duckdb
 from bench.inputs import Sizes, first_day, fresh_copy, land_days, payloads_of, settings_of
 from bench.measure import Measure
 from bench.sampling import Side, child
-from predictit_assets.home import objects, predictit, warehouse
-from predictit_assets.layers.curated import curated_object, cut_day
-from predictit_assets.layers.raw import prove_day
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.factory import objects, predictit, warehouse
+from predictit_assets.layers.curated import curated_object, write_day
+from predictit_assets.layers.raw import validate_day
 from predictit_assets.storage.payloads import Zone
 from predictit_assets.storage.warehouse import LoadedObject
-from predictit_assets.trading_day import Window
 
 PRICES = "lastTradePrice bestBuyYesCost bestBuyNoCost bestSellYesCost bestSellNoCost lastClosePrice"
 
@@ -27,12 +27,12 @@ def raw_to_staging(folder: str, day: str) -> Callable[[], dict[str, int]]:
     store, tables = objects(settings), warehouse(settings)
 
     def work() -> dict[str, int]:
-        rows = cut_day(source, held, of)
+        rows = write_day(source, held, of)
         loaded = [
             LoadedObject(table, of, curated_object(source, table, of), "", rows[table])
             for table in source.tables
         ]
-        tables.replace_window(source.tables, Window(of, of), store, loaded, "bench")
+        tables.replace_window(source.tables, DayRange(of, of), store, loaded, "bench")
         return {"rows": rows["contract_snapshots"]}
 
     return work
@@ -80,7 +80,7 @@ def measures(sizes: Sizes, out: Path, peers: list[Side]) -> list[Measure]:
     if not proven.exists():
         fresh_copy(landed, proven)
         source = predictit(settings_of(proven), say=lambda text: None)
-        prove_day(source, payloads_of(proven), day)
+        validate_day(source, payloads_of(proven), day)
     theirs = Side("read_json", child(read_json, proven, day, out / "read_json.duckdb"))
     return [
         Measure(

@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from predictit_assets.home import payloads, predictit
-from predictit_assets.sample_feed.world import World
+from predictit_assets.factory import payloads, predictit
 from predictit_assets.settings import Settings
-from predictit_assets.storage.payloads import Name, Payloads, Zone
+from predictit_assets.sources.predictit.fake.world import World
+from predictit_assets.storage.payloads import Name, PayloadStore, Zone
 
 MARKETS, CONTRACTS = 250, 1300
 NOON = datetime(2025, 3, 10, 16, tzinfo=UTC)
@@ -49,7 +49,7 @@ def settings_of(home: Path) -> Settings:
     return Settings(home=home, poll_interval=0)
 
 
-def payloads_of(home: Path) -> Payloads:
+def payloads_of(home: Path) -> PayloadStore:
     """The payloads of a home."""
     settings = settings_of(home)
     return payloads(predictit(settings, say=lambda text: None), settings)

@@ -1,4 +1,4 @@
-"""One poll beside the network, and the proof of one payload."""
+"""One poll beside the network, and the validation of one payload."""
 
 import multiprocessing
 import signal
@@ -14,11 +14,11 @@ import dagster as dg
 from bench.inputs import NOON, Sizes, payloads_of, settings_of, world
 from bench.measure import Fact, Measure
 from bench.sampling import Sample, Side, child, median
-from predictit_assets.automation.polling import poll_sensor
-from predictit_assets.home import predictit
-from predictit_assets.sample_feed import SampleServer, World
+from predictit_assets.automation.poll import poll_sensor
+from predictit_assets.contract.source import Payload
+from predictit_assets.factory import predictit
 from predictit_assets.settings import Settings
-from predictit_assets.sources.source import Observation
+from predictit_assets.sources.predictit.fake import SampleServer, World
 
 TIMES = 50
 
@@ -60,7 +60,7 @@ def prove(markets: str, contracts: str) -> Callable[[], None]:
     """Prove some payloads."""
     made = world(Sizes(0, 0, 0, 0, int(contracts), int(markets)))
     times = [NOON + timedelta(minutes=n) for n in range(TIMES)]
-    observations = [Observation(at, made.body(at)) for at in times]
+    observations = [Payload(at, made.body(at)) for at in times]
     source = predictit(Settings(), say=lambda text: None)
 
     def work() -> None:

@@ -11,8 +11,8 @@ from bench.inputs import Sizes, first_day, fresh_copy, land_days, settings_of
 from bench.measure import Fact, Measure
 from bench.refresh import PREDICTIT
 from bench.sampling import Sample, Side, child
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.storage.duckdb import DuckDBWarehouse
-from predictit_assets.trading_day import Window
 
 FEW = 3
 """Days of the smallest range, whose statements are counted."""
@@ -37,8 +37,8 @@ def counted(folder: str, days: str) -> Callable[[], dict[str, int]]:
     """A build of so many days with the statements of the layers and of dbt counted."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager as Dbt
 
-    from predictit_assets.loading import load_definitions
-    from predictit_assets.runs import open_instance, run_build
+    from predictit_assets.instance.loading import load_definitions
+    from predictit_assets.instance.runs import open_instance, run_build
 
     counts: Counter[str] = Counter()
     connect, add_query = DuckDBWarehouse.connect, Dbt.add_query
@@ -54,7 +54,7 @@ def counted(folder: str, days: str) -> Callable[[], dict[str, int]]:
 
     DuckDBWarehouse.connect, Dbt.add_query = counting, add_counted  # type: ignore[method-assign,assignment]
     settings = settings_of(Path(folder))
-    window = Window(first_day(), first_day() + timedelta(days=int(days) - 1))
+    window = DayRange(first_day(), first_day() + timedelta(days=int(days) - 1))
 
     def work() -> dict[str, int]:
         run_build(load_definitions(settings), open_instance(settings), window, lambda _: None)

@@ -11,7 +11,7 @@ from bench.inputs import NOON, Sizes, first_day, fresh_copy, land_days, payloads
 from bench.inputs import world as made
 from bench.measure import Fact, Measure
 from bench.sampling import Sample, Side, child, median, run
-from predictit_assets.sources.source import Observation
+from predictit_assets.contract.source import Payload
 
 PREDICTIT = str(Path(sys.executable).with_name("predictit"))
 MODELS = {"core", "marts", "live"}
@@ -21,9 +21,9 @@ EMPTY = [sys.executable, "-m", "bench.empty"]
 
 def by_step(folder: str) -> Callable[[], dict[str, float]]:
     """The same build in this process, its CPU by step."""
-    from predictit_assets.loading import load_definitions
-    from predictit_assets.runs import Progress, open_instance, run_build
-    from predictit_assets.trading_day import Window
+    from predictit_assets.contract.calendar import DayRange
+    from predictit_assets.instance.loading import load_definitions
+    from predictit_assets.instance.runs import Progress, open_instance, run_build
 
     settings = settings_of(Path(folder))
     definitions, instance = load_definitions(settings), open_instance(settings)
@@ -33,7 +33,7 @@ def by_step(folder: str) -> Callable[[], dict[str, float]]:
         begun.append((progress.doing, cpu_seconds()))
 
     def work() -> dict[str, float]:
-        run_build(definitions, instance, Window(first_day(), first_day()), tell)
+        run_build(definitions, instance, DayRange(first_day(), first_day()), tell)
         ends = [*begun[1:], ("end", cpu_seconds())]
         made, checked = Counter[str](), Counter[str]()  # by layer
         for (step, start), (_, end) in zip(begun, ends, strict=True):
@@ -63,7 +63,7 @@ def measures(sizes: Sizes, out: Path) -> list[Measure]:
     def one_more() -> None:
         fresh_copy(built, home)
         at = NOON + timedelta(hours=11)
-        payloads_of(home).land(Observation(at, made(sizes).body(at)))
+        payloads_of(home).land(Payload(at, made(sizes).body(at)))
 
     def shares(samples: Sequence[Sample]) -> list[Fact]:
         cpu = median([one.cpu for one in samples])

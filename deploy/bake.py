@@ -1,6 +1,6 @@
 """Parses the dbt project for each warehouse, so that an image has the manifests it starts with."""
 
-from predictit_assets import home
+from predictit_assets import factory as home
 from predictit_assets.settings import Settings, WarehouseHome
 
 for warehouse in WarehouseHome:

@@ -4,33 +4,34 @@ from functools import partial
 
 import dagster as dg
 
-from predictit_assets import freshness, home
+from predictit_assets import factory as home
 from predictit_assets.alerts.channels import open_channels
-from predictit_assets.alerts.moves import moves, moves_sensor
 from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.automation import conditions
+from predictit_assets.automation.checks import WatchedCheck, check_sensor
+from predictit_assets.automation.close_of_day import close_of_yesterday
+from predictit_assets.automation.good_days import good_days_sensor
 from predictit_assets.automation.housekeeping import housekeeping, is_wanted
-from predictit_assets.automation.noticing import noticing_sensor
-from predictit_assets.automation.polling import poll_sensor
-from predictit_assets.automation.resolving import RESOLVE_JOB, resolving_sensor
-from predictit_assets.automation.schedules import close_of_yesterday
-from predictit_assets.automation.sparing import sparing_sensor
-from predictit_assets.automation.watching import Watched, watching_sensor
-from predictit_assets.checks import asset_checks
-from predictit_assets.departures import unasked_markets
-from predictit_assets.inventory import Inventory, inventory_check
-from predictit_assets.layers.audited import published_audits, source_audits
+from predictit_assets.automation.landed import landing_sensor
+from predictit_assets.automation.pending import RESOLVE_JOB, pending_sensor
+from predictit_assets.automation.poll import poll_sensor
+from predictit_assets.checks.completeness import Completeness, completeness_check
+from predictit_assets.checks.registry import published_checks, source_checks
+from predictit_assets.checks import freshness
+from predictit_assets.checks.schema import asset_checks
+from predictit_assets.contract.schema import Schema
+from predictit_assets.instance.partitions import backfill_policy, daily_partitions
 from predictit_assets.layers.curated import curated_assets
 from predictit_assets.layers.landing import landing_asset, landing_key
 from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.layers.staging import staging_assets
-from predictit_assets.partitions import backfill_policy, daily_partitions
-from predictit_assets.pictures import PICTURES
 from predictit_assets.schemas.published import PUBLISHED
-from predictit_assets.schemas.types import Schema
 from predictit_assets.settings import Poller, Settings, WarehouseHome
+from predictit_assets.sources.predictit.pending import pending_markets
+from predictit_assets.sources.predictit.products.alerts import moves, moves_sensor
+from predictit_assets.sources.predictit.products.pictures import PICTURES
 
 BUILD_JOB = "build"
 BEAT = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
@@ -57,7 +58,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             staging_assets(source, payloads.objects, warehouse, partitions),
         ]
         staged |= source.tables
-        audits += source_audits(source, payloads, warehouse)
+        audits += source_checks(source, payloads, warehouse)
     assets += [
         model_assets(
             layer,
@@ -70,18 +71,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         )
         for layer, schemas in PUBLISHED.items()
     ]
-    audits += published_audits(warehouse)
+    audits += published_checks(warehouse)
     objects = home.objects(settings)
     assets.append(report_asset(objects, warehouse))
     checks = [*asset_checks(audits, settings.start), report_check(objects)]
 
     _, payloads = chains[0]
     # What a sensor asks for has to come soon, or it is asked for again.
-    impatient = home.warehouse(settings, patience=home.HASTE)
+    impatient = home.warehouse(settings, patience=home.SENSOR_PATIENCE)
     ages = freshness.ages(polled, payloads, impatient)
-    inventory = Inventory(payloads, impatient, partitions)
+    inventory = Completeness(payloads, impatient, partitions)
     # The clock alone can fail these, so no build of old days is bothered with them.
-    timed_checks = [*freshness.fresh_checks(ages), inventory_check(inventory)]
+    timed_checks = [*freshness.fresh_checks(ages), completeness_check(inventory)]
 
     build_job = dg.define_asset_job(
         BUILD_JOB,
@@ -101,14 +102,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         moves_sensor(partial(moves, impatient, settings.move_alert), channels),
     ]
     polling = (
-        [poll_sensor(home.hasty_predictit(settings), payloads, settings.poll_interval)]
+        [poll_sensor(home.sensor_client(settings), payloads, settings.poll_interval)]
         if settings.poller is Poller.DAGSTER
         else []
     )
-    sparse = [*closed.tables, closed.dataset]
+    may_be_empty = [*closed.tables, closed.dataset]
     return dg.Definitions(
         assets=[
-            one.map_asset_specs(partial(_governed, sparse=sparse)).with_attributes(
+            one.map_asset_specs(partial(_governed, may_be_empty=may_be_empty)).with_attributes(
                 backfill_policy=backfill_policy(settings.days_a_run)
             )
             for one in assets
@@ -117,16 +118,16 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         jobs=[build_job, resolve_job],
         sensors=[
             *polling,
-            noticing_sensor(chains),
-            resolving_sensor(partial(unasked_markets, impatient)),
-            watching_sensor(
+            landing_sensor(chains),
+            pending_sensor(partial(pending_markets, impatient)),
+            check_sensor(
                 [
-                    *(Watched(age.check, age.judge) for age in ages),
-                    Watched(inventory.check, inventory.judge),
+                    *(WatchedCheck(age.check, age.evaluate) for age in ages),
+                    WatchedCheck(inventory.check, inventory.evaluate),
                 ],
                 beat=BEAT[settings.warehouse],
             ),
-            sparing_sensor(build_job),
+            good_days_sensor(build_job),
             conditions.automation_sensor(),
             *(telling if channels else []),
         ],
@@ -139,10 +140,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-def _governed(spec: dg.AssetSpec, sparse: list[str]) -> dg.AssetSpec:
+def _governed(spec: dg.AssetSpec, may_be_empty: list[str]) -> dg.AssetSpec:
     """Give an asset what its layer says of when it is made, and how old it may get."""
     layer = spec.key.path[0]
-    limits = None if spec.key.path[-1] in sparse else freshness.BY_LAYER.get(layer)
+    limits = None if spec.key.path[-1] in may_be_empty else freshness.BY_LAYER.get(layer)
     return spec.replace_attributes(
         automation_condition=conditions.condition_of(spec),
         freshness_policy=limits.policy() if limits else None,

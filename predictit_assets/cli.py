@@ -21,10 +21,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from predictit_assets.errors import NothingHeld, PredictitError
-from predictit_assets.sample_feed.cli import app as sample_app
+from predictit_assets.contract.calendar import DayRange, consecutive, today
+from predictit_assets.errors import ExpectedError, NothingHeld
 from predictit_assets.settings import Settings, WarehouseHome, load_settings
-from predictit_assets.trading_day import Window, stretches, today
+from predictit_assets.sources.predictit.fake.cli import app as sample_app
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -49,7 +49,7 @@ def main() -> NoReturn:
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
-    except PredictitError as error:
+    except ExpectedError as error:
         _say(f"[red]error:[/red] {escape(str(error))}")
         code = 1
     if code == INTERRUPTED:
@@ -92,8 +92,8 @@ def _progress(doing: str, total: int | None) -> Iterator[tuple[Progress, TaskID]
 @app.command()
 def poll() -> None:
     """Ask the API once and keep the answer in landing."""
-    from predictit_assets import home
-    from predictit_assets.sources import predictit_feed
+    from predictit_assets import factory as home
+    from predictit_assets.sources.predictit import ask as predictit_feed
 
     settings = load_settings()
     with err.status(f"asking {settings.api_url}"):
@@ -112,7 +112,7 @@ def resolve() -> None:
     Each is asked for once, at the pace of the polls. Safe to interrupt: what came is kept, and
     built with today.
     """
-    from predictit_assets import home
+    from predictit_assets import factory as home
 
     settings = load_settings()
     source = home.closed_markets(settings, say=_say)
@@ -136,8 +136,8 @@ def import_(
     The capture time is what the file's name begins with (YYYYMMDDTHHMMSSZ), or else the payload's
     own timeStamp. Safe to repeat and to interrupt.
     """
-    from predictit_assets import home
-    from predictit_assets.archive import Imported, import_files, payload_files
+    from predictit_assets import factory as home
+    from predictit_assets.fetch.files import Imported, import_files, payload_files
 
     settings = load_settings()
     source = home.predictit(settings, say=_say)
@@ -158,7 +158,7 @@ def import_(
     for one in refused:
         _say(f"refused: {one.file}: {one.refused}")
     if refused:
-        raise PredictitError(f"{len(refused)} of {len(files)} files were refused")
+        raise ExpectedError(f"{len(refused)} of {len(files)} files were refused")
 
 
 @app.command()
@@ -179,24 +179,24 @@ def build(
     settings = load_settings()
     windows = _windows(settings, first, last)
     with err.status("loading the code location"):
-        from predictit_assets.loading import load_definitions
+        from predictit_assets.instance.loading import load_definitions
 
         definitions = load_definitions(settings)
-        from predictit_assets.runs import open_instance
+        from predictit_assets.instance.runs import open_instance
 
         instance = open_instance(settings)
     with instance:
         failures = _build_all(definitions, instance, windows)
     if failures:
-        raise PredictitError("; ".join(failures))
+        raise ExpectedError("; ".join(failures))
 
 
 def _build_all(
-    definitions: "dg.Definitions", instance: "dg.DagsterInstance", windows: list[Window]
+    definitions: "dg.Definitions", instance: "dg.DagsterInstance", windows: list[DayRange]
 ) -> list[str]:
     """Build windows one after the other; returns why some failed, a sentence each."""
-    from predictit_assets.runs import BuildFailed, run_build
-    from predictit_assets.runs import Progress as Step
+    from predictit_assets.instance.runs import BuildFailed, run_build
+    from predictit_assets.instance.runs import Progress as Step
 
     failures: list[str] = []
     while windows:
@@ -217,7 +217,7 @@ def _build_all(
                 failures.append(str(failure))
                 good = [day for day in window.days if day not in failure.bad_days]
                 if failure.bad_days:  # one bad day takes no good ones with it
-                    windows = stretches(good) + windows
+                    windows = consecutive(good) + windows
                 continue
         out.print(f"built {window}", highlight=False)
         for warning in warnings:
@@ -225,12 +225,12 @@ def _build_all(
     return failures
 
 
-def _windows(settings: Settings, first: date | None, last: date | None) -> list[Window]:
-    """What to build: the stretches of days held, within the bounds asked for."""
-    from predictit_assets import home
+def _windows(settings: Settings, first: date | None, last: date | None) -> list[DayRange]:
+    """What to build: the consecutive of days held, within the bounds asked for."""
+    from predictit_assets import factory as home
 
     if first and last and first > last:
-        raise PredictitError(f"--from {first} is after --to {last}")
+        raise ExpectedError(f"--from {first} is after --to {last}")
     sources = home.sources(settings, say=_say)
     days = sorted({day for one in sources for day in home.payloads(one, settings).days()})
     held = [day for day in days if day >= settings.start]
@@ -242,14 +242,14 @@ def _windows(settings: Settings, first: date | None, last: date | None) -> list[
             f"{place} holds no payload: `predictit poll` asks for one, "
             "`predictit import DIR` brings in saved ones"
         )
-    asked = Window(first or held[0], last or held[-1])
+    asked = DayRange(first or held[0], last or held[-1])
     chosen = [day for day in held if day in asked]
     if not chosen:
         raise NothingHeld(f"no payload of {asked} is held; {held[0]} to {held[-1]} are")
-    missing = stretches([day for day in asked.days if day not in set(held)])
+    missing = consecutive([day for day in asked.days if day not in set(held)])
     if missing and (first or last):
         _say(f"nothing is held of {', '.join(map(str, missing))}")
-    return stretches(chosen, settings.days_a_run)
+    return consecutive(chosen, settings.days_a_run)
 
 
 @app.command()
@@ -263,7 +263,8 @@ def expire(
     PREDICTIT_EXPIRE_LANDING_DAYS, _QUARANTINE_DAYS and _RAW_DAYS say which payloads,
     PREDICTIT_KEEP_RUNS_DAYS what the Dagster instance remembers.
     """
-    from predictit_assets import home, retention
+    from predictit_assets import factory as home
+    from predictit_assets.storage import retention
 
     settings = load_settings()
     chains = [(one, home.payloads(one, settings)) for one in home.sources(settings, say=_say)]
@@ -275,8 +276,8 @@ def expire(
     if not retention.limits(settings):
         out.print("payloads are kept for ever")
     if settings.keep_runs_days:
-        from predictit_assets.pruning import prune
-        from predictit_assets.runs import open_instance
+        from predictit_assets.instance.cleanup import prune
+        from predictit_assets.instance.runs import open_instance
 
         with open_instance(settings) as instance:
             pruned = prune(instance, settings.keep_runs_days, dry_run)
@@ -299,12 +300,18 @@ def board(
     Markets with the biggest moves since the close come first. `--json` and `--csv` give every
     contract and column, for pipes.
     """
-    from predictit_assets import home
-    from predictit_assets.board import newest_odds, render, render_movers, write_csv, write_json
+    from predictit_assets import factory as home
+    from predictit_assets.sources.predictit.products.board import (
+        newest_odds,
+        render,
+        render_movers,
+        write_csv,
+        write_json,
+    )
 
     odds = newest_odds(home.warehouse(load_settings()), market, movers)
     if not odds:
-        raise PredictitError(f"no open market's name contains {market!r}")
+        raise ExpectedError(f"no open market's name contains {market!r}")
     if as_json:
         write_json(odds, sys.stdout)
     elif as_csv:
@@ -325,13 +332,13 @@ def setup_warehouse(
     ] = "ACCOUNTADMIN",
 ) -> None:
     """Make what the pipeline needs in Snowflake. Safe to repeat."""
-    from predictit_assets import home
+    from predictit_assets import factory as home
 
     settings = load_settings()
     if settings.warehouse is not WarehouseHome.SNOWFLAKE:
         out.print("nothing to set up: DuckDB's file is made by `predictit build`")
         return
-    from predictit_assets import snowflake_account
+    from predictit_assets.storage import snowflake_account
 
     tables = {
         table: schema
@@ -353,8 +360,8 @@ def setup_warehouse(
 @app.command()
 def report() -> None:
     """Write the page of the newest odds that are published: one HTML file that loads nothing."""
-    from predictit_assets import home
-    from predictit_assets.report import page
+    from predictit_assets import factory as home
+    from predictit_assets.sources.predictit.products.report import page
 
     settings = load_settings()
     objects = home.objects(settings)

@@ -1,6 +1,6 @@
 """What can go wrong in ways we expect: each error is one sentence that says what to do next.
 
-Whatever isn't a `PredictitError` is a defect and keeps its traceback.
+Whatever isn't a `ExpectedError` is a defect and keeps its traceback.
 """
 
 from collections.abc import Mapping
@@ -8,30 +8,30 @@ from datetime import date
 from typing import ClassVar
 
 
-class PredictitError(Exception):
+class ExpectedError(Exception):
     """An expected failure; its text is shown to people as it is."""
 
     passes: ClassVar[bool] = False
     """Whether it may be gone at the next try; nothing else is worth one."""
 
 
-class SettingsError(PredictitError):
+class SettingsError(ExpectedError):
     """The environment holds a value that can't be used."""
 
 
-class FetchError(PredictitError):
+class FetchError(ExpectedError):
     """The API gave no payload: it can't be reached, or what came back isn't one."""
 
 
-class NothingHeld(PredictitError):
+class NothingHeld(ExpectedError):
     """The store holds no payload for the days that were asked for."""
 
 
-class NothingPublished(PredictitError):
+class NothingPublished(ExpectedError):
     """The warehouse, or a table of it, isn't there yet."""
 
 
-class BadDays(PredictitError):
+class BadDays(ExpectedError):
     """Some days of a window can't be built; the others can, without them."""
 
     def __init__(self, faults: Mapping[date, str]) -> None:
@@ -39,7 +39,7 @@ class BadDays(PredictitError):
         self.days = sorted(faults)
 
 
-class WarehouseBusy(PredictitError):
+class WarehouseBusy(ExpectedError):
     """Another process holds the warehouse."""
 
     passes = True

@@ -13,17 +13,17 @@ import dagster as dg
 import pytest
 from s3_server import s3_server
 
-from predictit_assets import home
+from predictit_assets import factory as home
 from predictit_assets.build import build_definitions
-from predictit_assets.partitions import window_tags
-from predictit_assets.runs import run_build
-from predictit_assets.sample_feed import SampleServer, World
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.source import Payload
+from predictit_assets.instance.partitions import window_tags
+from predictit_assets.instance.runs import run_build
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit import PredictIt
-from predictit_assets.sources.source import Observation
+from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.sources.predictit.source import PredictIt
 from predictit_assets.storage.objects import Bucket
-from predictit_assets.storage.payloads import Payloads
-from predictit_assets.trading_day import Window
+from predictit_assets.storage.payloads import PayloadStore
 
 NOON = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)
 """A Wednesday noon in New York."""
@@ -62,7 +62,7 @@ def source(settings: Settings) -> PredictIt:
 
 
 @pytest.fixture
-def payloads(source: PredictIt, settings: Settings) -> Payloads:
+def payloads(source: PredictIt, settings: Settings) -> PayloadStore:
     """The payloads of the home."""
     return home.payloads(source, settings)
 
@@ -114,13 +114,13 @@ def place(new_place: Callable[[], Path | Bucket]) -> Path | Bucket:
     return new_place()
 
 
-def observe(world: World, first: datetime, polls: int, every: timedelta) -> list[Observation]:
+def observe(world: World, first: datetime, polls: int, every: timedelta) -> list[Payload]:
     """What polling the made-up feed would have given."""
     times = [first + n * every for n in range(polls)]
-    return [Observation(at, world.body(at)) for at in times]
+    return [Payload(at, world.body(at)) for at in times]
 
 
-def build(settings: Settings, window: Window, instance: dg.DagsterInstance | None = None) -> None:
+def build(settings: Settings, window: DayRange, instance: dg.DagsterInstance | None = None) -> None:
     """Build a window of days as `predictit build` does."""
     run_build(
         build_definitions(settings),
@@ -131,7 +131,7 @@ def build(settings: Settings, window: Window, instance: dg.DagsterInstance | Non
 
 
 def materialize(
-    settings: Settings, selection: dg.AssetSelection, window: Window, **landing: bool
+    settings: Settings, selection: dg.AssetSelection, window: DayRange, **landing: bool
 ) -> dg.ExecuteInProcessResult:
     """Part of the graph over a window; `landing` is the configuration of its landing assets."""
     definitions = dg.Definitions.merge(

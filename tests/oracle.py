@@ -235,7 +235,7 @@ def _staging(captured_at: datetime, body: bytes) -> tuple[list[Row], list[Row]]:
     contracts: list[Row] = []
     for market in _sound_markets(body):
         common = {
-            "snapshot_date": captured_at.astimezone(EASTERN).date(),
+            "partition_date": captured_at.astimezone(EASTERN).date(),
             "polled_at": captured_at.replace(tzinfo=None),
             "source_ts": source_ts(market["timeStamp"], captured_at),
             "market_id": market["id"],
@@ -251,7 +251,7 @@ def _staging(captured_at: datetime, body: bytes) -> tuple[list[Row], list[Row]]:
 
 def _fact(row: Row) -> Row:
     """Turn a row of staging.contract_snapshots into its row of core.fact_prices."""
-    columns = ("snapshot_date", "polled_at", "source_ts", "market_id", "contract_id", *PRICES)
+    columns = ("partition_date", "polled_at", "source_ts", "market_id", "contract_id", *PRICES)
     fact = {column: row[column] for column in columns}
     if row["last_trade_price"] == 0:
         fact["last_trade_price"] = None

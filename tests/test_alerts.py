@@ -25,21 +25,23 @@ from apprise.plugins.slack import NotifySlack
 from conftest import NOON, build, observe
 from pydantic import SecretStr
 
-from predictit_assets import home
-from predictit_assets.alerts import channels, news, troubles
+from predictit_assets import factory as home
+from predictit_assets.alerts import channels
+from predictit_assets.alerts import incidents as incidents
+from predictit_assets.alerts import state as news
 from predictit_assets.alerts.channels import open_channels
-from predictit_assets.alerts.moves import Move, moves, moves_sensor
 from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.build import BUILD_JOB, build_definitions
-from predictit_assets.checks import days_judged
+from predictit_assets.checks.freshness import FRESH
+from predictit_assets.checks.schema import days_judged
+from predictit_assets.contract.calendar import DayRange, day_of, today
+from predictit_assets.contract.source import Payload
 from predictit_assets.errors import SettingsError
-from predictit_assets.freshness import FRESH
-from predictit_assets.partitions import daily_partitions, window_tags
-from predictit_assets.sample_feed import World
+from predictit_assets.instance.partitions import daily_partitions, window_tags
 from predictit_assets.settings import Settings
-from predictit_assets.sources.source import Observation
-from predictit_assets.storage.payloads import Payloads
-from predictit_assets.trading_day import Window, today, trading_day
+from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.products.alerts import Move, moves, moves_sensor
+from predictit_assets.storage.payloads import PayloadStore
 
 DAY, NEXT_DAY = date(2026, 3, 4), date(2026, 3, 5)
 UI = "http://dagster.example.org"
@@ -188,7 +190,7 @@ class Home:
         """Run a job over some days; returns the run's id."""
         result = self.graph.jobs.resolve_job_def(job).execute_in_process(
             instance=self.instance,
-            tags=window_tags(Window(first, last or first)) | (tags or {}),
+            tags=window_tags(DayRange(first, last or first)) | (tags or {}),
             asset_selection=assets,
             raise_on_error=False,
         )
@@ -405,7 +407,7 @@ def test_a_quarantined_payload_is_told_with_its_key_and_reason_and_its_recovery(
     payloads = home.payloads(source, watched)
     for sound in observe(world, NOON, 2, timedelta(days=1)):
         payloads.land(sound)
-    payloads.land(Observation(NOON + timedelta(minutes=7), b'{"markets": 7}'))
+    payloads.land(Payload(NOON + timedelta(minutes=7), b'{"markets": 7}'))
     old = dg.AssetSelection.checks(
         dg.AssetCheckKey(dg.AssetKey(["landing", "predictit", "market_data"]), FRESH)
     )
@@ -419,7 +421,7 @@ def test_a_quarantined_payload_is_told_with_its_key_and_reason_and_its_recovery(
     watch = Home(instance, sensor, Graph())
 
     def build(day: date) -> None:
-        assert part.execute_in_process(instance=instance, tags=window_tags(Window(day, day)))
+        assert part.execute_in_process(instance=instance, tags=window_tags(DayRange(day, day)))
 
     build(DAY)
     assert watch.tick() == "json 1 was told: predictit: 1 broken"
@@ -564,9 +566,9 @@ def test_a_cursor_of_another_release_is_no_obstacle(here: Home) -> None:
 def test_what_is_remembered_is_bounded_and_what_is_forgotten_isnt_called_mended(
     here: Home, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(news, "MOST_BROKEN", 3)
-    monkeypatch.setattr(news, "MOST_LISTED", 2)
-    monkeypatch.setattr(troubles, "MOST_RUNS", 2)  # more than one page of them
+    monkeypatch.setattr(news, "MAX_BROKEN", 3)
+    monkeypatch.setattr(news, "MAX_LISTED", 2)
+    monkeypatch.setattr(incidents, "MAX_RUNS", 2)  # more than one page of them
     here.graph.faults["board"] = "no disk"
     for n in range(4):
         here.run(DAY + timedelta(days=n))
@@ -637,12 +639,12 @@ def test_moves_are_told_once_an_hour_when_the_facts_were_made(
 
 
 def test_moves_are_those_of_the_live_board(
-    settings: Settings, payloads: Payloads, world: World
+    settings: Settings, payloads: PayloadStore, world: World
 ) -> None:
     assert moves(home.warehouse(settings), 0.01) == []
     for observation in observe(world, NOON - timedelta(hours=1), 2, timedelta(hours=1)):
         payloads.land(observation)
-    build(settings, Window(trading_day(NOON), trading_day(NOON)))
+    build(settings, DayRange(day_of(NOON), day_of(NOON)))
     found = moves(home.warehouse(settings), 0.01)
     assert found
     assert {move.polled_at for move in found} == {NOON.replace(tzinfo=None)}

@@ -16,15 +16,15 @@ from pathlib import Path
 import pytest
 from conftest import NOON
 
-from predictit_assets.archive import Imported, import_files, payload_files
-from predictit_assets.errors import PredictitError
-from predictit_assets.layers.raw import prove_day
-from predictit_assets.sample_feed import World, write_archive
+from predictit_assets.contract.calendar import day_of, today
+from predictit_assets.contract.source import Payload
+from predictit_assets.errors import ExpectedError
+from predictit_assets.fetch.files import Imported, import_files, payload_files
+from predictit_assets.layers.raw import validate_day
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit import PredictIt
-from predictit_assets.sources.source import Observation
-from predictit_assets.storage.payloads import Payloads, Zone
-from predictit_assets.trading_day import today, trading_day
+from predictit_assets.sources.predictit.fake import World, write_archive
+from predictit_assets.sources.predictit.source import PredictIt
+from predictit_assets.storage.payloads import PayloadStore, Zone
 
 FIRST_DAY = date(2014, 11, 1)
 MAX_BODY = 1_000_000
@@ -45,12 +45,12 @@ def save(file: Path, body: bytes) -> Path:
     return file
 
 
-def land(folder: Path, source: PredictIt, payloads: Payloads) -> list[Imported]:
+def land(folder: Path, source: PredictIt, payloads: PayloadStore) -> list[Imported]:
     """Import a folder: what became of each file."""
     return list(import_files(payload_files(folder), source, payloads, FIRST_DAY, MAX_BODY))
 
 
-def landed(payloads: Payloads) -> list[Observation]:
+def landed(payloads: PayloadStore) -> list[Payload]:
     """All that landing holds, each object whole, by time."""
     held = [stored for day in payloads.days() for stored in payloads.held(Zone.LANDING, day)]
     observations = [payloads.read(stored) for stored in held]
@@ -81,14 +81,14 @@ def test_payloads_are_found_at_any_depth_and_other_files_are_not(folder: Path) -
 
 
 def test_a_folder_without_payloads_or_no_folder_at_all_is_an_error(folder: Path) -> None:
-    with pytest.raises(PredictitError, match=r"holds no \*\.json"):
+    with pytest.raises(ExpectedError, match=r"holds no \*\.json"):
         payload_files(folder)
-    with pytest.raises(PredictitError, match="is not a folder"):
+    with pytest.raises(ExpectedError, match="is not a folder"):
         payload_files(save(folder / "1.json", b"{}"))
 
 
 def test_what_the_sample_feed_archives_lands_as_it_was_polled(
-    folder: Path, source: PredictIt, payloads: Payloads
+    folder: Path, source: PredictIt, payloads: PayloadStore
 ) -> None:
     start, hour = NOON - timedelta(days=1), timedelta(hours=1)
     list(write_archive(SMALL, folder, start, NOON, hour))
@@ -97,11 +97,11 @@ def test_what_the_sample_feed_archives_lands_as_it_was_polled(
 
     assert all(one.landed for one in imported)
     times = [start + n * hour for n in range(24)]
-    assert landed(payloads) == [Observation(at, SMALL.body(at)) for at in times]
+    assert landed(payloads) == [Payload(at, SMALL.body(at)) for at in times]
 
 
 def test_the_name_tells_the_time_and_else_the_time_stamp_does(
-    folder: Path, source: PredictIt, payloads: Payloads
+    folder: Path, source: PredictIt, payloads: PayloadStore
 ) -> None:
     body = stamped("2026-03-04T12:00:00.5")
     save(folder / "20260120T170501Z.json", body)
@@ -120,18 +120,18 @@ def test_the_name_tells_the_time_and_else_the_time_stamp_does(
 
 
 def test_broken_json_with_a_time_in_its_name_lands_for_nothing_is_lost(
-    folder: Path, source: PredictIt, payloads: Payloads
+    folder: Path, source: PredictIt, payloads: PayloadStore
 ) -> None:
     save(folder / "20260304T170000Z.json", b'{"markets": [')
 
     (one,) = land(folder, source, payloads)
 
     assert one.landed
-    assert landed(payloads) == [Observation(NOON, b'{"markets": [')]
+    assert landed(payloads) == [Payload(NOON, b'{"markets": [')]
 
 
 def test_importing_again_lands_nothing_in_whatever_zone_a_payload_is(
-    folder: Path, source: PredictIt, payloads: Payloads
+    folder: Path, source: PredictIt, payloads: PayloadStore
 ) -> None:
     list(write_archive(SMALL, folder, NOON, NOON + timedelta(minutes=3), timedelta(minutes=1)))
     save(folder / "copy/20260304T170000Z.json.gz", gzip.compress(SMALL.body(NOON)))
@@ -139,7 +139,7 @@ def test_importing_again_lands_nothing_in_whatever_zone_a_payload_is(
 
     first = land(folder, source, payloads)
     in_landing = land(folder, source, payloads)
-    prove_day(source, payloads, trading_day(NOON))
+    validate_day(source, payloads, day_of(NOON))
     moved_on = land(folder, source, payloads)
 
     assert sum(one.landed for one in first) == 4
@@ -191,7 +191,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("name", "content", "why"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_land_is_refused_with_its_reason_and_stops_nobody(
-    folder: Path, source: PredictIt, payloads: Payloads, name: str, content: bytes, why: str
+    folder: Path, source: PredictIt, payloads: PayloadStore, name: str, content: bytes, why: str
 ) -> None:
     bad = save(folder / "a" / name, content)
     save(folder / "b" / "20260304T170100Z.json", b"{}")
@@ -206,7 +206,7 @@ def test_what_cannot_land_is_refused_with_its_reason_and_stops_nobody(
 
 
 def test_the_first_day_and_today_are_taken(
-    folder: Path, source: PredictIt, payloads: Payloads
+    folder: Path, source: PredictIt, payloads: PayloadStore
 ) -> None:
     now = datetime.now(UTC)
     save(folder / "20141101T040000Z.json", b"{}")
@@ -217,7 +217,7 @@ def test_the_first_day_and_today_are_taken(
 
 
 def test_a_bomb_is_refused_without_being_held(
-    folder: Path, source: PredictIt, payloads: Payloads
+    folder: Path, source: PredictIt, payloads: PayloadStore
 ) -> None:
     save(folder / "20260304T170000Z.json.gz", deflated(200))
 
@@ -236,7 +236,7 @@ def test_a_bomb_is_refused_without_being_held(
 
 
 def test_imports_that_are_killed_and_repeated_land_everything_once(
-    folder: Path, settings: Settings, source: PredictIt, payloads: Payloads
+    folder: Path, settings: Settings, source: PredictIt, payloads: PayloadStore
 ) -> None:
     minute = timedelta(minutes=1)
     list(write_archive(SMALL, folder, NOON, NOON + 600 * minute, minute))
@@ -261,5 +261,5 @@ def test_imports_that_are_killed_and_repeated_land_everything_once(
 
     assert done.stdout == f"{600 - before} landed, {before} already there, 0 refused\n"
     times = [NOON + n * minute for n in range(600)]
-    assert landed(payloads) == [Observation(at, SMALL.body(at)) for at in times]
+    assert landed(payloads) == [Payload(at, SMALL.body(at)) for at in times]
     assert held() == 600

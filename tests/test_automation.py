@@ -18,24 +18,24 @@ import pytest
 import time_machine
 from conftest import NOON, build, observe
 
-from predictit_assets import home
-from predictit_assets.automation.noticing import MOST_DAYS
+from predictit_assets import factory as home
+from predictit_assets.automation.landed import MAX_DAYS
 from predictit_assets.build import build_definitions
+from predictit_assets.contract.calendar import DayRange, day_of
+from predictit_assets.contract.source import Payload
 from predictit_assets.errors import WarehouseBusy
-from predictit_assets.failures import expected_failures
-from predictit_assets.layers.raw import prove_day
-from predictit_assets.runs import (
+from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.instance.runs import (
     HOST_TAG,
     PROCESS_TAG,
     BuildFailed,
     end_dead_runs,
     open_instance,
 )
-from predictit_assets.sample_feed import SampleServer, World
+from predictit_assets.layers.raw import validate_day
 from predictit_assets.settings import Settings
-from predictit_assets.sources.source import Observation
-from predictit_assets.storage.payloads import Payloads, Zone
-from predictit_assets.trading_day import Window, trading_day
+from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.storage.payloads import PayloadStore, Zone
 
 EASTERN = ZoneInfo("America/New_York")
 LANDING = dg.AssetKey(["landing", "predictit", "market_data"])
@@ -114,7 +114,7 @@ class Clockwork:
                 for day in wanted.get(key, ()):
                     if key == RAW and day:
                         source = home.predictit(self.settings, say=print)
-                        prove_day(source, self.payloads, date.fromisoformat(day))
+                        validate_day(source, self.payloads, date.fromisoformat(day))
                     self.report(key, day)
 
 
@@ -163,7 +163,7 @@ def test_ticks_keep_the_pace_of_the_api(settings: Settings, feed: SampleServer) 
 def test_failures_back_off_are_told_and_pass(
     settings: Settings, feed: SampleServer, noon: time_machine.Traveller
 ) -> None:
-    feed.misbehave("503", "html")
+    feed.fail_with("503", "html")
     update = {"api_url": feed.url, "poll_interval": 1}
     failing = Clockwork(settings.model_copy(update=update))
     assert "failure 1 in a row: " in str(failing.tick("poll_predictit").skip_reason)
@@ -189,9 +189,9 @@ def test_a_dead_server_costs_one_try(settings: Settings) -> None:
 def test_a_server_that_hangs_holds_no_tick_for_long(
     settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(home, "HASTY_TIMEOUT", 0.5)
+    monkeypatch.setattr(home, "SENSOR_TIMEOUT", 0.5)
     with SampleServer(world) as feed:
-        feed.misbehave("drip", "drip")
+        feed.fail_with("drip", "drip")
         hanging = Clockwork(settings.model_copy(update={"api_url": feed.url}))
         assert "took over" in str(hanging.tick("poll_predictit").skip_reason)
 
@@ -199,7 +199,7 @@ def test_a_server_that_hangs_holds_no_tick_for_long(
 # What others land
 
 
-def landed(clockwork: Clockwork, observations: list[Observation]) -> None:
+def landed(clockwork: Clockwork, observations: list[Payload]) -> None:
     for observation in observations:
         clockwork.payloads.land(observation)
 
@@ -229,7 +229,7 @@ def test_what_came_too_late_for_a_run_is_reported_again(clockwork: Clockwork, wo
     landed(clockwork, observe(world, NOON, 1, timedelta(0)))
     assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-04"]
     # The run looks, the payload lands and is noticed, the run reports that raw was made.
-    prove_day(home.predictit(clockwork.settings, say=print), clockwork.payloads, trading_day(NOON))
+    validate_day(home.predictit(clockwork.settings, say=print), clockwork.payloads, day_of(NOON))
     landed(clockwork, observe(world, NOON + timedelta(hours=1), 1, timedelta(0)))
     assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-04"]
     clockwork.report(RAW, "2026-03-04")
@@ -246,10 +246,10 @@ def test_objects_that_no_run_would_move_on_are_not_reported(clockwork: Clockwork
 
 def test_a_thousand_days_at_once_are_reported_in_turns(clockwork: Clockwork) -> None:
     first = datetime(2022, 1, 1, 17, tzinfo=UTC)
-    days = MOST_DAYS * 2 + 50
-    landed(clockwork, [Observation(first + timedelta(days=n), b"{}") for n in range(days)])
+    days = MAX_DAYS * 2 + 50
+    landed(clockwork, [Payload(first + timedelta(days=n), b"{}") for n in range(days)])
     reported = [days_of(clockwork.tick("notice_landed_payloads")) for _ in range(4)]
-    assert [len(days) for days in reported] == [MOST_DAYS, MOST_DAYS, 50, 0]
+    assert [len(days) for days in reported] == [MAX_DAYS, MAX_DAYS, 50, 0]
     assert len({day for days in reported for day in days}) == days
 
 
@@ -371,7 +371,7 @@ def test_yesterday_is_closed_after_midnight(
 ) -> None:
     schedule = clockwork.definitions.resolve_schedule_def("close_of_yesterday")
     last = eastern(day, "23:59")
-    landed(clockwork, [Observation(last.astimezone(UTC), world.body(NOON))])
+    landed(clockwork, [Payload(last.astimezone(UTC), world.body(NOON))])
     context = dg.build_schedule_context(scheduled_execution_time=eastern(night, "00:10"))
     request = schedule(context)
     assert isinstance(request, dg.RunRequest)
@@ -400,7 +400,7 @@ def test_three_days_with_a_dead_server_a_late_payload_and_a_short_day(
         while now < end:
             clock.move_to(now)
             if eastern("2026-03-08", "14:00") < now < eastern("2026-03-08", "17:00"):
-                feed.misbehave("503")
+                feed.fail_with("503")
             polls += bool(it.tick("poll_predictit").asset_events)
             if now == eastern("2026-03-09", "09:30"):
                 landed(
@@ -435,7 +435,7 @@ def test_three_days_with_a_dead_server_a_late_payload_and_a_short_day(
     assert polls == 71
 
 
-# Age and inventory
+# DataAge and inventory
 
 
 def latest(clockwork: Clockwork, key: dg.AssetKey, name: str) -> Any:
@@ -473,7 +473,7 @@ def test_what_has_not_changed_is_told_once_an_hour(clockwork: Clockwork, noon: A
 def test_the_inventory_names_the_days_to_mend(clockwork: Clockwork, world: World) -> None:
     landed(clockwork, observe(world, NOON, 2, timedelta(days=1)))
     source = home.predictit(clockwork.settings, say=print)
-    prove_day(source, clockwork.payloads, trading_day(NOON))
+    validate_day(source, clockwork.payloads, day_of(NOON))
     clockwork.tick("watch")
     check = latest(clockwork, FACT, "inventory")
     assert not check.passed
@@ -486,25 +486,23 @@ def test_the_inventory_names_the_days_to_mend(clockwork: Clockwork, world: World
 # Runs that fail
 
 
-def damage(payloads: Payloads, day: date) -> None:
+def damage(payloads: PayloadStore, day: date) -> None:
     (stored, *_) = payloads.held(Zone.RAW, day)
     payloads.objects.replace(stored.key, b"this is no gzip file any more")
 
 
 @pytest.fixture
-def broken(settings: Settings, payloads: Payloads, world: World) -> Window:
+def broken(settings: Settings, payloads: PayloadStore, world: World) -> DayRange:
     """Two days, proven; a payload of the second can't be read any more."""
     for observation in observe(world, NOON, 2, timedelta(days=1)):
         payloads.land(observation)
-        prove_day(
-            home.predictit(settings, say=print), payloads, trading_day(observation.captured_at)
-        )
+        validate_day(home.predictit(settings, say=print), payloads, day_of(observation.captured_at))
     days = payloads.days(Zone.RAW)
     damage(payloads, days[1])
-    return Window(days[0], days[-1])
+    return DayRange(days[0], days[-1])
 
 
-def test_a_bad_day_takes_no_good_ones_with_it(settings: Settings, broken: Window) -> None:
+def test_a_bad_day_takes_no_good_ones_with_it(settings: Settings, broken: DayRange) -> None:
     instance = dg.DagsterInstance.ephemeral()
     with pytest.raises(BuildFailed, match=r"2026-03-05: raw/.* is damaged") as failure:
         build(settings, broken, instance)
@@ -525,7 +523,7 @@ def test_a_bad_day_takes_no_good_ones_with_it(settings: Settings, broken: Window
 
 
 def test_the_command_builds_the_good_days_and_names_the_bad_one(
-    settings: Settings, broken: Window
+    settings: Settings, broken: DayRange
 ) -> None:
     run = subprocess.run(
         [str(Path(sys.executable).with_name("predictit")), "build"],
@@ -538,7 +536,7 @@ def test_the_command_builds_the_good_days_and_names_the_bad_one(
     assert run.stdout == "built 2026-03-04\n"
     assert "2026-03-05: raw/" in run.stderr
     with home.warehouse(settings).connect() as connection:
-        days = connection.execute("select distinct snapshot_date from core.fact_prices").fetchall()
+        days = connection.execute("select distinct partition_date from core.fact_prices").fetchall()
     assert days == [(date(2026, 3, 4),)]
 
 
@@ -548,13 +546,13 @@ def test_the_command_builds_the_good_days_and_names_the_bad_one(
 def test_only_what_may_pass_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int
 ) -> None:
-    monkeypatch.setattr("predictit_assets.failures.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("predictit_assets.instance.failures.FIRST_WAIT", 0.01)
     tried = []
 
     @dg.asset
     def failing(context: dg.AssetExecutionContext) -> None:
         tried.append(1)
-        with expected_failures(context.op_execution_context):
+        with fail_on_expected_error(context.op_execution_context):
             raise error
 
     result = dg.materialize([failing], raise_on_error=False)
@@ -564,7 +562,7 @@ def test_only_what_may_pass_is_tried_again(
 
 
 def test_a_run_whose_process_was_killed_does_not_stay_in_progress(
-    settings: Settings, payloads: Payloads, world: World
+    settings: Settings, payloads: PayloadStore, world: World
 ) -> None:
     for observation in observe(world, NOON, 1, timedelta(0)):
         payloads.land(observation)
@@ -626,10 +624,10 @@ def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
 def test_markets_that_left_start_their_resolution(settings: Settings, world: World) -> None:
     it = Clockwork(settings)
     landed(it, observe(world, NOON - timedelta(days=4), 5, timedelta(days=1)))
-    build(settings, Window(trading_day(NOON - timedelta(days=4)), trading_day(NOON)), it.instance)
+    build(settings, DayRange(day_of(NOON - timedelta(days=4)), day_of(NOON)), it.instance)
     sensor = it.definitions.resolve_sensor_def("resolve_departed_markets")
     context = dg.build_sensor_context(instance=it.instance, definitions=it.definitions)
     data = sensor.evaluate_tick(context)
     (request,) = data.run_requests or []
     assert request.job_name in (None, "resolve")
-    assert request.partition_key == str(trading_day(datetime.now(UTC)))
+    assert request.partition_key == str(day_of(datetime.now(UTC)))

@@ -18,22 +18,29 @@ from conftest import TIMED, observe
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql.datatypes import DuckDBType
 
-from predictit_assets import home
+from predictit_assets import factory as home
 from predictit_assets.build import build_definitions
-from predictit_assets.checks import Audit, Audits, asset_checks, broken_rules, suspicion, suspicions
-from predictit_assets.layers.dbt import DBT_DIR
-from predictit_assets.partitions import window_tags
-from predictit_assets.sample_feed import World
-from predictit_assets.schemas.predictit import ContractSnapshots
+from predictit_assets.checks.schema import (
+    CheckStep,
+    CheckTarget,
+    asset_checks,
+    violations,
+    warning_checks,
+    warning_violation,
+)
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.schema import Schema, ibis_schema
+from predictit_assets.contract.source import Payload
+from predictit_assets.instance.dbt_runner import DBT_DIR
+from predictit_assets.instance.partitions import window_tags
 from predictit_assets.schemas.published import PUBLISHED
-from predictit_assets.schemas.types import Schema, ibis_schema
 from predictit_assets.settings import Settings
-from predictit_assets.sources.source import Observation
-from predictit_assets.storage.payloads import Name, Payloads
-from predictit_assets.trading_day import Window
+from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.schemas import ContractSnapshots
+from predictit_assets.storage.payloads import Name, PayloadStore
 
 LAYERS = ["landing", "raw", "curated", "staging", "core"]
-DAYS = Window(date(2026, 3, 4), date(2026, 3, 5))
+DAYS = DayRange(date(2026, 3, 4), date(2026, 3, 5))
 MORNING = datetime(2026, 3, 4, 13, tzinfo=UTC)
 FEED, CLOSED = "predictit/market_data", "predictit/closed_markets"
 MARKETS, CONTRACTS = "predictit/market_snapshots", "predictit/contract_snapshots"
@@ -54,7 +61,7 @@ class Outcome:
     """Of each failed check."""
 
 
-def run(settings: Settings, selection: dg.AssetSelection, window: Window = DAYS) -> Outcome:
+def run(settings: Settings, selection: dg.AssetSelection, window: DayRange = DAYS) -> Outcome:
     """Run part of the graph with its checks."""
     definitions = dg.Definitions.merge(
         build_definitions(settings),
@@ -63,7 +70,7 @@ def run(settings: Settings, selection: dg.AssetSelection, window: Window = DAYS)
     return outcome(definitions.resolve_job_def("part"), window)
 
 
-def outcome(job: dg.JobDefinition, window: Window) -> Outcome:
+def outcome(job: dg.JobDefinition, window: DayRange) -> Outcome:
     result = job.execute_in_process(
         instance=dg.DagsterInstance.ephemeral(),
         tags=window_tags(window),
@@ -143,7 +150,7 @@ def settings(built: Settings, tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", poll_interval=0, lock_timeout=20)
 
 
-def payloads_of(settings: Settings) -> Payloads:
+def payloads_of(settings: Settings) -> PayloadStore:
     return home.payloads(home.predictit(settings, say=lambda text: None), settings)
 
 
@@ -171,7 +178,7 @@ def landing_folder(settings: Settings, day: date) -> Path:
 
 
 def test_a_payload_in_another_days_folder_blocks_raw(settings: Settings) -> None:
-    name = Name.of(Observation(MORNING + timedelta(minutes=1), b"a payload"))
+    name = Name.of(Payload(MORNING + timedelta(minutes=1), b"a payload"))
     (landing_folder(settings, DAYS.last) / str(name)).write_bytes(b"a gzip of at least 20 bytes")
     ran = run(settings, checks_and_what_follows("landing"))
     assert ran.red == {"landing/predictit/market_data:schema"}
@@ -189,7 +196,7 @@ def test_an_object_that_is_not_named_by_the_rule_blocks_raw(settings: Settings) 
 # --- Raw -----------------------------------------------------------------------------------------
 
 
-def edited(observation: Observation, edit: Callable[[Any], None]) -> Observation:
+def edited(observation: Payload, edit: Callable[[Any], None]) -> Payload:
     payload = json.loads(observation.body)
     edit(payload["markets"])
     return replace(observation, body=json.dumps(payload).encode())
@@ -202,7 +209,7 @@ def land_edited(
     at: datetime = MORNING + timedelta(hours=1),
 ) -> None:
     """Land one more poll (of the first day), after something was done to its markets."""
-    payloads_of(settings).land(edited(Observation(at, world.body(at)), edit))
+    payloads_of(settings).land(edited(Payload(at, world.body(at)), edit))
 
 
 @pytest.mark.parametrize(
@@ -354,7 +361,7 @@ def test_a_feed_that_repeats_old_odds_only_warns(
     settings: Settings, world: World, late: int, warned: set[str]
 ) -> None:
     made = MORNING + timedelta(hours=1)
-    payloads_of(settings).land(Observation(made + timedelta(minutes=late), world.body(made)))
+    payloads_of(settings).land(Payload(made + timedelta(minutes=late), world.body(made)))
     ran = run(settings, UP_TO_CURATED)
     assert ran.succeeded
     assert (ran.red, ran.warned) == (set(), warned)
@@ -375,7 +382,7 @@ def test_a_feed_that_repeats_old_odds_only_warns(
     ],
 )
 def test_a_fault_in_staging_blocks_core(settings: Settings, table: str, fault: str) -> None:
-    sql(settings, f"update staging.{table} set {fault} where snapshot_date = '{DAYS.last}'")
+    sql(settings, f"update staging.{table} set {fault} where partition_date = '{DAYS.last}'")
     ran = run(settings, checks_and_what_follows("staging"))
     assert ran.red == {f"staging/predictit/{table}:schema"}
     assert ran.warned == ran.materialized == set()
@@ -389,7 +396,8 @@ def test_the_failing_days_are_those_of_all_faults(settings: Settings) -> None:
         (DAYS.last, "last_trade_price = 2"),
     ):
         sql(
-            settings, f"update staging.contract_snapshots set {fault} where snapshot_date = '{day}'"
+            settings,
+            f"update staging.contract_snapshots set {fault} where partition_date = '{day}'",
         )
     told = run(settings, only_checks("staging")).metadata[f"staging/{CONTRACTS}:schema"]
     assert told["failing_days"] == f"{DAYS.first}, {DAYS.last}"
@@ -432,7 +440,7 @@ def test_a_faulty_row_of_core_turns_its_own_schema_red(
 def planted(table: str, wrong: str) -> str:
     """Adds a row to a table of core that is another one (of the last day) but for what is wrong."""
     days = table.endswith(("_runs", "_prices"))
-    where = f"where snapshot_date = '{DAYS.last}'" if days else ""
+    where = f"where partition_date = '{DAYS.last}'" if days else ""
     return f"insert into core.{table} select * replace ({wrong}) from core.{table} {where} limit 1"
 
 
@@ -487,7 +495,7 @@ def test_each_dbt_test_of_core_finds_its_fault(settings: Settings, kind: str) ->
 
 def test_dbt_tests_look_at_the_days_of_their_run_only(settings: Settings) -> None:
     sql(settings, "; ".join([*FAULTS["rows"], FAULTS["relations"][-1]]))
-    ran = run(settings, DBT_TESTS, Window(DAYS.first, DAYS.first))
+    ran = run(settings, DBT_TESTS, DayRange(DAYS.first, DAYS.first))
     assert ran.succeeded
     assert ran.red | ran.warned == set()
 
@@ -511,11 +519,11 @@ def spoil_curated(settings: Settings) -> None:
 
 def spoil_staging(settings: Settings) -> None:
     fault = "update staging.contract_snapshots set contract_name = null"
-    sql(settings, f"{fault} where snapshot_date = '{DAYS.last}'")
+    sql(settings, f"{fault} where partition_date = '{DAYS.last}'")
 
 
 def spoil_core(settings: Settings) -> None:
-    sql(settings, f"update core.fact_prices set spread = 2 where snapshot_date = '{DAYS.last}'")
+    sql(settings, f"update core.fact_prices set spread = 2 where partition_date = '{DAYS.last}'")
 
 
 @pytest.mark.parametrize(
@@ -535,8 +543,8 @@ def test_checks_look_at_the_days_of_their_run_only(
     spoil(settings)
     *asset, name = check.replace(":", "/").split("/")
     only_this = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(asset), name))
-    assert run(settings, only_this, Window(DAYS.first, DAYS.first)).red == set()
-    assert run(settings, only_this, Window(DAYS.last, DAYS.last)).red == {check}
+    assert run(settings, only_this, DayRange(DAYS.first, DAYS.first)).red == set()
+    assert run(settings, only_this, DayRange(DAYS.last, DAYS.last)).red == {check}
     whole = run(settings, only_this, DAYS)
     assert whole.red == {check}
     assert whole.metadata[check]["failing_days"] == str(DAYS.last)
@@ -562,7 +570,7 @@ def quotes(rows: int, **columns: str) -> str:
     """A query for contract snapshots, five thousand a day, all sound but for what is given."""
     texts = ("contract_name", "contract_short_name", "image_url", "status", "date_end")
     values = {
-        "snapshot_date": "date '2026-01-01' + (n // 5000)::integer",
+        "partition_date": "date '2026-01-01' + (n // 5000)::integer",
         "polled_at": "timestamp '2026-01-01 12:00:00' + interval (n) second",
         "source_ts": "timestamp '2026-01-01 12:00:00' + interval (n) second",
         "market_id": "1",
@@ -577,8 +585,11 @@ def quotes(rows: int, **columns: str) -> str:
 
 def test_a_sound_table_breaks_no_rule() -> None:
     with table_of(ContractSnapshots, quotes(10_000)) as table:
-        assert broken_rules(ContractSnapshots, table) == []
-        assert [suspicion(check, table) for check in suspicions(ContractSnapshots)] == [None, None]
+        assert violations(ContractSnapshots, table) == []
+        assert [warning_violation(check, table) for check in warning_checks(ContractSnapshots)] == [
+            None,
+            None,
+        ]
 
 
 @pytest.mark.parametrize(
@@ -592,7 +603,7 @@ def test_a_sound_table_breaks_no_rule() -> None:
 )
 def test_a_broken_rule_names_its_column_and_counts_rows_and_days(column: str, value: str) -> None:
     with table_of(ContractSnapshots, quotes(10_000, **{column: value})) as table:
-        (fault,) = broken_rules(ContractSnapshots, table)
+        (fault,) = violations(ContractSnapshots, table)
     assert column in fault.rule
     assert fault.rows == 2
     assert fault.days == (date(2026, 1, 1), date(2026, 1, 2))
@@ -602,16 +613,16 @@ def test_a_broken_rule_names_its_column_and_counts_rows_and_days(column: str, va
 def test_rows_of_the_same_key_are_counted() -> None:
     query = f"{quotes(10_000)} union all by name {quotes(3)}"
     with table_of(ContractSnapshots, query) as table:
-        (fault,) = broken_rules(ContractSnapshots, table)
+        (fault,) = violations(ContractSnapshots, table)
     assert fault.rows == 6
     assert fault.days == (date(2026, 1, 1),)
 
 
 def test_a_suspicion_counts_rows_and_days() -> None:
     half_cents = quotes(10_000, last_close_price="if(n = 7, 0.255, 0.25)")
-    check = next(one for one in suspicions(ContractSnapshots) if one.name == "whole_cents")
+    check = next(one for one in warning_checks(ContractSnapshots) if one.name == "whole_cents")
     with table_of(ContractSnapshots, half_cents) as table:
-        fault = suspicion(check, table)
+        fault = warning_violation(check, table)
     assert fault is not None
     assert (fault.rows, fault.days) == (1, (date(2026, 1, 1),))
 
@@ -625,11 +636,11 @@ MANY_FAULTS = quotes(
 """Two hundred thousand faulty rows on forty days."""
 
 
-def checks_of(audit: Audit) -> dg.JobDefinition:
+def checks_of(audit: CheckTarget) -> dg.JobDefinition:
     """The checks of one table alone."""
     definitions = dg.Definitions(
         assets=[dg.AssetSpec(list(audit.key))],
-        asset_checks=asset_checks([Audits("quotes", [audit])], DAYS.first),
+        asset_checks=asset_checks([CheckStep("quotes", [audit])], DAYS.first),
         jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(*audit.key))],
     )
     return definitions.resolve_job_def("checks")
@@ -637,28 +648,28 @@ def checks_of(audit: Audit) -> dg.JobDefinition:
 
 @pytest.mark.parametrize("last_day_only", [False, True])
 def test_of_a_view_only_the_last_day_is_judged(last_day_only: bool) -> None:
-    judged: list[Window] = []
+    judged: list[DayRange] = []
 
     @contextmanager
-    def open_table(window: Window) -> Iterator[ibis.Table]:
+    def open_table(window: DayRange) -> Iterator[ibis.Table]:
         judged.append(window)
         with table_of(ContractSnapshots, MANY_FAULTS) as table:
             yield table
 
-    audit = Audit(["quotes"], ContractSnapshots, open_table, last_day_only=last_day_only)
+    audit = CheckTarget(["quotes"], ContractSnapshots, open_table, last_day_only=last_day_only)
     ran = outcome(checks_of(audit), DAYS)
-    window = Window(DAYS.last, DAYS.last) if last_day_only else DAYS
+    window = DayRange(DAYS.last, DAYS.last) if last_day_only else DAYS
     assert judged == [window]
     assert ran.metadata["quotes:schema"]["window"] == str(window)
 
 
 def test_of_many_faulty_rows_little_is_told() -> None:
     @contextmanager
-    def open_table(window: Window) -> Iterator[ibis.Table]:
+    def open_table(window: DayRange) -> Iterator[ibis.Table]:
         with table_of(ContractSnapshots, MANY_FAULTS) as table:
             yield table
 
-    ran = outcome(checks_of(Audit(["quotes"], ContractSnapshots, open_table)), DAYS)
+    ran = outcome(checks_of(CheckTarget(["quotes"], ContractSnapshots, open_table)), DAYS)
     assert ran.red == {"quotes:schema"}
     assert ran.warned == {"quotes:whole_cents"}
     for told in ran.metadata.values():
@@ -684,8 +695,8 @@ def test_faulty_rows_stay_in_the_engine(monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("execute", "to_pyarrow"):
         monkeypatch.setattr(Backend, name, spying(getattr(Backend, name)))
     with table_of(ContractSnapshots, MANY_FAULTS) as table:
-        assert broken_rules(ContractSnapshots, table)
-        assert suspicion(suspicions(ContractSnapshots)[0], table)
+        assert violations(ContractSnapshots, table)
+        assert warning_violation(warning_checks(ContractSnapshots)[0], table)
     assert max(fetched) <= 100
 
 

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 from conftest import steps_begun
 
-from predictit_assets.sample_feed import SampleServer
+from predictit_assets.sources.predictit.fake import SampleServer
 
 PREDICTIT = str(Path(sys.executable).with_name("predictit"))
 
@@ -164,7 +164,7 @@ def test_an_api_that_cannot_be_reached(home: Path) -> None:
 
 
 def test_an_answer_that_is_a_page(home: Path, feed: SampleServer) -> None:
-    feed.misbehave("html")
+    feed.fail_with("html")
     run = predictit(home, "poll", api_url=feed.url)
     assert_one_clear_line(run, "answered 200 with a page instead of JSON")
     assert not list(home.glob("objects/**/*.gz"))

@@ -15,58 +15,58 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from predictit_assets import home
-from predictit_assets.errors import PredictitError
+from predictit_assets import factory as home
+from predictit_assets.contract.calendar import day_of
+from predictit_assets.contract.schema import ibis_schema
+from predictit_assets.contract.source import Payload
+from predictit_assets.errors import ExpectedError
 from predictit_assets.layers import curated
-from predictit_assets.layers.curated import curated_object, cut_day
-from predictit_assets.layers.raw import prove_day
-from predictit_assets.sample_feed import World
-from predictit_assets.schemas.types import ibis_schema
+from predictit_assets.layers.curated import curated_object, write_day
+from predictit_assets.layers.raw import validate_day
 from predictit_assets.settings import Settings
-from predictit_assets.sources.source import Observation
+from predictit_assets.sources.predictit.fake import World
 from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.storage.payloads import Name, Payloads, Zone
-from predictit_assets.trading_day import trading_day
+from predictit_assets.storage.payloads import Name, PayloadStore, Zone
 
 SOURCE = home.predictit(Settings(), say=print)
-DAY = trading_day(NOON)
+DAY = day_of(NOON)
 NEXT_DAY = DAY + timedelta(days=1)
 SMALL = World(markets=2, contracts=5)
 FEW = observe(SMALL, NOON, 4, timedelta(minutes=7))
 TABLES = ["market_snapshots", "contract_snapshots"]
 
 
-def payloads_in(folder: Path) -> Payloads:
-    return Payloads(ObjectStore(folder), SOURCE.name, SOURCE.dataset)
+def payloads_in(folder: Path) -> PayloadStore:
+    return PayloadStore(ObjectStore(folder), SOURCE.name, SOURCE.dataset)
 
 
-def prove(payloads: Payloads, *observations: Observation, day: date = DAY) -> None:
+def prove(payloads: PayloadStore, *observations: Payload, day: date = DAY) -> None:
     """Land payloads and prove them."""
     for observation in observations:
         payloads.land(observation)
-    prove_day(SOURCE, payloads, day)
+    validate_day(SOURCE, payloads, day)
 
 
-def cut(payloads: Payloads, day: date = DAY) -> dict[str, int]:
-    return cut_day(SOURCE, payloads, day)
+def cut(payloads: PayloadStore, day: date = DAY) -> dict[str, int]:
+    return write_day(SOURCE, payloads, day)
 
 
-def file_of(payloads: Payloads, table: str, day: date = DAY) -> bytes | None:
+def file_of(payloads: PayloadStore, table: str, day: date = DAY) -> bytes | None:
     return payloads.objects.get(curated_object(SOURCE, table, day))
 
 
-def files(payloads: Payloads) -> list[bytes | None]:
+def files(payloads: PayloadStore) -> list[bytes | None]:
     return [file_of(payloads, table) for table in TABLES]
 
 
-def rows(payloads: Payloads, table: str, day: date = DAY) -> list[dict[str, Any]]:
+def rows(payloads: PayloadStore, table: str, day: date = DAY) -> list[dict[str, Any]]:
     content = file_of(payloads, table, day)
     assert content
     found: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist()
     return found
 
 
-def polls(payloads: Payloads) -> list[datetime]:
+def polls(payloads: PayloadStore) -> list[datetime]:
     """The polls that a day's files hold; they are the same in each table."""
     (times,) = {tuple(sorted({row["polled_at"] for row in rows(payloads, t)})) for t in TABLES}
     return [time.replace(tzinfo=UTC) for time in times]
@@ -83,14 +83,14 @@ def kind_of(column: str) -> str:
         return "BIGINT"
     if column.endswith(("_price", "_cost")):
         return "DECIMAL(6,4)"
-    return "DATE" if column == "snapshot_date" else "VARCHAR"
+    return "DATE" if column == "partition_date" else "VARCHAR"
 
 
 def test_the_files_of_two_days_hold_the_oracles_rows_in_order(
-    payloads: Payloads, world: World
+    payloads: PayloadStore, world: World
 ) -> None:
     observations = observe(world, NOON - timedelta(hours=6), 45, timedelta(minutes=25))
-    arrivals = [*observations, Observation(NOON + timedelta(seconds=1), b'{"markets": []}')]
+    arrivals = [*observations, Payload(NOON + timedelta(seconds=1), b'{"markets": []}')]
     arrivals.sort(key=lambda one: Name.of(one).sha256)  # in no order of time
     prove(payloads, *arrivals)
     prove(payloads, day=NEXT_DAY)
@@ -101,7 +101,7 @@ def test_the_files_of_two_days_hold_the_oracles_rows_in_order(
     for name in TABLES:
         table = f"staging.{name}"
         for day in (DAY, NEXT_DAY):
-            of_day = [row for row in expected[table] if row["snapshot_date"] == day]
+            of_day = [row for row in expected[table] if row["partition_date"] == day]
             found = rows(payloads, name, day)
             grain = [tuple(row[column] for column in oracle.GRAIN[table]) for row in found]
             assert of_day
@@ -111,7 +111,7 @@ def test_the_files_of_two_days_hold_the_oracles_rows_in_order(
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_file_is_typed_as_its_schema_says(payloads: Payloads, table: str) -> None:
+def test_a_file_is_typed_as_its_schema_says(payloads: PayloadStore, table: str) -> None:
     prove(payloads, *FEW)
     cut(payloads)
 
@@ -131,7 +131,7 @@ def test_a_file_is_typed_as_its_schema_says(payloads: Payloads, table: str) -> N
 @hypothesis_settings(max_examples=25, deadline=None)
 @given(st.permutations(FEW), st.lists(st.booleans(), min_size=4, max_size=4))
 def test_the_same_payloads_give_the_same_bytes_in_whatever_order_they_come(
-    arrivals: list[Observation], cut_now: list[bool]
+    arrivals: list[Payload], cut_now: list[bool]
 ) -> None:
     with TemporaryDirectory() as folder:
         at_once, one_by_one = (payloads_in(Path(folder) / name) for name in ("once", "one"))
@@ -182,7 +182,7 @@ def test_a_long_day_is_in_row_groups_of_one_size_and_the_batches_leave_no_trace(
         assert oracle.compare(expected[name], rows(few_at_once, table), name) == []
 
 
-def test_cutting_again_changes_nothing(payloads: Payloads) -> None:
+def test_cutting_again_changes_nothing(payloads: PayloadStore) -> None:
     prove(payloads, *FEW)
     counts = cut(payloads)
     before = files(payloads)
@@ -194,7 +194,7 @@ def test_cutting_again_changes_nothing(payloads: Payloads) -> None:
 # Days that change
 
 
-def test_a_day_that_lost_some_payloads_holds_the_others(payloads: Payloads) -> None:
+def test_a_day_that_lost_some_payloads_holds_the_others(payloads: PayloadStore) -> None:
     prove(payloads, *FEW)
     cut(payloads)
 
@@ -204,7 +204,7 @@ def test_a_day_that_lost_some_payloads_holds_the_others(payloads: Payloads) -> N
     assert polls(payloads) == [FEW[n].captured_at for n in (0, 2, 3)]
 
 
-def test_a_day_that_lost_all_its_payloads_has_no_files(payloads: Payloads) -> None:
+def test_a_day_that_lost_all_its_payloads_has_no_files(payloads: PayloadStore) -> None:
     prove(payloads, *FEW)
     cut(payloads)
     for stored in payloads.held(Zone.RAW, DAY):
@@ -214,26 +214,28 @@ def test_a_day_that_lost_all_its_payloads_has_no_files(payloads: Payloads) -> No
     assert payloads.objects.below("curated") == []
 
 
-def test_a_day_without_payloads_has_no_files(payloads: Payloads) -> None:
+def test_a_day_without_payloads_has_no_files(payloads: PayloadStore) -> None:
     assert cut(payloads) == dict.fromkeys(TABLES, 0)
     assert payloads.objects.below("curated") == []
 
 
-def test_a_damaged_payload_is_an_error_that_names_it_and_the_files_stay(payloads: Payloads) -> None:
+def test_a_damaged_payload_is_an_error_that_names_it_and_the_files_stay(
+    payloads: PayloadStore,
+) -> None:
     prove(payloads, *FEW)
     cut(payloads)
     before = files(payloads)
     key = payloads.key(Zone.RAW, Name.of(FEW[2]))
     payloads.objects.replace(key, b"damaged")
 
-    with pytest.raises(PredictitError, match=f"{key} is damaged"):
+    with pytest.raises(ExpectedError, match=f"{key} is damaged"):
         cut(payloads)
     assert files(payloads) == before
 
 
 @pytest.mark.parametrize("moment", TABLES)
 def test_a_payload_that_comes_while_a_file_is_written_is_not_missed(
-    payloads: Payloads, monkeypatch: pytest.MonkeyPatch, moment: str
+    payloads: PayloadStore, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     prove(payloads, *FEW[:2])
     write = payloads.objects.replace
@@ -252,13 +254,13 @@ def test_a_payload_that_comes_while_a_file_is_written_is_not_missed(
 
 @pytest.mark.parametrize("others", [0, 2])
 def test_a_payload_that_is_displaced_while_it_is_read_leaves_its_place(
-    payloads: Payloads, monkeypatch: pytest.MonkeyPatch, others: int
+    payloads: PayloadStore, monkeypatch: pytest.MonkeyPatch, others: int
 ) -> None:
     moment, body = FEW[3].captured_at, FEW[3].body
     small, large = sorted(
         (
-            Observation(moment, body),
-            Observation(moment, body.replace(b'"name": "', b'"name": "X', 1)),
+            Payload(moment, body),
+            Payload(moment, body.replace(b'"name": "', b'"name": "X', 1)),
         ),
         key=lambda one: str(Name.of(one)),
     )
@@ -266,7 +268,7 @@ def test_a_payload_that_is_displaced_while_it_is_read_leaves_its_place(
     read = payloads.read
     late = [small]
 
-    def read_while_one_comes(stored: Any) -> Observation | None:
+    def read_while_one_comes(stored: Any) -> Payload | None:
         if late:
             prove(payloads, late.pop())
         return read(stored)

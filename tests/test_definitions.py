@@ -12,7 +12,7 @@ import pytest
 
 from predictit_assets import build
 from predictit_assets.build import build_definitions
-from predictit_assets.loading import load_definitions
+from predictit_assets.instance.loading import load_definitions
 from predictit_assets.settings import PROJECT_DIR, Settings
 
 PARENTS = {

@@ -8,8 +8,8 @@ import psutil
 import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
-from predictit_assets.event_log import MOST_OPEN, EventLog
-from predictit_assets.runs import open_instance
+from predictit_assets.instance.event_log import MAX_OPEN, EventLog
+from predictit_assets.instance.runs import open_instance
 from predictit_assets.settings import Settings
 
 DAYS = dg.StaticPartitionsDefinition(["a", "b", "c"])
@@ -100,8 +100,8 @@ def test_a_table_that_a_migration_adds_is_seen(instance: dg.DagsterInstance) -> 
 
 
 def test_few_files_stay_open(instance: dg.DagsterInstance) -> None:
-    runs = [run(instance) for _ in range(MOST_OPEN + 1)]
+    runs = [run(instance) for _ in range(MAX_OPEN + 1)]
     assert all(told(instance, one) for one in runs)
     folder = Path(instance.root_directory) / "history" / "runs"
     held = {Path(file.path) for file in psutil.Process().open_files()}
-    assert len(held & set(folder.glob("*.db"))) == MOST_OPEN
+    assert len(held & set(folder.glob("*.db"))) == MAX_OPEN

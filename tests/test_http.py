@@ -17,10 +17,10 @@ from conftest import NOON
 
 from predictit_assets import __version__
 from predictit_assets.errors import FetchError
-from predictit_assets.sample_feed import SampleServer, World
-from predictit_assets.sample_feed.misbehaviour import HTML, JSON, Answer
-from predictit_assets.sources import http
-from predictit_assets.sources.http import Client, Pace
+from predictit_assets.fetch import client as http
+from predictit_assets.fetch.client import Client, RateLimit
+from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.sources.predictit.fake.faults import HTML, JSON, Answer
 
 MAX_BODY = 1_000_000
 INTERVAL = 0.3
@@ -44,10 +44,10 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def make_client(tmp_path: Path) -> Callable[..., Client]:
-    """Makes clients that share a pace."""
+    """Makes clients that share a rate_limit."""
 
     def make(interval: float = 0, say: Callable[[str], None] = lambda _: None) -> Client:
-        return Client(Pace(tmp_path / "last_call", interval), MAX_BODY, say)
+        return Client(RateLimit(tmp_path / "last_call", interval), MAX_BODY, say)
 
     return make
 
@@ -69,8 +69,10 @@ def answer(feed: SampleServer, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     """Makes the feed answer the next calls in a way that it doesn't know of itself."""
 
     def prepare(answer: Answer, times: int = 1) -> None:
-        monkeypatch.setattr("predictit_assets.sample_feed.server.canned_answer", lambda _: answer)
-        feed.misbehave(*["503"] * times)
+        monkeypatch.setattr(
+            "predictit_assets.sources.predictit.fake.server.canned_answer", lambda _: answer
+        )
+        feed.fail_with(*["503"] * times)
 
     return prepare
 
@@ -122,7 +124,7 @@ def test_a_request_asks_for_json_and_says_who_asks(client: Client, feed: SampleS
 def test_half_a_json_text_is_returned_for_it_is_the_answer(
     client: Client, feed: SampleServer, world: World
 ) -> None:
-    feed.misbehave("half")
+    feed.fail_with("half")
 
     whole = world.body(NOON)
     assert client.get(everything(feed)) == whole[: len(whole) // 2]
@@ -146,7 +148,7 @@ def test_half_a_json_text_is_returned_for_it_is_the_answer(
 def test_a_final_answer_is_an_error_at_once(
     client: Client, feed: SampleServer, naps: list[float], how: str, told: str
 ) -> None:
-    feed.misbehave(how)
+    feed.fail_with(how)
 
     assert told in refusal(client, everything(feed))
     assert len(feed.requests) == 1
@@ -171,7 +173,7 @@ def test_a_missing_page_is_an_error_at_once(client: Client, feed: SampleServer) 
 def test_200_megabytes_are_refused_without_being_held(
     client: Client, feed: SampleServer, how: str
 ) -> None:
-    feed.misbehave(how)
+    feed.fail_with(how)
 
     tracemalloc.start()
     try:
@@ -191,7 +193,7 @@ def test_200_megabytes_are_refused_without_being_held(
 def test_a_passing_fault_is_tried_again(
     client: Client, feed: SampleServer, world: World, how: str
 ) -> None:
-    feed.misbehave(how, how)
+    feed.fail_with(how, how)
 
     assert client.get(everything(feed)) == world.body(NOON)
     assert len(feed.requests) == 3
@@ -213,7 +215,7 @@ def test_a_gzip_that_stops_halfway_is_tried_again(
 def test_a_retry_waits_as_long_as_the_server_asks(
     client: Client, feed: SampleServer, world: World, how: str
 ) -> None:
-    feed.misbehave(how)
+    feed.fail_with(how)
 
     assert client.get(everything(feed)) == world.body(NOON)
     (gap,) = gaps(feed)
@@ -228,7 +230,7 @@ def test_a_retry_waits_as_long_as_the_server_asks(
 def test_after_three_tries_the_error_names_what_came_back(
     client: Client, feed: SampleServer, how: str, told: str
 ) -> None:
-    feed.misbehave(how, how, how)
+    feed.fail_with(how, how, how)
 
     assert told in refusal(client, everything(feed))
     assert len(feed.requests) == 3
@@ -237,7 +239,7 @@ def test_after_three_tries_the_error_names_what_came_back(
 def test_each_wait_is_longer_than_the_one_before(
     client: Client, feed: SampleServer, naps: list[float]
 ) -> None:
-    feed.misbehave("503", "503", "503")
+    feed.fail_with("503", "503", "503")
 
     refusal(client, everything(feed))
 
@@ -261,14 +263,14 @@ def test_a_server_that_hangs_is_left(
     client: Client, feed: SampleServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "READ_TIMEOUT", 0.2)
-    feed.misbehave("hang", "hang", "hang")
+    feed.fail_with("hang", "hang", "hang")
 
     assert "timed out" in refusal_in_time(client, everything(feed))
     assert len(feed.requests) == 3
 
 
 def test_a_server_that_drips_is_left(client: Client, feed: SampleServer) -> None:
-    feed.misbehave("drip")
+    feed.fail_with("drip")
     hasty = replace(client, attempts=1, total_timeout=0.5)
 
     assert "for one answer" in refusal_in_time(hasty, everything(feed))
@@ -279,7 +281,7 @@ def test_a_port_where_nobody_listens_is_one_clear_line(client: Client, nowhere: 
     assert "Connection refused" in refusal(client, nowhere)
 
 
-# Pace
+# RateLimit
 
 
 @pytest.mark.parametrize("clients", [1, 2])
@@ -299,7 +301,7 @@ def test_calls_keep_their_distance(
 def test_retries_keep_their_distance_too(
     make_client: Callable[..., Client], feed: SampleServer
 ) -> None:
-    feed.misbehave("503", "truncated")
+    feed.fail_with("503", "truncated")
 
     make_client(INTERVAL).get(everything(feed))
 

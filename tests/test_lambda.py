@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from predictit_assets import home
+from predictit_assets import factory as home
 from predictit_assets.build import build_definitions
-from predictit_assets.sample_feed import SampleServer
+from predictit_assets.contract.calendar import day_of
 from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings
+from predictit_assets.sources.predictit.fake import SampleServer
 from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.payloads import Zone
-from predictit_assets.trading_day import trading_day
 
 FOLDER = PROJECT_DIR / "deploy" / "lambda"
 CALLED = """
@@ -80,11 +80,11 @@ def test_each_call_lands_one_poll_and_the_sensor_picks_it_up(
         result = definitions.resolve_sensor_def("notice_landed_payloads")(context)
     assert isinstance(result, dg.SensorResult)
     assert [event.partition for event in result.asset_events] == [str(day) for day in days]
-    assert trading_day(datetime.now(UTC)) in days
+    assert day_of(datetime.now(UTC)) in days
 
 
 def test_what_goes_wrong_is_raised(production: Settings, feed: SampleServer) -> None:
-    feed.misbehave("500")
+    feed.fail_with("500")
     done = call(production)
     assert done.returncode == 1
     assert "answered 500" in done.stderr

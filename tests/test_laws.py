@@ -31,28 +31,29 @@ from conftest import materialize, observe, steps_begun
 from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 
-from predictit_assets import failures, home
+from predictit_assets import factory as home
 from predictit_assets.build import build_definitions
-from predictit_assets.layers.curated import curated_object, cut_day
-from predictit_assets.layers.dbt import DBT_DIR
-from predictit_assets.layers.raw import manifest_object, prove_day
-from predictit_assets.runs import run_build
-from predictit_assets.sample_feed import SampleServer, World
+from predictit_assets.contract.calendar import DayRange, consecutive, day_of, today
+from predictit_assets.contract.source import Payload
+from predictit_assets.instance import failures
+from predictit_assets.instance.dbt_runner import DBT_DIR
+from predictit_assets.instance.runs import run_build
+from predictit_assets.layers.curated import curated_object, write_day
+from predictit_assets.layers.raw import manifest_object, validate_day
 from predictit_assets.settings import ObjectsHome, Settings
-from predictit_assets.sources.source import Observation
+from predictit_assets.sources.predictit.fake import SampleServer, World
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import Bucket, ObjectStore
-from predictit_assets.storage.payloads import Payloads, Zone
+from predictit_assets.storage.payloads import PayloadStore, Zone
 from predictit_assets.storage.warehouse import LoadedObject
-from predictit_assets.trading_day import Window, stretches, today, trading_day
 
 Record = dict[str, Any]
 Rows = list[dict[str, Any]]
 Tables = dict[str, Rows]
 
-SPRING = Window(date(2026, 3, 6), date(2026, 3, 9))
+SPRING = DayRange(date(2026, 3, 6), date(2026, 3, 9))
 """The clocks go forward on the third day."""
-AUTUMN = Window(date(2026, 10, 31), date(2026, 11, 2))
+AUTUMN = DayRange(date(2026, 10, 31), date(2026, 11, 2))
 """The clocks go back on the second day: 01:00 to 02:00 Eastern comes twice."""
 POLLS_A_DAY = 6
 TWINS = (9, 14)
@@ -116,19 +117,19 @@ def cast(world: World) -> Cast:
     )
 
 
-def polls_of_spring(world: World) -> list[Observation]:
+def polls_of_spring(world: World) -> list[Payload]:
     """From the first midnight on, the midnights before and after the clocks change included."""
     return observe(world, datetime(2026, 3, 6, 5, tzinfo=UTC), 24, timedelta(hours=4))
 
 
-def polls_of_autumn(world: World) -> list[Observation]:
+def polls_of_autumn(world: World) -> list[Payload]:
     """Every four hours, and four times in the hour that comes twice."""
     regular = observe(world, datetime(2026, 10, 31, 4, tzinfo=UTC), 18, timedelta(hours=4))
     twice = observe(world, datetime(2026, 11, 1, 5, 10, tzinfo=UTC), 4, timedelta(minutes=30))
     return sorted(regular + twice, key=lambda one: one.captured_at)
 
 
-def edited(observation: Observation, edit: Callable[[list[Record]], None]) -> Observation:
+def edited(observation: Payload, edit: Callable[[list[Record]], None]) -> Payload:
     """The observation after something was done to its markets."""
     payload = json.loads(observation.body)
     edit(payload["markets"])
@@ -175,7 +176,7 @@ def scene(cast: Cast, n: int, markets: list[Record]) -> None:
 
 
 @pytest.fixture(scope="session")
-def story(world: World, cast: Cast) -> list[Observation]:
+def story(world: World, cast: Cast) -> list[Payload]:
     """Some days of spring and autumn with everything in them that a history can stumble over."""
     spring = [
         edited(one, lambda markets, n=n: scene(cast, n, markets))
@@ -186,18 +187,18 @@ def story(world: World, cast: Cast) -> list[Observation]:
 
 
 @pytest.fixture(scope="session")
-def spring(story: list[Observation]) -> list[Observation]:
+def spring(story: list[Payload]) -> list[Payload]:
     """The part of the story that most tests make do with."""
-    return [one for one in story if trading_day(one.captured_at) in SPRING]
+    return [one for one in story if day_of(one.captured_at) in SPRING]
 
 
 @pytest.fixture(scope="session")
-def truth(spring: list[Observation]) -> Tables:
+def truth(spring: list[Payload]) -> Tables:
     """What the warehouse holds of spring when all is well."""
     return expected(spring)
 
 
-def expected(observations: Iterable[Observation]) -> Tables:
+def expected(observations: Iterable[Payload]) -> Tables:
     """The oracle's tables, and the runs of attributes that follow from them."""
     tables = oracle.tables([oracle.Payload(one.captured_at, one.body) for one in observations])
     market_columns = ["market_name", "market_short_name", "market_url", "image_url"]
@@ -217,7 +218,7 @@ def expected(observations: Iterable[Observation]) -> Tables:
 
 
 def row_counts(rows: Rows) -> Rows:
-    return [{"snapshot_date": day, "row_count": len(of)} for day, of in by_day(rows).items()]
+    return [{"partition_date": day, "row_count": len(of)} for day, of in by_day(rows).items()]
 
 
 def runs(snapshots: Rows, key: str, attributes: list[str], carried: str) -> Rows:
@@ -225,7 +226,7 @@ def runs(snapshots: Rows, key: str, attributes: list[str], carried: str) -> Rows
 
     def what(row: Record) -> Record:
         folded = {a: " ".join(row[a].split()) for a in attributes if a.endswith("_name")}
-        return {c: row[c] for c in ("snapshot_date", key, *attributes)} | folded
+        return {c: row[c] for c in ("partition_date", key, *attributes)} | folded
 
     ordered = sorted(snapshots, key=lambda row: (row[key], row["polled_at"]))
     grouped = [list(rows) for _, rows in groupby(ordered, key=what)]
@@ -244,17 +245,17 @@ def settings_of(folder: Path) -> Settings:
     return Settings(home=folder, poll_interval=0, lock_timeout=20)
 
 
-def payloads_of(settings: Settings) -> Payloads:
+def payloads_of(settings: Settings) -> PayloadStore:
     return home.payloads(home.predictit(settings, say=lambda text: None), settings)
 
 
-def land(settings: Settings, observations: Iterable[Observation]) -> None:
+def land(settings: Settings, observations: Iterable[Payload]) -> None:
     payloads = payloads_of(settings)
     for observation in observations:
         payloads.land(observation)
 
 
-def build_unchecked(settings: Settings, window: Window) -> None:
+def build_unchecked(settings: Settings, window: DayRange) -> None:
     """Every asset up to core over a window, without the checks: a fraction of the time."""
     assets = dg.AssetSelection.groups("landing", "raw", "curated", "staging", "core")
     unchecked = assets - dg.AssetSelection.all_asset_checks()
@@ -275,7 +276,7 @@ def held(settings: Settings) -> list[tuple[datetime, str]]:
     return identities([one for one in map(payloads.read, stored) if one])
 
 
-def identities(observations: Iterable[Observation]) -> list[tuple[datetime, str]]:
+def identities(observations: Iterable[Payload]) -> list[tuple[datetime, str]]:
     return sorted((one.captured_at, sha256(one.body).hexdigest()) for one in observations)
 
 
@@ -298,7 +299,7 @@ def contents(settings: Settings) -> Tables:
     tables = {row["name"]: query(settings, f"from {row['name']}") for row in names}
     for table in ("market_snapshots", "contract_snapshots"):
         log = f"from staging.load_log where table_name = '{table}'"
-        tables[f"load log of {table}"] = query(settings, f"select snapshot_date, row_count {log}")
+        tables[f"load log of {table}"] = query(settings, f"select partition_date, row_count {log}")
     return tables
 
 
@@ -310,7 +311,7 @@ def plain(rows: Rows) -> list[str]:
 def by_day(rows: Rows) -> dict[date, list[str]]:
     days: dict[date, Rows] = defaultdict(list)
     for row in rows:
-        days[row["snapshot_date"]].append(row)
+        days[row["partition_date"]].append(row)
     return {day: plain(rows) for day, rows in days.items()}
 
 
@@ -329,7 +330,7 @@ def differences(settings: Settings, tables: Tables) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def built(story: list[Observation], tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def built(story: list[Payload], tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home with the whole story in it, each season built in one range. Not to be changed."""
     settings = settings_of(tmp_path_factory.mktemp("built") / "home")
     land(settings, story)
@@ -350,20 +351,20 @@ def copied(settings: Settings, folder: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def half_told(spring: list[Observation], tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def half_told(spring: list[Payload], tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home where half of spring is published, and the other half of each day has just landed.
 
     Of the last day nothing is published yet.
     """
     settings = settings_of(tmp_path_factory.mktemp("half") / "home")
     land(settings, early(spring))
-    build_unchecked(settings, Window(SPRING.first, SPRING.last - timedelta(days=1)))
+    build_unchecked(settings, DayRange(SPRING.first, SPRING.last - timedelta(days=1)))
     land(settings, spring)
     return settings
 
 
-def early(spring: Sequence[Observation]) -> list[Observation]:
-    return [one for one in spring[::2] if trading_day(one.captured_at) != SPRING.last]
+def early(spring: Sequence[Payload]) -> list[Payload]:
+    return [one for one in spring[::2] if day_of(one.captured_at) != SPRING.last]
 
 
 def predictit(settings: Settings, *command: str, **environment: str) -> subprocess.Popen[str]:
@@ -406,7 +407,7 @@ def modelling(settings: Settings, started: float) -> bool:
     return "core" in steps_begun(settings.home, started)
 
 
-def build_for_real(settings: Settings, window: Window) -> None:
+def build_for_real(settings: Settings, window: DayRange) -> None:
     assert predictit(settings, "build").wait() == 0
 
 
@@ -420,12 +421,12 @@ def build_for_real(settings: Settings, window: Window) -> None:
 )
 def test_a_killed_build_leaves_each_day_as_it_was_or_as_it_should_be(
     half_told: Settings,
-    spring: list[Observation],
+    spring: list[Payload],
     truth: Tables,
     tmp_path: Path,
     has_begun: Callable[[Settings, float], bool],
     longest_wait: float,
-    finish: Callable[[Settings, Window], None],
+    finish: Callable[[Settings, DayRange], None],
 ) -> None:
     settings = copied(half_told, tmp_path / "home")
     before = contents(settings)
@@ -480,7 +481,7 @@ class Fuse:
 
 
 def test_a_kill_before_any_write_to_the_store_loses_no_payload(
-    spring: list[Observation],
+    spring: list[Payload],
     new_settings: Callable[[], Settings],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -491,8 +492,8 @@ def test_a_kill_before_any_write_to_the_store_loses_no_payload(
 
     def store(settings: Settings) -> None:
         source = home.predictit(settings, say=lambda text: None)
-        prove_day(source, payloads_of(settings), trading_day(sound.captured_at))
-        cut_day(source, payloads_of(settings), trading_day(sound.captured_at))
+        validate_day(source, payloads_of(settings), day_of(sound.captured_at))
+        write_day(source, payloads_of(settings), day_of(sound.captured_at))
 
     undisturbed = new_settings()
     land(undisturbed, observations)
@@ -544,7 +545,7 @@ def test_a_kill_before_any_statement_leaves_staging_as_it_was_or_as_it_should_be
     """Two days are replaced by the second one alone: rows and their entry in the load log go."""
     settings = copy_of_built
     warehouse = home.warehouse(settings)
-    window = Window(SPRING.first, SPRING.first + timedelta(days=1))
+    window = DayRange(SPRING.first, SPRING.first + timedelta(days=1))
     source = home.predictit(settings, say=lambda text: None)
     objects = home.objects(settings)
     loaded = []
@@ -555,18 +556,18 @@ def test_a_kill_before_any_statement_leaves_staging_as_it_was_or_as_it_should_be
 
     def days_and_rows() -> Rows:
         rows = " union all ".join(
-            f"select '{table}' as table_name, snapshot_date, count(*) as n from staging.{table}"
+            f"select '{table}' as table_name, partition_date, count(*) as n from staging.{table}"
             " group by all"
             for table in source.tables
         )
-        log = "select table_name, snapshot_date, row_count from staging.load_log"
+        log = "select table_name, partition_date, row_count from staging.load_log"
         return query(
             settings,
-            f"from ({rows}) full join ({log}) using (table_name, snapshot_date) order by all",
+            f"from ({rows}) full join ({log}) using (table_name, partition_date) order by all",
         )
 
     before = days_and_rows()
-    should_be = [row for row in before if row["snapshot_date"] != window.first]
+    should_be = [row for row in before if row["partition_date"] != window.first]
     connect = DuckDBWarehouse.connect
 
     for nth_statement in count(1):
@@ -612,7 +613,7 @@ def test_core_replaces_the_days_of_its_window_and_no_other(copy_of_built: Settin
     second = SPRING.days[1]
 
     core = dg.AssetSelection.groups("core").without_checks()
-    assert materialize(settings, core, Window(second, second)).success
+    assert materialize(settings, core, DayRange(second, second)).success
 
     after = contents(settings)
     for name in ("core.fact_prices", "core.market_attribute_runs", "core.contract_attribute_runs"):
@@ -622,7 +623,7 @@ def test_core_replaces_the_days_of_its_window_and_no_other(copy_of_built: Settin
 
 
 def test_two_builds_at_once_do_not_harm_each_other(
-    spring: list[Observation], truth: Tables, tmp_path: Path
+    spring: list[Payload], truth: Tables, tmp_path: Path
 ) -> None:
     settings = settings_of(tmp_path / "home")
     land(settings, spring)
@@ -700,9 +701,7 @@ def test_whoever_waits_for_no_lock_still_builds(copy_of_built: Settings) -> None
 # --- The oracle ----------------------------------------------------------------------------------
 
 
-def test_the_story_has_everything_in_it(
-    story: list[Observation], spring: list[Observation]
-) -> None:
+def test_the_story_has_everything_in_it(story: list[Payload], spring: list[Payload]) -> None:
     """Otherwise the other tests would say less than they seem to."""
     tables = expected(spring)
     markets = tables["core.dim_markets"]
@@ -715,9 +714,7 @@ def test_the_story_has_everything_in_it(
     assert any(at.hour == at.minute == 0 for at in local)
 
 
-def test_a_range_of_days_holds_what_the_oracle_says(
-    built: Settings, story: list[Observation]
-) -> None:
+def test_a_range_of_days_holds_what_the_oracle_says(built: Settings, story: list[Payload]) -> None:
     """The whole story, clocks going forward and back included, each season built in one range."""
     assert differences(built, expected(story)) == []
 
@@ -728,7 +725,7 @@ def test_the_load_log_names_the_objects_that_are_loaded(built: Settings) -> None
     stored = {key: sha256(body).hexdigest() for key, body in objects(built).items()}
     assert loaded == {key: stored[key] for key in stored if key.startswith("curated/")}
     assert all(
-        f"/{row['table_name']}/date={row['snapshot_date']}/" in row["object_key"] for row in log
+        f"/{row['table_name']}/date={row['partition_date']}/" in row["object_key"] for row in log
     )
 
 
@@ -771,7 +768,7 @@ def plans(draw: st.DrawFn) -> Plan:
 @example(Plan(builds=[(3, 3), (2, 2), (1, 1), (0, 0)], late=frozenset({0, 3, 9, 14, 23})))
 @example(Plan(builds=[(1, 2), (0, 3), (1, 2)], late=frozenset({2, 4, 8, 12, 20, 24, 25})))
 def test_the_order_of_builds_and_payloads_does_not_matter(
-    spring: list[Observation], truth: Tables, plan: Plan
+    spring: list[Payload], truth: Tables, plan: Plan
 ) -> None:
     with TemporaryDirectory() as folder:
         settings = settings_of(Path(folder))
@@ -779,14 +776,14 @@ def test_the_order_of_builds_and_payloads_does_not_matter(
         land(settings, [one for one in spring if one not in late])
         unbuilt = set()
         for first, last in plan.builds:
-            window = Window(SPRING.days[first], SPRING.days[last])
+            window = DayRange(SPRING.days[first], SPRING.days[last])
             build_unchecked(settings, window)
             unbuilt -= set(window.days)
-            landing = [one for one in late if trading_day(one.captured_at) in window]
+            landing = [one for one in late if day_of(one.captured_at) in window]
             land(settings, landing)
-            unbuilt |= {trading_day(one.captured_at) for one in landing}
+            unbuilt |= {day_of(one.captured_at) for one in landing}
             late = [one for one in late if one not in landing]
-        for window in reversed(stretches(list(unbuilt))):
+        for window in reversed(consecutive(list(unbuilt))):
             build_unchecked(settings, window)
         assert differences(settings, truth) == []
 
@@ -797,11 +794,11 @@ def test_the_real_build_takes_days_in_any_order(
     """Through `run_build`, with every check: the first half of spring, long after the second."""
     settings = copied(half_told, tmp_path / "home")
     first, second, third, fourth = SPRING.days
-    build_unchecked(settings, Window(third, fourth))
+    build_unchecked(settings, DayRange(third, fourth))
     warnings = run_build(
         build_definitions(settings),
         dg.DagsterInstance.ephemeral(),
-        Window(first, second),
+        DayRange(first, second),
         tell=lambda progress: None,
     )
     assert warnings == ["raw/predictit/market_data: no payload was quarantined: 1 rows"]
@@ -872,7 +869,7 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 def test_bad_payloads_are_quarantined_and_the_day_goes_on(
-    world: World, settings: Settings, payloads: Payloads
+    world: World, settings: Settings, payloads: PayloadStore
 ) -> None:
     """A day with good and bad payloads, and a day with a bad one only."""
     polls = observe(world, datetime(2026, 3, 6, 12, tzinfo=UTC), 7, timedelta(hours=2))
@@ -882,7 +879,7 @@ def test_bad_payloads_are_quarantined_and_the_day_goes_on(
     ]
     only_bad = replace(bad[0], captured_at=bad[0].captured_at + timedelta(days=1))
     land(settings, [polls[0], *bad, polls[6], only_bad])
-    window = Window(SPRING.first, SPRING.first + timedelta(days=1))
+    window = DayRange(SPRING.first, SPRING.first + timedelta(days=1))
 
     up_to_core = dg.AssetSelection.groups("landing", "raw", "curated", "staging", "core")
     result = materialize(settings, up_to_core, window, held_only=True)
@@ -903,12 +900,12 @@ def test_bad_payloads_are_quarantined_and_the_day_goes_on(
 
 @pytest.mark.parametrize("step", ["raw", "curated"])
 def test_a_damaged_object_of_raw_is_named_in_plain_words(
-    settings: Settings, payloads: Payloads, spring: list[Observation], step: str
+    settings: Settings, payloads: PayloadStore, spring: list[Payload], step: str
 ) -> None:
     """Raw has to read its objects again when the manifest is gone, too."""
     source = home.predictit(settings, say=lambda text: None)
     land(settings, spring[:1])
-    prove_day(source, payloads, SPRING.first)
+    validate_day(source, payloads, SPRING.first)
     (stored,) = payloads.held(Zone.RAW, SPRING.first)
     payloads.objects.replace(stored.key, b"damaged")
     if step == "raw":
@@ -917,7 +914,7 @@ def test_a_damaged_object_of_raw_is_named_in_plain_words(
     result = materialize(
         settings,
         dg.AssetSelection.groups(step).without_checks(),
-        Window(SPRING.first, SPRING.first),
+        DayRange(SPRING.first, SPRING.first),
     )
 
     (failure,) = [event for event in result.all_events if event.is_step_failure]
@@ -930,7 +927,7 @@ def test_a_damaged_object_of_raw_is_named_in_plain_words(
 
 
 def test_never_traded_is_null(built: Settings, cast: Cast) -> None:
-    bounds = f"contract_id = {cast.contract_never_traded} and snapshot_date <= '{SPRING.last}'"
+    bounds = f"contract_id = {cast.contract_never_traded} and partition_date <= '{SPRING.last}'"
     staged = query(built, f"from staging.contract_snapshots where {bounds}")
     facts = query(built, f"from core.fact_prices where {bounds}")
     assert {row["last_trade_price"] for row in staged} == {0}
@@ -945,7 +942,7 @@ def test_a_missing_quote_is_null_and_so_is_what_is_derived_from_it(
         (cast.contract_without_ask, (True, False)),
         (cast.contract_without_bid, (False, True)),
     ):
-        bounds = f"contract_id = {contract} and snapshot_date <= '{SPRING.last}'"
+        bounds = f"contract_id = {contract} and partition_date <= '{SPRING.last}'"
         (row,) = query(built, f"select distinct {columns} from core.fact_prices where {bounds}")
         assert tuple(row.values()) == (*missing, None, None)
 
@@ -975,12 +972,12 @@ def test_todays_partition_keeps_what_the_api_answers(
     polling: Settings, feed: SampleServer, how: list[str]
 ) -> None:
     """Sound or not: what is wrong with an answer is found out once it is held."""
-    feed.misbehave(*how)
-    result = materialize(polling, ONLY_LANDING, Window(today(), today()))
+    feed.fail_with(*how)
+    result = materialize(polling, ONLY_LANDING, DayRange(today(), today()))
     assert result.success
     assert [request.path for request in feed.requests] == ["/api/marketdata/all/"]
     (stored,) = payloads_of(polling).held(Zone.LANDING, today())
-    feed.misbehave(*how)
+    feed.fail_with(*how)
     assert payloads_of(polling).read(stored).body == feed_body(feed)
 
 
@@ -992,15 +989,15 @@ def feed_body(feed: SampleServer) -> bytes:
 def test_todays_partition_does_not_poll_when_told_not_to(
     polling: Settings, feed: SampleServer
 ) -> None:
-    materialize(polling, ONLY_LANDING, Window(today(), today()), held_only=True)
+    materialize(polling, ONLY_LANDING, DayRange(today(), today()), held_only=True)
     assert feed.requests == []
 
 
 def test_a_past_partition_reports_what_is_held_and_asks_nobody(
-    polling: Settings, feed: SampleServer, spring: list[Observation]
+    polling: Settings, feed: SampleServer, spring: list[Payload]
 ) -> None:
     land(polling, spring)
-    result = materialize(polling, ONLY_LANDING, Window(SPRING.first, SPRING.first))
+    result = materialize(polling, ONLY_LANDING, DayRange(SPRING.first, SPRING.first))
     assert result.success
     assert feed.requests == []
     (materialization,) = result.asset_materializations_for_node("landing_predictit_market_data")
@@ -1010,14 +1007,14 @@ def test_a_past_partition_reports_what_is_held_and_asks_nobody(
 @pytest.mark.parametrize(
     "window",
     [
-        Window(SPRING.first, SPRING.first),
+        DayRange(SPRING.first, SPRING.first),
         SPRING,
-        Window(today() - timedelta(days=2), today()),
+        DayRange(today() - timedelta(days=2), today()),
     ],
     ids=["a past day", "past days", "days up to today"],
 )
 def test_where_nothing_is_held_landing_fails_at_once_and_asks_nobody(
-    polling: Settings, feed: SampleServer, window: Window
+    polling: Settings, feed: SampleServer, window: DayRange
 ) -> None:
     result = materialize(polling, ONLY_LANDING, window)
     assert not result.success

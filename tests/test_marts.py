@@ -14,8 +14,16 @@ import pytest
 from conftest import NOON, build, observe
 from rich.console import Console
 
-from predictit_assets import home
-from predictit_assets.board import (
+from predictit_assets import factory as home
+from predictit_assets.contract.calendar import DayRange, day_of
+from predictit_assets.contract.schema import ibis_schema
+from predictit_assets.instance.dbt_runner import DBT_DIR
+from predictit_assets.layers.curated import curated_object, write_day
+from predictit_assets.layers.raw import validate_day
+from predictit_assets.schemas.live import LiveBoard
+from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.products.board import (
     BOARD_COLUMNS,
     newest_odds,
     render,
@@ -24,17 +32,9 @@ from predictit_assets.board import (
     write_csv,
     write_json,
 )
-from predictit_assets.layers.curated import curated_object, cut_day
-from predictit_assets.layers.dbt import DBT_DIR
-from predictit_assets.layers.raw import prove_day
-from predictit_assets.sample_feed import World
-from predictit_assets.schemas.live import LiveBoard
-from predictit_assets.schemas.types import ibis_schema
-from predictit_assets.settings import Settings
 from predictit_assets.storage.warehouse import LoadedObject
-from predictit_assets.trading_day import Window, trading_day
 
-DAY = trading_day(NOON)
+DAY = day_of(NOON)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     payloads = home.payloads(source, settings)
     for observation in observe(world, NOON - timedelta(days=2), 9, timedelta(hours=6)):
         payloads.land(observation)
-    build(settings, Window(payloads.days()[0], DAY))
+    build(settings, DayRange(payloads.days()[0], DAY))
     return settings
 
 
@@ -67,16 +67,16 @@ def test_each_analysis_can_be_pasted(sql: duckdb.DuckDBPyConnection, analysis: P
 
 def test_the_day_is_the_sum_of_its_hours(sql: duckdb.DuckDBPyConnection) -> None:
     different = """
-        select snapshot_date, contract_id
+        select partition_date, contract_id
         from marts.odds_1d as days
         inner join (
             select
-                snapshot_date, contract_id, sum(quotes_seen) as quotes,
+                partition_date, contract_id, sum(quotes_seen) as quotes,
                 sum(last_trade_moves) as moves, max(trade_high) as high, min(trade_low) as low,
                 max_by(trade_close, period_start_ts) as close
             from marts.odds_1h
             group by all
-        ) as hours using (snapshot_date, contract_id)
+        ) as hours using (partition_date, contract_id)
         where
             days.quotes_seen <> hours.quotes or days.last_trade_moves <> hours.moves
             or days.trade_high is distinct from hours.high
@@ -122,17 +122,17 @@ def test_live_is_right_the_moment_staging_is_loaded(
     payloads = home.payloads(source, settings)
     first, second = observe(world, NOON, 2, timedelta(hours=1))
     payloads.land(first)
-    build(settings, Window(DAY, DAY))
+    build(settings, DayRange(DAY, DAY))
 
     payloads.land(second)
-    prove_day(source, payloads, DAY)
-    counted = cut_day(source, payloads, DAY)
+    validate_day(source, payloads, DAY)
+    counted = write_day(source, payloads, DAY)
     warehouse = home.warehouse(settings)
     loaded = [
         LoadedObject(table, DAY, curated_object(source, table, DAY), "", counted[table])
         for table in source.tables
     ]
-    warehouse.replace_window(source.tables, Window(DAY, DAY), payloads.objects, loaded, "a run")
+    warehouse.replace_window(source.tables, DayRange(DAY, DAY), payloads.objects, loaded, "a run")
 
     with warehouse.connect() as sql:
         newest = second.captured_at.replace(tzinfo=None)

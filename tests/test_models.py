@@ -9,20 +9,22 @@ from pathlib import Path
 
 from conftest import NOON, build, observe
 
-from predictit_assets.layers.dbt import DBT_DIR
+from predictit_assets.contract.calendar import DayRange, day_of
+from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers.models import window_variables
-from predictit_assets.sample_feed import World
 from predictit_assets.settings import Settings
-from predictit_assets.storage.payloads import Payloads
-from predictit_assets.trading_day import Window, trading_day
+from predictit_assets.sources.predictit.fake import World
+from predictit_assets.storage.payloads import PayloadStore
 
 
-def test_the_unit_tests_of_dbt_pass(settings: Settings, payloads: Payloads, world: World) -> None:
+def test_the_unit_tests_of_dbt_pass(
+    settings: Settings, payloads: PayloadStore, world: World
+) -> None:
     # dbt takes the types of given rows from the tables, so there have to be some.
     (observation,) = observe(world, NOON, 1, timedelta(minutes=1))
     payloads.land(observation)
-    day = trading_day(NOON)
-    build(settings, Window(day, day))
+    day = day_of(NOON)
+    build(settings, DayRange(day, day))
 
     run = subprocess.run(
         [
@@ -43,8 +45,8 @@ def test_the_unit_tests_of_dbt_pass(settings: Settings, payloads: Payloads, worl
 
 
 def test_the_window_of_a_build_ends_before_the_day_after_it() -> None:
-    day = trading_day(NOON)
-    assert json.loads(window_variables(Window(day, day))) == {
+    day = day_of(NOON)
+    assert json.loads(window_variables(DayRange(day, day))) == {
         "start_date": "2026-03-04",
         "end_date": "2026-03-05",
     }

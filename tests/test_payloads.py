@@ -16,55 +16,55 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from predictit_assets import home
-from predictit_assets.layers.raw import manifest_object, prove_day, read_manifest
-from predictit_assets.sample_feed import World
+from predictit_assets import factory as home
+from predictit_assets.contract.calendar import day_of
+from predictit_assets.contract.source import InvalidPayload, Payload
+from predictit_assets.layers.raw import manifest_object, read_manifest, validate_day
 from predictit_assets.settings import Settings
-from predictit_assets.sources.source import Observation, Unsound
+from predictit_assets.sources.predictit.fake import World
 from predictit_assets.storage.objects import Bucket, ObjectStore
-from predictit_assets.storage.payloads import REASON_SUFFIX, Name, Payloads, Zone
-from predictit_assets.trading_day import trading_day
+from predictit_assets.storage.payloads import REASON_SUFFIX, Name, PayloadStore, Zone
 
 SOURCE = home.predictit(Settings(), say=print)
-DAY = trading_day(NOON)
+DAY = day_of(NOON)
 BODY = World(markets=2, contracts=4).body(NOON)
 
 
-def sound(n: int = 0, minute: int = 0) -> Observation:
+def sound(n: int = 0, minute: int = 0) -> Payload:
     """A sound payload; each n gives another one."""
-    return Observation(NOON + timedelta(minutes=minute), BODY + b" " * n)
+    return Payload(NOON + timedelta(minutes=minute), BODY + b" " * n)
 
 
-def unsound(n: int = 0, minute: int = 0) -> Observation:
+def unsound(n: int = 0, minute: int = 0) -> Payload:
     """A payload without a market; each n gives another one."""
-    return Observation(NOON + timedelta(minutes=minute), b'{"markets": []}' + b" " * n)
+    return Payload(NOON + timedelta(minutes=minute), b'{"markets": []}' + b" " * n)
 
 
-def sha(observation: Observation) -> str:
+def sha(observation: Payload) -> str:
     return hashlib.sha256(observation.body).hexdigest()
 
 
-def payloads_in(place: Path | Bucket) -> Payloads:
-    return Payloads(ObjectStore(place), SOURCE.name, SOURCE.dataset)
+def payloads_in(place: Path | Bucket) -> PayloadStore:
+    return PayloadStore(ObjectStore(place), SOURCE.name, SOURCE.dataset)
 
 
 @pytest.fixture
-def payloads(place: Path | Bucket) -> Payloads:
+def payloads(place: Path | Bucket) -> PayloadStore:
     """An empty store."""
     return payloads_in(place)
 
 
-def prove(payloads: Payloads) -> list[dict[str, Any]]:
-    return prove_day(SOURCE, payloads, DAY)
+def prove(payloads: PayloadStore) -> list[dict[str, Any]]:
+    return validate_day(SOURCE, payloads, DAY)
 
 
-def contents(payloads: Payloads) -> dict[str, bytes | None]:
+def contents(payloads: PayloadStore) -> dict[str, bytes | None]:
     """Every object that the store holds in the three zones."""
     keys = [entry.key for zone in Zone for entry in payloads.objects.below(zone)]
     return {key: payloads.objects.get(key) for key in keys}
 
 
-def zones_of(payloads: Payloads, observation: Observation) -> list[Zone]:
+def zones_of(payloads: PayloadStore, observation: Payload) -> list[Zone]:
     """The zones that hold a payload, whole."""
     return [
         zone
@@ -74,21 +74,21 @@ def zones_of(payloads: Payloads, observation: Observation) -> list[Zone]:
     ]
 
 
-def reason(payloads: Payloads, observation: Observation) -> str | None:
+def reason(payloads: PayloadStore, observation: Payload) -> str | None:
     """Why a payload is in quarantine; None when it isn't there."""
     held = {stored.name: stored for stored in payloads.held(Zone.QUARANTINE, DAY)}
     stored = held.get(Name.of(observation))
     return payloads.reason(stored) if stored else None
 
 
-def set_aside(payloads: Payloads, observation: Observation, why: str) -> None:
+def set_aside(payloads: PayloadStore, observation: Payload, why: str) -> None:
     """Quarantine a payload, as an earlier version of the rules may have done."""
     stored = payloads.land(observation)
     assert stored
-    payloads.quarantine(stored, Name.of(observation), Unsound(why))
+    payloads.quarantine(stored, Name.of(observation), InvalidPayload(why))
 
 
-def copy_back(payloads: Payloads, observation: Observation) -> None:
+def copy_back(payloads: PayloadStore, observation: Payload) -> None:
     """Copy a payload from quarantine to landing, to be proven again."""
     name = Name.of(observation)
     payloads.objects.copy_if_absent(
@@ -96,7 +96,7 @@ def copy_back(payloads: Payloads, observation: Observation) -> None:
     )
 
 
-def move_back(payloads: Payloads, observation: Observation) -> None:
+def move_back(payloads: PayloadStore, observation: Payload) -> None:
     """Move a payload from quarantine to landing; its reason stays behind."""
     copy_back(payloads, observation)
     payloads.objects.delete(payloads.key(Zone.QUARANTINE, Name.of(observation)))
@@ -111,10 +111,10 @@ def move_back(payloads: Payloads, observation: Observation) -> None:
     st.binary(max_size=5),
 )
 def test_a_name_reads_back_as_what_it_was_made_of(at: datetime, body: bytes) -> None:
-    name = Name.of(Observation(at, body))
+    name = Name.of(Payload(at, body))
 
     assert Name.parse(str(name)) == name
-    assert str(Name.of(Observation(at.astimezone(UTC), body))) == str(name)
+    assert str(Name.of(Payload(at.astimezone(UTC), body))) == str(name)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_what_is_no_name_is_none(file: str) -> None:
     assert Name.parse(file) is None
 
 
-def test_the_key_tells_zone_day_time_and_content(payloads: Payloads) -> None:
-    late = Observation(datetime(2026, 3, 5, 3, 30, 0, 42, UTC), b"{}")
+def test_the_key_tells_zone_day_time_and_content(payloads: PayloadStore) -> None:
+    late = Payload(datetime(2026, 3, 5, 3, 30, 0, 42, UTC), b"{}")
 
     stored = payloads.land(late)
 
@@ -149,8 +149,8 @@ def test_the_key_tells_zone_day_time_and_content(payloads: Payloads) -> None:
 # Landing
 
 
-def test_what_lands_is_kept_byte_for_byte(payloads: Payloads) -> None:
-    odd = Observation(NOON, b'\xff\x00 not JSON at all\r\n{"markets"')
+def test_what_lands_is_kept_byte_for_byte(payloads: PayloadStore) -> None:
+    odd = Payload(NOON, b'\xff\x00 not JSON at all\r\n{"markets"')
 
     stored = payloads.land(odd)
 
@@ -173,14 +173,14 @@ def test_the_same_payload_gives_the_same_object_whenever_it_lands(
 
 @pytest.mark.parametrize("zone", Zone)
 def test_a_payload_that_is_held_anywhere_does_not_land_again(
-    payloads: Payloads, zone: Zone
+    payloads: PayloadStore, zone: Zone
 ) -> None:
     stored = payloads.land(sound())
     assert stored
     if zone is Zone.RAW:
         payloads.accept(stored, Name.of(sound()))
     if zone is Zone.QUARANTINE:
-        payloads.quarantine(stored, Name.of(sound()), Unsound("some reason"))
+        payloads.quarantine(stored, Name.of(sound()), InvalidPayload("some reason"))
     before = contents(payloads)
 
     assert payloads.land(sound()) is None
@@ -188,15 +188,15 @@ def test_a_payload_that_is_held_anywhere_does_not_land_again(
     assert zones_of(payloads, sound()) == [zone]
 
 
-def test_the_same_content_at_another_time_is_another_payload(payloads: Payloads) -> None:
+def test_the_same_content_at_another_time_is_another_payload(payloads: PayloadStore) -> None:
     assert payloads.land(sound(minute=0))
     assert payloads.land(sound(minute=1))
 
 
-def test_payloads_are_listed_by_time_not_by_name(payloads: Payloads) -> None:
+def test_payloads_are_listed_by_time_not_by_name(payloads: PayloadStore) -> None:
     times = [NOON + timedelta(microseconds=n) for n in (500_000, 0, 999_999, 1_000_000)]
     for at in times:
-        payloads.land(Observation(at, b"{}"))
+        payloads.land(Payload(at, b"{}"))
 
     held = payloads.held(Zone.LANDING, DAY)
 
@@ -218,7 +218,7 @@ def test_payloads_are_listed_by_time_not_by_name(payloads: Payloads) -> None:
     ids=["cut", "bit flipped", "empty", "not gzip", "other content"],
 )
 def test_a_spoilt_object_costs_nobody_but_itself(
-    payloads: Payloads, spoil: Callable[[bytes], bytes], told: str
+    payloads: PayloadStore, spoil: Callable[[bytes], bytes], told: str
 ) -> None:
     payloads.land(sound(minute=1))
     stored = payloads.land(sound(minute=0))
@@ -226,7 +226,7 @@ def test_a_spoilt_object_costs_nobody_but_itself(
     spoilt = spoil(payloads.objects.get(stored.key) or b"")
     payloads.objects.replace(stored.key, spoilt)
 
-    with pytest.raises(Unsound):
+    with pytest.raises(InvalidPayload):
         payloads.read(stored)
     rows = prove(payloads)
 
@@ -238,7 +238,7 @@ def test_a_spoilt_object_costs_nobody_but_itself(
     assert [bool(row["quarantined_because"]) for row in rows] == [True, False]
 
 
-def test_a_payload_whose_object_was_damaged_can_be_landed_again(payloads: Payloads) -> None:
+def test_a_payload_whose_object_was_damaged_can_be_landed_again(payloads: PayloadStore) -> None:
     landed = payloads.land(sound())
     assert landed
     payloads.objects.replace(landed.key, b"damaged on its way")
@@ -251,7 +251,7 @@ def test_a_payload_whose_object_was_damaged_can_be_landed_again(payloads: Payloa
     assert not payloads.held(Zone.QUARANTINE, DAY)
 
 
-def test_objects_with_foreign_names_are_left_and_in_nobodys_way(payloads: Payloads) -> None:
+def test_objects_with_foreign_names_are_left_and_in_nobodys_way(payloads: PayloadStore) -> None:
     folder = payloads.folder(Zone.LANDING, DAY)
     other_day = Name.of(sound(minute=-24 * 60))
     foreign = {f"{folder}/notes.txt", f"{folder}/{other_day}"}
@@ -268,7 +268,7 @@ def test_objects_with_foreign_names_are_left_and_in_nobodys_way(payloads: Payloa
 # Proving
 
 
-def test_the_manifest_tells_what_became_of_each_payload(payloads: Payloads) -> None:
+def test_the_manifest_tells_what_became_of_each_payload(payloads: PayloadStore) -> None:
     payloads.land(sound(minute=2))
     payloads.land(unsound(minute=1))
 
@@ -286,7 +286,7 @@ def test_the_manifest_tells_what_became_of_each_payload(payloads: Payloads) -> N
     assert read_manifest(payloads.objects.get(manifest_object(payloads, DAY)) or b"") == rows
 
 
-def test_proving_again_changes_nothing(payloads: Payloads) -> None:
+def test_proving_again_changes_nothing(payloads: PayloadStore) -> None:
     payloads.land(sound(minute=2))
     payloads.land(unsound(minute=1))
     rows = prove(payloads)
@@ -296,7 +296,7 @@ def test_proving_again_changes_nothing(payloads: Payloads) -> None:
     assert contents(payloads) == before
 
 
-def test_a_manifest_that_was_lost_is_made_anew(payloads: Payloads) -> None:
+def test_a_manifest_that_was_lost_is_made_anew(payloads: PayloadStore) -> None:
     payloads.land(sound(minute=2))
     payloads.land(unsound(minute=1))
     prove(payloads)
@@ -308,7 +308,7 @@ def test_a_manifest_that_was_lost_is_made_anew(payloads: Payloads) -> None:
     assert contents(payloads) == before
 
 
-def test_a_raw_object_never_changes(payloads: Payloads) -> None:
+def test_a_raw_object_never_changes(payloads: PayloadStore) -> None:
     payloads.land(sound())
     prove(payloads)
     before = contents(payloads)
@@ -322,7 +322,7 @@ def test_a_raw_object_never_changes(payloads: Payloads) -> None:
 
 @pytest.mark.parametrize("bring_back", [copy_back, move_back])
 def test_what_is_put_back_from_quarantine_is_proven_again(
-    payloads: Payloads, bring_back: Callable[[Payloads, Observation], None]
+    payloads: PayloadStore, bring_back: Callable[[PayloadStore, Payload], None]
 ) -> None:
     set_aside(payloads, sound(), "an old rule")
     (row,) = prove(payloads)
@@ -338,7 +338,7 @@ def test_what_is_put_back_from_quarantine_is_proven_again(
 
 @pytest.mark.parametrize("bring_back", [copy_back, move_back])
 def test_what_is_put_back_and_still_unsound_has_its_newest_reason(
-    payloads: Payloads, bring_back: Callable[[Payloads, Observation], None]
+    payloads: PayloadStore, bring_back: Callable[[PayloadStore, Payload], None]
 ) -> None:
     set_aside(payloads, unsound(), "an old rule")
     prove(payloads)
@@ -357,7 +357,7 @@ def test_what_is_put_back_and_still_unsound_has_its_newest_reason(
 @hypothesis_settings(max_examples=40, deadline=None)
 @given(st.permutations([sound(n) for n in range(4)]), st.lists(st.booleans(), min_size=4))
 def test_of_one_moment_the_smallest_hash_is_kept_in_whatever_order_they_come(
-    arrivals: list[Observation], prove_now: list[bool]
+    arrivals: list[Payload], prove_now: list[bool]
 ) -> None:
     smallest = min(arrivals, key=sha)
     with TemporaryDirectory() as folder:
@@ -377,7 +377,7 @@ def test_of_one_moment_the_smallest_hash_is_kept_in_whatever_order_they_come(
 @hypothesis_settings(max_examples=20, deadline=None)
 @given(st.permutations([sound(0), sound(1), sound(2), unsound(0), sound(minute=1)]))
 def test_a_day_ends_the_same_in_whatever_order_its_payloads_come(
-    arrivals: list[Observation],
+    arrivals: list[Payload],
 ) -> None:
     with TemporaryDirectory() as folder:
         at_once, one_by_one = (payloads_in(Path(folder) / name) for name in ("once", "one"))
@@ -392,7 +392,7 @@ def test_a_day_ends_the_same_in_whatever_order_its_payloads_come(
 
 @pytest.mark.parametrize("unsound_first", [True, False])
 def test_an_unsound_payload_never_displaces_a_sound_one(
-    payloads: Payloads, unsound_first: bool
+    payloads: PayloadStore, unsound_first: bool
 ) -> None:
     smaller = next(unsound(n) for n in count() if sha(unsound(n)) < sha(sound()))
     for observation in (smaller, sound()) if unsound_first else (sound(), smaller):
@@ -428,16 +428,16 @@ class DyingStore:
         return operate
 
 
-def restore(day: dict[str, bytes | None], payloads: Payloads) -> None:
+def restore(day: dict[str, bytes | None], payloads: PayloadStore) -> None:
     for key, body in day.items():
         payloads.objects.replace(key, body or b"")
 
 
-def eventful_day(payloads: Payloads) -> list[Observation]:
+def eventful_day(payloads: PayloadStore) -> list[Payload]:
     """A day that holds each thing that can happen to a payload; returns those that are whole."""
     small, large = sorted([sound(0), sound(1)], key=sha)
     rivals = [
-        Observation(NOON + timedelta(minutes=minute), one.body)
+        Payload(NOON + timedelta(minutes=minute), one.body)
         for minute, one in ((1, large), (2, small), (1, small), (2, large))
     ]
     for observation in (*rivals[:2], sound(minute=3)):  # first the one, then the other is in raw
@@ -480,7 +480,7 @@ def test_no_moment_of_death_loses_or_doubles_a_payload(
         restore(day, payloads)
         store: Any = DyingStore(payloads.objects, operations)
         try:
-            prove(Payloads(store, SOURCE.name, SOURCE.dataset))
+            prove(PayloadStore(store, SOURCE.name, SOURCE.dataset))
         except Killed:
             lost = [one for one in whole if not zones_of(payloads, one)]
             assert not lost, f"after {operations} operations"

@@ -9,12 +9,12 @@ import dagster as dg
 import pytest
 from conftest import NOON, build, observe
 
-from predictit_assets.pictures import PICTURES, WIDTH, bars
-from predictit_assets.sample_feed import World
+from predictit_assets.contract.calendar import DayRange, day_of
 from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.products.pictures import PICTURES, WIDTH, bars
 from predictit_assets.storage.duckdb import DuckDBWarehouse
-from predictit_assets.storage.payloads import Payloads
-from predictit_assets.trading_day import Window, trading_day
+from predictit_assets.storage.payloads import PayloadStore
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -49,13 +49,13 @@ def test_texts_of_the_feed_stay_texts() -> None:
 
 
 def test_a_build_pictures_each_mart_once_with_its_last_day(
-    settings: Settings, payloads: Payloads, world: World
+    settings: Settings, payloads: PayloadStore, world: World
 ) -> None:
     for observation in observe(world, NOON - timedelta(days=1), 5, timedelta(hours=6)):
         payloads.land(observation)
-    last = trading_day(NOON)
+    last = day_of(NOON)
     with dg.DagsterInstance.ephemeral() as instance:
-        build(settings, Window(last - timedelta(days=1), last), instance)
+        build(settings, DayRange(last - timedelta(days=1), last), instance)
         pictured = {}
         for name in PICTURES:
             found = instance.fetch_materializations(dg.AssetKey(["marts", name]), limit=10).records

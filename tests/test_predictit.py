@@ -17,11 +17,11 @@ from hypothesis import given, note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from predictit_assets import home
-from predictit_assets.sample_feed import SampleServer, World
+from predictit_assets import factory as home
+from predictit_assets.contract.source import InvalidPayload, Payload
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit import PredictIt
-from predictit_assets.sources.source import Observation, Unsound
+from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.sources.predictit.source import PredictIt
 
 EASTERN = ZoneInfo("America/New_York")
 SOURCE = home.predictit(Settings(), say=print)
@@ -29,23 +29,23 @@ SOURCE = home.predictit(Settings(), say=print)
 TEXT = World(markets=3, contracts=8).body(NOON).decode()
 IDS = [market["id"] for market in json.loads(TEXT)["markets"]]
 
-Payload = dict[str, Any]
+Document = dict[str, Any]
 
 
-def payload() -> Payload:
+def payload() -> Document:
     """A genuine-shaped payload of three markets and eight contracts."""
-    made: Payload = json.loads(TEXT)
+    made: Document = json.loads(TEXT)
     return made
 
 
-def observation_of(document: object, captured_at: datetime = NOON) -> Observation:
-    return Observation(captured_at, json.dumps(document).encode())
+def observation_of(document: object, captured_at: datetime = NOON) -> Payload:
+    return Payload(captured_at, json.dumps(document).encode())
 
 
 def fault_of(body: bytes) -> tuple[str, str]:
     """The reason and the path for which a body is not sound."""
-    with pytest.raises(Unsound) as caught:
-        SOURCE.prove(Observation(NOON, body))
+    with pytest.raises(InvalidPayload) as caught:
+        SOURCE.prove(Payload(NOON, body))
     return caught.value.reason, caught.value.path
 
 
@@ -79,14 +79,14 @@ def test_a_genuine_payload_is_sound_and_counted(world: World) -> None:
     (observation,) = observe(world, NOON, 1, timedelta(0))
     markets = world.payload(NOON)["markets"]
 
-    proof = SOURCE.prove(observation)
+    validation = SOURCE.prove(observation)
 
     contracts = sum(len(market["contracts"]) for market in markets)
-    assert proof.counts == {"markets": len(markets), "contracts": contracts}
-    assert proof.new_fields == []
+    assert validation.counts == {"markets": len(markets), "contracts": contracts}
+    assert validation.new_fields == []
 
 
-def put(*path: str | int, value: object) -> Callable[[Payload], None]:
+def put(*path: str | int, value: object) -> Callable[[Document], None]:
     """Sets what a path leads to."""
 
     def change(document: Any) -> None:
@@ -98,19 +98,19 @@ def put(*path: str | int, value: object) -> Callable[[Payload], None]:
     return change
 
 
-def first_contract(key: str, value: object) -> Callable[[Payload], None]:
+def first_contract(key: str, value: object) -> Callable[[Document], None]:
     return put("markets", 0, "contracts", 0, key, value=value)
 
 
-def missing(document: Payload) -> None:
+def missing(document: Document) -> None:
     del document["markets"][0]["contracts"][0]["bestBuyNoCost"]
 
 
-def market_twice(document: Payload) -> None:
+def market_twice(document: Document) -> None:
     document["markets"][2]["id"] = document["markets"][0]["id"]
 
 
-def contract_in_two_markets(document: Payload) -> None:
+def contract_in_two_markets(document: Document) -> None:
     document["markets"][1]["contracts"][0]["id"] = document["markets"][0]["contracts"][0]["id"]
 
 
@@ -160,7 +160,7 @@ CONTRACT = "$.markets[0].contracts[0]"
     ],
 )
 def test_each_fault_has_its_reason_and_its_place(
-    change: Callable[[Payload], None], reason: str, path: str
+    change: Callable[[Document], None], reason: str, path: str
 ) -> None:
     broken = payload()
     change(broken)
@@ -199,15 +199,15 @@ def test_new_fields_are_told_and_do_no_harm() -> None:
         market["category"] = {"name": "Elections"}
     with_news["markets"][1]["contracts"][0] |= {"volume": 1234, "aliases": ["a", None]}
 
-    proof = SOURCE.prove(observation_of(with_news))
+    validation = SOURCE.prove(observation_of(with_news))
 
-    assert proof.new_fields == [
+    assert validation.new_fields == [
         "$.apiVersion",
         "$.markets[].category",
         "$.markets[].contracts[].aliases",
         "$.markets[].contracts[].volume",
     ]
-    assert proof.counts == SOURCE.prove(observation_of(payload())).counts
+    assert validation.counts == SOURCE.prove(observation_of(payload())).counts
     assert SOURCE.cut([observation_of(with_news)]) == SOURCE.cut([observation_of(payload())])
 
 
@@ -227,8 +227,8 @@ def test_new_fields_are_told_and_do_no_harm() -> None:
 def test_whatever_a_new_field_holds_the_payload_is_sound_or_not(news: bytes) -> None:
     body = TEXT.encode().replace(b'"markets"', b'"news": ' + news + b', "markets"', 1)
     try:
-        assert SOURCE.prove(Observation(NOON, body)).new_fields == ["$.news"]
-    except Unsound as fault:
+        assert SOURCE.prove(Payload(NOON, body)).new_fields == ["$.news"]
+    except InvalidPayload as fault:
         assert fault.path.startswith("$")  # noqa: PT017 - either will do, anything else won't
 
 
@@ -287,7 +287,7 @@ def parts_of(value: object) -> Iterator[Any]:
             yield from parts_of(inner)
 
 
-def spoil(draw: st.DrawFn, document: Payload) -> None:
+def spoil(draw: st.DrawFn, document: Document) -> None:
     """Do one thing to one object or array of a payload."""
     part = draw(st.sampled_from(list(parts_of(document))))
     if isinstance(part, dict):
@@ -345,12 +345,12 @@ MOMENTS = st.one_of(
 @hypothesis_settings(max_examples=1500, deadline=None)
 @given(bodies(), MOMENTS)
 def test_the_source_and_the_oracle_agree(body: bytes, captured_at: datetime) -> None:
-    observation = Observation(captured_at, body)
+    observation = Payload(captured_at, body)
     problem = oracle.problem(body)
     note(f"the oracle says: {problem}")
 
     if problem:
-        with pytest.raises(Unsound):
+        with pytest.raises(InvalidPayload):
             SOURCE.prove(observation)
     else:
         SOURCE.prove(observation)
@@ -382,7 +382,7 @@ def test_polls_that_repeat_each_other_in_part_are_cut_as_if_they_were_alone(
             indent=data.draw(st.sampled_from([None, 2])),
         )
         body = text.replace("\n", "\r\n").encode()
-        observations.append(Observation(NOON + n * timedelta(minutes=1), body))
+        observations.append(Payload(NOON + n * timedelta(minutes=1), body))
 
     assert_rows_are_the_oracles(observations)
 
@@ -400,14 +400,14 @@ def test_polls_that_repeat_each_other_in_part_are_cut_as_if_they_were_alone(
 def test_an_odd_payload_is_cut_as_the_model_understands_it(sent: bytes, odd: bytes) -> None:
     body = json.dumps(payload()).encode()
     assert sent in body
-    observation = Observation(NOON, body.replace(sent, odd))
+    observation = Payload(NOON, body.replace(sent, odd))
     SOURCE.prove(observation)
     assert_rows_are_the_oracles([observation])
 
 
-def assert_rows_are_the_oracles(observations: list[Observation]) -> None:
+def assert_rows_are_the_oracles(observations: list[Payload]) -> None:
     """Row by row, in the order of the grain, each value of the same type."""
-    expected = oracle.tables(oracle.Payload(o.captured_at, o.body) for o in observations)
+    expected = oracle.tables(oracle.Document(o.captured_at, o.body) for o in observations)
     for name, batch in SOURCE.cut(observations).items():
         table = f"staging.{name}"
         rows = batch.to_pylist()
@@ -467,12 +467,14 @@ def test_a_stamp_reads_as_the_moment_it_was_made_at(
 def test_a_payload_tells_its_own_time() -> None:
     stamped = payload()
     stamped["markets"][0]["timeStamp"] = "2026-07-01T12:00:00.1234567"
-    assert SOURCE.own_time(json.dumps(stamped).encode()) == datetime(
+    assert SOURCE.timestamp_in(json.dumps(stamped).encode()) == datetime(
         2026, 7, 1, 16, 0, 0, 123456, UTC
     )
 
     stamped["markets"][0]["timeStamp"] = "2026-11-01T01:30:00"  # twice: the first is taken
-    assert SOURCE.own_time(json.dumps(stamped).encode()) == datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+    assert SOURCE.timestamp_in(json.dumps(stamped).encode()) == datetime(
+        2026, 11, 1, 5, 30, tzinfo=UTC
+    )
 
 
 @pytest.mark.parametrize("stamp", ["NA", "2026-02-30T00:00:00", "9999-12-31T23:00:00"])
@@ -480,9 +482,9 @@ def test_a_payload_without_a_readable_stamp_tells_no_time(stamp: str) -> None:
     stamped = payload()
     stamped["markets"][0]["timeStamp"] = stamp
 
-    assert SOURCE.own_time(json.dumps(stamped).encode()) is None
+    assert SOURCE.timestamp_in(json.dumps(stamped).encode()) is None
 
 
 @pytest.mark.parametrize("body", [b"null", b"{", b"\xff", b'{"markets": []}'])
 def test_what_is_no_payload_tells_no_time(body: bytes) -> None:
-    assert SOURCE.own_time(body) is None
+    assert SOURCE.timestamp_in(body) is None

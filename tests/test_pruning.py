@@ -11,9 +11,9 @@ import pytest
 import time_machine
 
 from predictit_assets.automation import conditions
-from predictit_assets.partitions import PARTITION_TAG, daily_partitions
-from predictit_assets.pruning import EVALUATIONS_DAYS, prune
-from predictit_assets.trading_day import today
+from predictit_assets.contract.calendar import today
+from predictit_assets.instance.cleanup import EVALUATIONS_DAYS, prune
+from predictit_assets.instance.partitions import PARTITION_TAG, daily_partitions
 
 TODAY = today()
 DAYS = [str(TODAY - timedelta(days=n)) for n in (2, 1, 0)]

@@ -13,16 +13,16 @@ import pytest
 import yaml
 from conftest import NOON, build, observe
 
-from predictit_assets import home
+from predictit_assets import factory as home
+from predictit_assets.contract.calendar import DayRange, day_of
 from predictit_assets.errors import NothingHeld, NothingPublished
-from predictit_assets.layers.dbt import DBT_DIR
+from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers.report import report_asset, report_check
-from predictit_assets.report import page, queries
-from predictit_assets.sample_feed import World
 from predictit_assets.settings import PROJECT_DIR, Settings
+from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.products.report import page, queries
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.trading_day import Window, trading_day
 
 SCRIPT = "<script>alert('odds')</script><!--"
 
@@ -34,8 +34,8 @@ def built(tmp_path_factory: pytest.TempPathFactory, world: World) -> Settings:
     payloads = home.payloads(home.predictit(settings, say=lambda text: None), settings)
     for observation in observe(world, NOON - timedelta(days=1), 9, timedelta(hours=3)):
         payloads.land(observation)
-    last = trading_day(NOON)
-    build(settings, Window(last - timedelta(days=1), last))
+    last = day_of(NOON)
+    build(settings, DayRange(last - timedelta(days=1), last))
     return settings
 
 
@@ -278,7 +278,8 @@ def test_the_asset_goes_with_runs_of_a_day_and_of_a_range(
 
 def test_drawing_is_loaded_only_by_who_draws() -> None:
     code = (
-        "import sys; import predictit_assets.layers.report, predictit_assets.report.page; "
+        "import sys; import predictit_assets.layers.report; "
+        "import predictit_assets.sources.predictit.products.report.page; "
         "print({'altair', 'vl_convert'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from conftest import NOON, build, observe
 
-from predictit_assets import home
-from predictit_assets.departures import unasked_markets
-from predictit_assets.layers.raw import prove_day
-from predictit_assets.sample_feed import SampleServer, World
+from predictit_assets import factory as home
+from predictit_assets.contract.calendar import DayRange, day_of, today
+from predictit_assets.contract.source import InvalidPayload, Payload
+from predictit_assets.layers.raw import validate_day
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit import ClosedMarkets
-from predictit_assets.sources.source import Observation, Unsound
-from predictit_assets.storage.payloads import Payloads, Zone
-from predictit_assets.trading_day import Window, today, trading_day
+from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.sources.predictit.pending import pending_markets
+from predictit_assets.sources.predictit.source import ClosedMarkets
+from predictit_assets.storage.payloads import PayloadStore, Zone
 
 FIRST = NOON - timedelta(days=9)
-DAY = trading_day(NOON)
+DAY = day_of(NOON)
 
 
 def departed(world: World) -> set[int]:
@@ -45,12 +45,12 @@ def asked(
         payloads = home.payloads(home.predictit(settings, say=print), settings)
         for observation in observe(world, FIRST, 19, timedelta(hours=12)):
             payloads.land(observation)
-        build(settings, Window(trading_day(FIRST), DAY))
+        build(settings, DayRange(day_of(FIRST), DAY))
         closed = home.closed_markets(settings, say=print)
         answers = home.payloads(closed, settings)
         for observation in closed.fetch():
             answers.land(observation)
-        build(settings, Window(today(), today()))
+        build(settings, DayRange(today(), today()))
         yield settings, feed
 
 
@@ -66,7 +66,7 @@ def test_each_departed_market_is_asked_for_once(
     paths = [request.path for request in feed.requests]
     assert sorted(paths) == sorted(f"/api/marketdata/markets/{id_}" for id_ in departed(world))
     assert len(paths) > 3
-    assert unasked_markets(home.warehouse(settings)) == []
+    assert pending_markets(home.warehouse(settings)) == []
 
 
 def test_outcomes_follow_from_the_last_trades(
@@ -141,13 +141,13 @@ def test_a_market_that_came_back_and_left_is_asked_for_again(
             "select last_seen_ts from core.dim_markets where market_id = ?", [market_id]
         ).fetchall()
         connection.execute(change.format("timestamp '2100-01-01'"), [market_id])
-    assert unasked_markets(home.warehouse(settings)) == [market_id]
+    assert pending_markets(home.warehouse(settings)) == [market_id]
     with home.warehouse(settings).connect() as connection:
         connection.execute(change.format("?"), [before, market_id])
 
 
 def test_nobody_is_asked_for_before_anything_is_published(settings: Settings) -> None:
-    assert unasked_markets(home.warehouse(settings)) == []
+    assert pending_markets(home.warehouse(settings)) == []
 
 
 # One answer
@@ -165,15 +165,15 @@ def answer(world: World) -> dict[str, Any]:
     return market
 
 
-def observed(answer: object) -> Observation:
-    return Observation(NOON, json.dumps(answer).encode())
+def observed(answer: object) -> Payload:
+    return Payload(NOON, json.dumps(answer).encode())
 
 
 def test_an_answer_is_sound_and_cut(closed: ClosedMarkets, answer: dict[str, Any]) -> None:
     observation = observed(answer)
-    proof = closed.prove(observation)
-    assert proof.counts == {"markets": 1, "contracts": len(answer["contracts"])}
-    assert proof.new_fields == []
+    validation = closed.prove(observation)
+    assert validation.counts == {"markets": 1, "contracts": len(answer["contracts"])}
+    assert validation.new_fields == []
     cut = closed.cut([observation])["closed_contracts"].to_pylist()
     assert [row["contract_id"] for row in cut] == sorted(c["id"] for c in answer["contracts"])
     assert {(row["market_id"], row["market_status"]) for row in cut} == {(answer["id"], "Closed")}
@@ -186,7 +186,7 @@ def test_what_is_broken_or_new_is_named_by_its_path(
     answer["note"] = "new"
     assert closed.prove(observed(answer)).new_fields == ["$.contracts[].volume", "$.note"]
     del answer["contracts"][0]["lastTradePrice"]
-    with pytest.raises(Unsound, match=re.escape("$.contracts[0]")):
+    with pytest.raises(InvalidPayload, match=re.escape("$.contracts[0]")):
         closed.prove(observed(answer))
 
 
@@ -198,16 +198,16 @@ def test_a_market_that_nobody_knows_is_quarantined(
     payloads = home.payloads(asking, settings)
     (observation,) = asking.fetch()
     assert payloads.land(observation)
-    (row,) = prove_day(asking, payloads, today())
+    (row,) = validate_day(asking, payloads, today())
     assert row["quarantined_because"] == "Expected `object`, got `null` (at $)"
     assert payloads.held(Zone.QUARANTINE, today())
 
 
 def test_the_chain_builds_days_without_answers(
-    settings: Settings, payloads: Payloads, world: World
+    settings: Settings, payloads: PayloadStore, world: World
 ) -> None:
     for observation in observe(world, NOON, 1, timedelta(0)):
         payloads.land(observation)
-    build(settings, Window(DAY, DAY))
+    build(settings, DayRange(DAY, DAY))
     assert rows(settings, "select count(*) from staging.closed_contracts") == [(0,)]
     assert rows(settings, "select count(*) from marts.calibration") == [(0,)]

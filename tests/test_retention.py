@@ -10,27 +10,27 @@ import duckdb
 import pytest
 from conftest import build, observe
 
-from predictit_assets import retention
 from predictit_assets.automation.housekeeping import HOUSEKEEPING
 from predictit_assets.build import build_definitions
-from predictit_assets.errors import PredictitError, SettingsError
-from predictit_assets.layers.curated import curated_object, cut_day
-from predictit_assets.layers.raw import manifest_object, prove_day
-from predictit_assets.retention import Expired, expire
-from predictit_assets.sample_feed import World
+from predictit_assets.contract.calendar import DayRange, day_of
+from predictit_assets.contract.source import Payload
+from predictit_assets.errors import ExpectedError, SettingsError
+from predictit_assets.layers.curated import curated_object, write_day
+from predictit_assets.layers.raw import manifest_object, validate_day
 from predictit_assets.settings import RAW_CONFIRMED, Settings, load_settings
-from predictit_assets.sources.predictit import PredictIt
-from predictit_assets.sources.source import Observation
-from predictit_assets.storage.payloads import Payloads, Zone
-from predictit_assets.trading_day import Window, trading_day
+from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.source import PredictIt
+from predictit_assets.storage import retention
+from predictit_assets.storage.payloads import PayloadStore, Zone
+from predictit_assets.storage.retention import Expired, expire
 
 NOON = datetime(2026, 3, 4, 17, tzinfo=UTC)
-DAY = trading_day(NOON)
+DAY = day_of(NOON)
 LIMIT = 30
 
 
 @pytest.fixture
-def polls(world: World) -> list[Observation]:
+def polls(world: World) -> list[Payload]:
     return observe(world, NOON, polls=3, every=timedelta(minutes=1))
 
 
@@ -47,7 +47,7 @@ def expiring(settings: Settings) -> Settings:
     )
 
 
-def land(payloads: Payloads, polls: Sequence[Observation]) -> None:
+def land(payloads: PayloadStore, polls: Sequence[Payload]) -> None:
     for observation in polls:
         payloads.land(observation)
 
@@ -60,7 +60,7 @@ def grow_old(settings: Settings, days: int = LIMIT + 1) -> None:
 
 
 def go(
-    source: PredictIt, payloads: Payloads, settings: Settings, dry_run: bool = False
+    source: PredictIt, payloads: PayloadStore, settings: Settings, dry_run: bool = False
 ) -> list[Expired]:
     told: list[Expired] = []
     expire([(source, payloads)], settings, told.append, dry_run)
@@ -71,7 +71,7 @@ def files(settings: Settings, below: str) -> list[Path]:
     return sorted(path for path in (settings.objects_dir / below).rglob("*") if path.is_file())
 
 
-def curated(source: PredictIt, payloads: Payloads) -> list[bytes | None]:
+def curated(source: PredictIt, payloads: PayloadStore) -> list[bytes | None]:
     return [payloads.objects.get(curated_object(source, table, DAY)) for table in source.tables]
 
 
@@ -107,7 +107,7 @@ def test_there_is_a_schedule_when_something_may_go(
 
 
 def test_the_job_tells_what_went(
-    expiring: Settings, payloads: Payloads, polls: list[Observation]
+    expiring: Settings, payloads: PayloadStore, polls: list[Payload]
 ) -> None:
     land(payloads, polls)
     grow_old(expiring)
@@ -125,7 +125,7 @@ def test_the_job_tells_what_went(
 
 
 def test_nothing_expires_by_default(
-    settings: Settings, source: PredictIt, payloads: Payloads, polls: list[Observation]
+    settings: Settings, source: PredictIt, payloads: PayloadStore, polls: list[Payload]
 ) -> None:
     land(payloads, polls)
     grow_old(settings)
@@ -134,7 +134,7 @@ def test_nothing_expires_by_default(
 
 
 def test_old_landing_goes_and_a_dry_run_only_tells(
-    expiring: Settings, source: PredictIt, payloads: Payloads, polls: list[Observation]
+    expiring: Settings, source: PredictIt, payloads: PayloadStore, polls: list[Payload]
 ) -> None:
     land(payloads, polls)
     grow_old(expiring)
@@ -149,7 +149,7 @@ def test_old_landing_goes_and_a_dry_run_only_tells(
 
 
 def test_an_archive_that_was_imported_today_is_not_old(
-    expiring: Settings, source: PredictIt, payloads: Payloads, polls: list[Observation]
+    expiring: Settings, source: PredictIt, payloads: PayloadStore, polls: list[Payload]
 ) -> None:
     land(payloads, polls[:1])
     grow_old(expiring)
@@ -160,24 +160,24 @@ def test_an_archive_that_was_imported_today_is_not_old(
 
 
 def test_a_recent_day_stays_however_old_its_files(
-    expiring: Settings, source: PredictIt, payloads: Payloads, world: World
+    expiring: Settings, source: PredictIt, payloads: PayloadStore, world: World
 ) -> None:
     now = datetime.now(UTC)
-    payloads.land(Observation(now, world.body(NOON)))
+    payloads.land(Payload(now, world.body(NOON)))
     grow_old(expiring)
     assert go(source, payloads, expiring) == []
 
 
 def test_quarantine_goes_with_its_reasons(
-    expiring: Settings, source: PredictIt, payloads: Payloads
+    expiring: Settings, source: PredictIt, payloads: PayloadStore
 ) -> None:
-    land(payloads, [Observation(NOON, b"{}")])
-    prove_day(source, payloads, DAY)
+    land(payloads, [Payload(NOON, b"{}")])
+    validate_day(source, payloads, DAY)
     assert len(files(expiring, "quarantine")) == 2
     grow_old(expiring)
     go(source, payloads, expiring)
     assert files(expiring, "quarantine") == []
-    assert prove_day(source, payloads, DAY) == []
+    assert validate_day(source, payloads, DAY) == []
 
 
 # --- Raw -----------------------------------------------------------------------------------------
@@ -185,12 +185,12 @@ def test_quarantine_goes_with_its_reasons(
 
 @pytest.fixture
 def expired(
-    expiring: Settings, source: PredictIt, payloads: Payloads, polls: list[Observation]
+    expiring: Settings, source: PredictIt, payloads: PayloadStore, polls: list[Payload]
 ) -> list[bytes | None]:
     """A day whose raw payloads have expired; the curated files that were made of them."""
     land(payloads, polls)
-    prove_day(source, payloads, DAY)
-    cut_day(source, payloads, DAY)
+    validate_day(source, payloads, DAY)
+    write_day(source, payloads, DAY)
     made = curated(source, payloads)
     grow_old(expiring)
     (told,) = go(source, payloads, expiring)
@@ -201,11 +201,11 @@ def expired(
 
 
 def test_what_was_made_of_expired_payloads_stays(
-    expired: list[bytes | None], source: PredictIt, payloads: Payloads
+    expired: list[bytes | None], source: PredictIt, payloads: PayloadStore
 ) -> None:
     for _ in range(2):
-        assert prove_day(source, payloads, DAY) == []
-        assert all(rows > 0 for rows in cut_day(source, payloads, DAY).values())
+        assert validate_day(source, payloads, DAY) == []
+        assert all(rows > 0 for rows in write_day(source, payloads, DAY).values())
         assert curated(source, payloads) == expired
     assert payloads.days() == [DAY]
 
@@ -214,13 +214,13 @@ def test_payloads_that_come_after_the_others_expired_take_no_rows_with_them(
     expired: list[bytes | None],
     expiring: Settings,
     source: PredictIt,
-    payloads: Payloads,
+    payloads: PayloadStore,
     world: World,
 ) -> None:
     land(payloads, observe(world, NOON + timedelta(hours=1), 1, timedelta()))
-    prove_day(source, payloads, DAY)
-    with pytest.raises(PredictitError, match="1 came afterwards"):
-        cut_day(source, payloads, DAY)
+    validate_day(source, payloads, DAY)
+    with pytest.raises(ExpectedError, match="1 came afterwards"):
+        write_day(source, payloads, DAY)
     assert curated(source, payloads) == expired
 
     grow_old(expiring)
@@ -232,14 +232,14 @@ def test_payloads_that_come_after_the_others_expired_take_no_rows_with_them(
 def test_expired_payloads_that_are_put_back_count_again(
     expired: list[bytes | None],
     source: PredictIt,
-    payloads: Payloads,
-    polls: list[Observation],
+    payloads: PayloadStore,
+    polls: list[Payload],
     world: World,
 ) -> None:
     more = observe(world, NOON + timedelta(hours=1), 1, timedelta())
     land(payloads, [*polls, *more])
-    prove_day(source, payloads, DAY)
-    cut_day(source, payloads, DAY)
+    validate_day(source, payloads, DAY)
+    write_day(source, payloads, DAY)
     assert curated(source, payloads) != expired
 
 
@@ -247,26 +247,26 @@ def test_a_part_of_the_expired_payloads_is_not_the_day(
     expired: list[bytes | None],
     expiring: Settings,
     source: PredictIt,
-    payloads: Payloads,
-    polls: list[Observation],
+    payloads: PayloadStore,
+    polls: list[Payload],
 ) -> None:
     land(payloads, polls[:1])
-    prove_day(source, payloads, DAY)
-    cut_day(source, payloads, DAY)
+    validate_day(source, payloads, DAY)
+    write_day(source, payloads, DAY)
     assert curated(source, payloads) == expired
     grow_old(expiring)
     go(source, payloads, expiring)
     assert payloads.held(Zone.RAW, DAY) == []
-    cut_day(source, payloads, DAY)
+    write_day(source, payloads, DAY)
     assert curated(source, payloads) == expired
 
 
 def test_without_its_curated_file_an_expired_day_is_an_error(
-    expired: list[bytes | None], source: PredictIt, payloads: Payloads
+    expired: list[bytes | None], source: PredictIt, payloads: PayloadStore
 ) -> None:
     payloads.objects.delete(curated_object(source, next(iter(source.tables)), DAY))
-    with pytest.raises(PredictitError, match="is missing and its raw payloads have expired"):
-        cut_day(source, payloads, DAY)
+    with pytest.raises(ExpectedError, match="is missing and its raw payloads have expired"):
+        write_day(source, payloads, DAY)
 
 
 @pytest.mark.parametrize("deletions", range(4))
@@ -274,13 +274,13 @@ def test_an_expiry_that_is_killed_loses_nothing_and_is_ended_by_the_next(
     deletions: int,
     expiring: Settings,
     source: PredictIt,
-    payloads: Payloads,
-    polls: list[Observation],
+    payloads: PayloadStore,
+    polls: list[Payload],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     land(payloads, polls)
-    prove_day(source, payloads, DAY)
-    cut_day(source, payloads, DAY)
+    validate_day(source, payloads, DAY)
+    write_day(source, payloads, DAY)
     made = curated(source, payloads)
     grow_old(expiring)
     left = iter(range(deletions))
@@ -295,53 +295,53 @@ def test_an_expiry_that_is_killed_loses_nothing_and_is_ended_by_the_next(
         patched.setattr(payloads.objects, "delete", killed)
         with pytest.raises(KeyboardInterrupt):
             go(source, payloads, expiring)
-    cut_day(source, payloads, DAY)
+    write_day(source, payloads, DAY)
     assert curated(source, payloads) == made
 
     grow_old(expiring)
     go(source, payloads, expiring)
     assert payloads.held(Zone.RAW, DAY) == []
-    cut_day(source, payloads, DAY)
+    write_day(source, payloads, DAY)
     assert curated(source, payloads) == made
 
 
 def test_payloads_that_expire_while_they_are_read_take_no_rows_with_them(
     expiring: Settings,
     source: PredictIt,
-    payloads: Payloads,
-    polls: list[Observation],
+    payloads: PayloadStore,
+    polls: list[Payload],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     land(payloads, polls)
-    prove_day(source, payloads, DAY)
-    cut_day(source, payloads, DAY)
+    validate_day(source, payloads, DAY)
+    write_day(source, payloads, DAY)
     made = curated(source, payloads)
-    read = payloads.read_proven
+    read = payloads.read_valid
 
-    def expire_first(stored: object) -> Observation | None:
+    def expire_first(stored: object) -> Payload | None:
         payloads.expire_raw(DAY, [one.key for one in payloads.held(Zone.RAW, DAY)])
         return read(stored)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(payloads, "read_proven", expire_first)
-    cut_day(source, payloads, DAY)
+    monkeypatch.setattr(payloads, "read_valid", expire_first)
+    write_day(source, payloads, DAY)
     assert curated(source, payloads) == made
 
 
 def test_raw_that_is_in_no_table_stays(
-    expiring: Settings, source: PredictIt, payloads: Payloads, polls: list[Observation]
+    expiring: Settings, source: PredictIt, payloads: PayloadStore, polls: list[Payload]
 ) -> None:
     land(payloads, polls[:1])
-    prove_day(source, payloads, DAY)
+    validate_day(source, payloads, DAY)
     grow_old(expiring)
     assert "curated isn't made of them" in go(source, payloads, expiring)[0].stays
 
-    cut_day(source, payloads, DAY)
+    write_day(source, payloads, DAY)
     land(payloads, polls[1:2])
-    prove_day(source, payloads, DAY)
+    validate_day(source, payloads, DAY)
     grow_old(expiring)
     assert "curated isn't made of them" in go(source, payloads, expiring)[0].stays
 
-    cut_day(source, payloads, DAY)
+    write_day(source, payloads, DAY)
     land(payloads, polls[2:])
     grow_old(expiring)
     only_raw = expiring.model_copy(update={"expire_landing_days": 0})
@@ -350,7 +350,7 @@ def test_raw_that_is_in_no_table_stays(
 
 
 def test_a_build_of_an_expired_day_loses_no_row(
-    expiring: Settings, source: PredictIt, payloads: Payloads, polls: list[Observation]
+    expiring: Settings, source: PredictIt, payloads: PayloadStore, polls: list[Payload]
 ) -> None:
     def rows() -> list[tuple[str, int]]:
         tables = ["staging.contract_snapshots", "core.fact_prices", "core.dim_markets"]
@@ -360,11 +360,11 @@ def test_a_build_of_an_expired_day_loses_no_row(
             ]
 
     land(payloads, polls)
-    build(expiring, Window(DAY, DAY))
+    build(expiring, DayRange(DAY, DAY))
     before = rows()
     assert all(count for _, count in before)
     grow_old(expiring)
     go(source, payloads, expiring)
     assert payloads.held(Zone.RAW, DAY) == []
-    build(expiring, Window(DAY - timedelta(days=1), DAY + timedelta(days=1)))
+    build(expiring, DayRange(DAY - timedelta(days=1), DAY + timedelta(days=1)))
     assert rows() == before

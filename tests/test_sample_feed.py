@@ -21,7 +21,7 @@ import requests
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from predictit_assets.sample_feed import Misbehaviour, SampleServer, World, write_archive
+from predictit_assets.sources.predictit.fake import Fault, SampleServer, World, write_archive
 
 EASTERN = ZoneInfo("America/New_York")
 NOON = datetime(2031, 3, 5, 17, 0, 30, tzinfo=UTC)
@@ -405,7 +405,7 @@ def test_two_worlds_agree_whatever_they_were_asked_before() -> None:
 def test_another_process_agrees(world: World) -> None:
     program = (
         "import hashlib; from datetime import datetime;"
-        "from predictit_assets.sample_feed import World;"
+        "from predictit_assets.sources.predictit.fake import World;"
         f"body = World().body(datetime.fromisoformat('{NOON.isoformat()}'));"
         "print(hashlib.sha256(body).hexdigest())"
     )
@@ -561,18 +561,18 @@ def test_requests_are_recorded(get: Get, server: SampleServer) -> None:
     assert first.monotonic <= second.monotonic
 
 
-# Misbehaviour
+# Fault
 
 
 def test_misbehaviours_are_served_in_turn_one_each(get: Get, server: SampleServer) -> None:
-    server.misbehave("503", "403")
+    server.fail_with("503", "403")
 
     assert [get().status_code for _ in range(3)] == [503, 403, 200]
 
 
 @pytest.mark.parametrize("status", [500, 503, 403])
 def test_plain_refusals(get: Get, server: SampleServer, status: int) -> None:
-    server.misbehave(str(status))
+    server.fail_with(str(status))
 
     answer = get()
 
@@ -581,7 +581,7 @@ def test_plain_refusals(get: Get, server: SampleServer, status: int) -> None:
 
 
 def test_too_many_requests(get: Get, server: SampleServer) -> None:
-    server.misbehave("429", "429-never", "429-date")
+    server.fail_with("429", "429-never", "429-date")
 
     soon, never, date = get(), get(), get()
 
@@ -597,7 +597,7 @@ def test_too_many_requests(get: Get, server: SampleServer) -> None:
 
 @pytest.mark.parametrize(("how", "status"), [("html", 200), ("html-403", 403)])
 def test_pages_where_data_should_be(get: Get, server: SampleServer, how: str, status: int) -> None:
-    server.misbehave(how)
+    server.fail_with(how)
 
     answer = get()
 
@@ -616,7 +616,7 @@ def test_pages_where_data_should_be(get: Get, server: SampleServer, how: str, st
     ],
 )
 def test_answers_without_markets(get: Get, server: SampleServer, how: str, body: bytes) -> None:
-    server.misbehave(how)
+    server.fail_with(how)
 
     answer = get()
 
@@ -625,7 +625,7 @@ def test_answers_without_markets(get: Get, server: SampleServer, how: str, body:
 
 @pytest.mark.parametrize("how", ["half", "not-json"])
 def test_text_that_does_not_parse(get: Get, server: SampleServer, how: str) -> None:
-    server.misbehave(how)
+    server.fail_with(how)
 
     answer = get()
 
@@ -642,7 +642,7 @@ def test_payloads_that_break_the_feeds_own_rules(
     first = world.payload(NOON)["markets"][0]
 
     def first_market(how: str) -> Record:
-        server.misbehave(how)
+        server.fail_with(how)
         answer = get("/api/marketdata/" + path.format(id=first["id"])).json()
         market: Record = answer if "id" in answer else answer["markets"][0]
         assert market["id"] == first["id"]
@@ -659,7 +659,7 @@ def test_payloads_that_break_the_feeds_own_rules(
 
 
 def test_a_connection_cut_half_way(get: Get, server: SampleServer) -> None:
-    server.misbehave("truncated", "truncated")
+    server.fail_with("truncated", "truncated")
 
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
         get()
@@ -669,7 +669,7 @@ def test_a_connection_cut_half_way(get: Get, server: SampleServer) -> None:
 
 
 def test_a_server_that_hangs(get: Get, server: SampleServer) -> None:
-    server.misbehave("hang")
+    server.fail_with("hang")
 
     with pytest.raises(requests.exceptions.ReadTimeout):
         get(timeout=0.2)
@@ -678,7 +678,7 @@ def test_a_server_that_hangs(get: Get, server: SampleServer) -> None:
 
 def test_a_hang_ends_without_an_answer(world: World, clock: Clock) -> None:
     with SampleServer(world, clock=clock, hang_seconds=0.05) as server:
-        server.misbehave("hang")
+        server.fail_with("hang")
         with requests.Session() as session:
             session.trust_env = False
             with pytest.raises(requests.exceptions.ConnectionError):
@@ -686,7 +686,7 @@ def test_a_hang_ends_without_an_answer(world: World, clock: Clock) -> None:
 
 
 def test_a_server_that_drips(get: Get, server: SampleServer) -> None:
-    server.misbehave("drip")
+    server.fail_with("drip")
 
     answer = get(headers={**JSON_HEADERS, "Accept-Encoding": "identity"}, stream=True, timeout=0.3)
 
@@ -697,7 +697,7 @@ def test_a_server_that_drips(get: Get, server: SampleServer) -> None:
 
 
 def test_a_body_larger_than_any_bound(get: Get, server: SampleServer) -> None:
-    server.misbehave("huge")
+    server.fail_with("huge")
 
     with get(stream=True) as answer:
         assert int(answer.headers["Content-Length"]) == 200_000_000
@@ -708,7 +708,7 @@ def test_a_body_larger_than_any_bound(get: Get, server: SampleServer) -> None:
 
 
 def test_a_gzip_bomb(get: Get, server: SampleServer) -> None:
-    server.misbehave("bomb")
+    server.fail_with("bomb")
 
     with get(stream=True) as answer:
         squeezed = answer.raw.read(decode_content=False)
@@ -723,26 +723,26 @@ def test_a_gzip_bomb(get: Get, server: SampleServer) -> None:
 def test_misbehaviours_can_be_queued_over_http(get: Get, server: SampleServer) -> None:
     with requests.Session() as session:
         session.trust_env = False
-        queued = session.post(f"{server.url}/misbehave?how=html&times=2", timeout=10)
+        queued = session.post(f"{server.url}/fail_with?how=html&times=2", timeout=10)
         assert queued.status_code == 200
-        unknown = session.post(f"{server.url}/misbehave?how=sulk", timeout=10)
-        too_often = session.post(f"{server.url}/misbehave?how=html&times=0", timeout=10)
+        unknown = session.post(f"{server.url}/fail_with?how=sulk", timeout=10)
+        too_often = session.post(f"{server.url}/fail_with?how=html&times=0", timeout=10)
 
     assert unknown.status_code == too_often.status_code == 400
-    assert all(how in unknown.text for how in Misbehaviour)
+    assert all(how in unknown.text for how in Fault)
     kinds = [get().headers["Content-Type"].split(";")[0] for _ in range(3)]
     assert kinds == ["text/html", "text/html", "application/json"]
 
 
 def test_an_unknown_misbehaviour_is_refused(server: SampleServer) -> None:
     with pytest.raises(ValueError, match="known are 429, "):
-        server.misbehave("sulk")
+        server.fail_with("sulk")
 
 
 def test_the_server_is_silent_when_clients_leave(
     server: SampleServer, get: Get, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    server.misbehave("huge", "drip", "429")
+    server.fail_with("huge", "drip", "429")
     for _ in range(2):
         get(stream=True).close()
     get()

@@ -23,27 +23,28 @@ from snowflake_emulator import Emulator, snowflake_server
 from snowflake_grammar import faults
 from typer.testing import CliRunner
 
-from predictit_assets import home, snowflake_account
-from predictit_assets.alerts.moves import MOVED, moves
-from predictit_assets.board import newest_odds
-from predictit_assets.checks import broken_rules, suspicion, suspicions
+from predictit_assets import factory as home
+from predictit_assets.checks.completeness import PUBLISHED_DAYS
+from predictit_assets.checks.schema import violations, warning_checks, warning_violation
 from predictit_assets.cli import app
-from predictit_assets.departures import UNASKED, unasked_markets
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.source import Payload
 from predictit_assets.errors import NothingPublished, SettingsError
-from predictit_assets.inventory import PUBLISHED_DAYS
-from predictit_assets.layers.dbt import DBT_DIR
-from predictit_assets.report import page
-from predictit_assets.sample_feed import World
+from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.schemas.core import FactPrices
-from predictit_assets.schemas.predictit import ContractSnapshots
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings, load_settings
-from predictit_assets.sources.predictit import PredictIt
-from predictit_assets.sources.source import Observation
+from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.pending import UNASKED, pending_markets
+from predictit_assets.sources.predictit.products.alerts import MOVED, moves
+from predictit_assets.sources.predictit.products.board import newest_odds
+from predictit_assets.sources.predictit.products.report import page
+from predictit_assets.sources.predictit.schemas import ContractSnapshots
+from predictit_assets.sources.predictit.source import PredictIt
+from predictit_assets.storage import snowflake_account
 from predictit_assets.storage.objects import Bucket, ObjectStore
-from predictit_assets.storage.snowflake import MOST_FILES, Purpose, SnowflakeWarehouse
+from predictit_assets.storage.snowflake import MAX_FILES, Purpose, SnowflakeWarehouse
 from predictit_assets.storage.warehouse import LoadedObject
-from predictit_assets.trading_day import Window
 
 FIRST = datetime(2026, 3, 7, 5, tzinfo=UTC)
 """A midnight in New York; a day later the clocks go forward."""
@@ -51,7 +52,7 @@ POLLS = 11
 EVERY = timedelta(hours=6)
 LEFT_AFTER = 8
 """The poll that is the last to hold a certain market."""
-DAYS = Window(date(2026, 3, 7), date(2026, 3, 9))
+DAYS = DayRange(date(2026, 3, 7), date(2026, 3, 9))
 """That of the last poll is the day of the answer, too."""
 TABLES = [
     *(
@@ -76,16 +77,16 @@ ENDS = [
 WHITE = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
-def polls() -> list[Observation]:
+def polls() -> list[Payload]:
     """Two days and a half of odds, with what engines may take differently."""
     observations = observe(WORLD, FIRST, POLLS, EVERY)
     told = [_edited(n, observation) for n, observation in enumerate(observations)]
     (hour_before,) = observe(WORLD, observations[-1].captured_at - timedelta(hours=1), 1, EVERY)
-    unsound = Observation(FIRST + timedelta(hours=1), b'{"markets": []}')
+    unsound = Payload(FIRST + timedelta(hours=1), b'{"markets": []}')
     return [_edited(POLLS, hour_before), *told, unsound]
 
 
-def answer() -> Observation:
+def answer() -> Payload:
     """What PredictIt says of a market that left before the last poll."""
     leaver = WORLD.payload(FIRST)["markets"][-1]["id"]
     (market,) = [
@@ -94,10 +95,10 @@ def answer() -> Observation:
     for n, contract in enumerate(market["contracts"]):
         contract["lastTradePrice"] = 0.99 if n == 0 else 0.01
     body = json.dumps(market | {"status": "Closed"}).encode()
-    return Observation(FIRST + POLLS * EVERY, body)
+    return Payload(FIRST + POLLS * EVERY, body)
 
 
-def _edited(n: int, observation: Observation) -> Observation:
+def _edited(n: int, observation: Payload) -> Payload:
     payload = json.loads(observation.body)
     if n > LEFT_AFTER:
         leaver = WORLD.payload(FIRST)["markets"][-1]["id"]
@@ -208,7 +209,7 @@ def homes(
     build_unchecked(first, DAYS)
     for observation in early:
         home.payloads(source, second).land(observation)
-    build_unchecked(second, Window(date(2026, 3, 8), DAYS.last))
+    build_unchecked(second, DayRange(date(2026, 3, 8), DAYS.last))
     for observation in polls():
         home.payloads(source, second).land(observation)
     with instance_at(second.dagster_home) as instance:
@@ -219,7 +220,7 @@ def homes(
     return Homes(first, second, [*emulator.logins], statements, output())
 
 
-def build_unchecked(settings: Settings, window: Window) -> None:
+def build_unchecked(settings: Settings, window: DayRange) -> None:
     """Every table over a window, without checks and report."""
     tables = dg.AssetSelection.all() - dg.AssetSelection.groups("report")
     unchecked = tables - dg.AssetSelection.all_asset_checks()
@@ -248,7 +249,7 @@ def output(request: pytest.FixtureRequest) -> Callable[[], str]:
 def test_both_homes_hold_the_same_rows(homes: Homes, schema: str, table: str) -> None:
     columns = "*"
     if table == "load_log":  # who loaded differs
-        columns = "table_name, snapshot_date, object_key, object_sha256, row_count"
+        columns = "table_name, partition_date, object_key, object_sha256, row_count"
 
     first, second = (
         rows_of(warehouse, f"select {columns} from {schema}.{table}")
@@ -283,7 +284,7 @@ def test_the_archive_has_what_engines_may_take_differently(homes: Homes) -> None
         warehouse, "select contract_name from core.dim_contracts where contract_name like 'G%'"
     )
     assert name == (" ".join("Gänsefüßchen"),)
-    assert len(rows_of(warehouse, "select distinct snapshot_date from core.fact_prices")) == 3
+    assert len(rows_of(warehouse, "select distinct partition_date from core.fact_prices")) == 3
     assert rows_of(warehouse, "select 1 from core.dim_contracts_history where not is_current")
 
 
@@ -308,7 +309,7 @@ def test_the_report_is_the_same(homes: Homes) -> None:
 
 def test_what_sensors_ask_is_answered_the_same(homes: Homes) -> None:
     first, second = (
-        (unasked_markets(one), moves(one, 0.0), rows_of(one, PUBLISHED_DAYS))
+        (pending_markets(one), moves(one, 0.0), rows_of(one, PUBLISHED_DAYS))
         for one in homes.warehouses()
     )
 
@@ -350,18 +351,22 @@ def test_checks_find_in_snowflake_what_is_broken(homes: Homes) -> None:
         " select * replace (0.005 as best_sell_yes_cost) from staging.contract_snapshots",
     )
     with warehouse.table("core", "fact_prices") as facts:
-        assert broken_rules(FactPrices, facts) == []
+        assert violations(FactPrices, facts) == []
     with warehouse.table("core", "broken") as facts:
-        broken = {fault.rule: fault for fault in broken_rules(FactPrices, facts)}
+        broken = {fault.rule: fault for fault in violations(FactPrices, facts)}
     assert set(broken) == {
         "spread: less_than_or_equal_to(1)",
         "rows of the same polled_at, contract_id",
     }
     assert all(fault.rows and fault.days and fault.examples for fault in broken.values())
     with warehouse.table("core", "broken") as facts:
-        assert "column 'spread' not found" in str(broken_rules(FactPrices, facts.drop("spread")))
+        assert "column 'spread' not found" in str(violations(FactPrices, facts.drop("spread")))
     with warehouse.table("staging", "suspicious") as sent:
-        found = [check.name for check in suspicions(ContractSnapshots) if suspicion(check, sent)]
+        found = [
+            check.name
+            for check in warning_checks(ContractSnapshots)
+            if warning_violation(check, sent)
+        ]
     assert found == ["whole_cents"]
 
 
@@ -423,7 +428,7 @@ def test_a_window_is_loaded_by_name_in_a_number_of_statements_that_hardly_grows(
         for one in loaded
         if one.table == table
     ]
-    assert all(len(some) <= MOST_FILES for some in files)
+    assert all(len(some) <= MAX_FILES for some in files)
     for one, some in zip(copied, files, strict=True):
         (table,) = {name.split("/")[0] for name in some}
         assert one.startswith(f"copy into staging.{table} ")
@@ -435,7 +440,7 @@ def test_a_window_is_loaded_by_name_in_a_number_of_statements_that_hardly_grows(
 def test_a_load_that_fails_leaves_the_days_and_their_log_as_they_were(homes: Homes) -> None:
     warehouse = home.warehouse(homes.second)
     counted = "select count(*) from staging.market_snapshots"
-    logged = "select table_name, snapshot_date, run_id from staging.load_log"
+    logged = "select table_name, partition_date, run_id from staging.load_log"
     before = [rows_of(warehouse, counted), rows_of(warehouse, logged)]
 
     with pytest.raises(Exception, match=r"404|Not Found"):

@@ -38,12 +38,12 @@ from dagster_ui import (
     unused_port,
 )
 
-from predictit_assets import home
-from predictit_assets.pruning import prune
-from predictit_assets.sample_feed import World
+from predictit_assets import factory as home
+from predictit_assets.instance.cleanup import prune
 from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings
+from predictit_assets.sources.predictit.fake import World
 from predictit_assets.storage.objects import Bucket, ObjectStore
-from predictit_assets.storage.payloads import Payloads, Zone
+from predictit_assets.storage.payloads import PayloadStore, Zone
 
 DEPLOY = PROJECT_DIR / "deploy"
 FIRST = date(2026, 3, 4)
@@ -65,7 +65,7 @@ class Server:
 
     ui: Ui
     settings: Settings
-    payloads: Payloads
+    payloads: PayloadStore
     logs: ObjectStore
     postgres: str
     environment: dict[str, str]
@@ -197,7 +197,7 @@ def test_a_backfill_whose_worker_is_killed_is_made_whole_by_a_retry(
     assert server.count(Zone.LANDING) == server.count(Zone.QUARANTINE) == 0
     with duckdb.connect(str(server.settings.duckdb_file), read_only=True) as warehouse:
         held = warehouse.execute(
-            "select snapshot_date, count(distinct polled_at), count(*) = count(distinct"
+            "select partition_date, count(distinct polled_at), count(*) = count(distinct"
             " (polled_at, contract_id)) from staging.contract_snapshots group by 1 order by 1"
         ).fetchall()
     assert held == [(day, POLLS, True) for day in DAYS]

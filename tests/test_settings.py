@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from predictit_assets import trading_day as trading_days
+from predictit_assets.contract import calendar as trading_days
+from predictit_assets.contract.calendar import DayRange, consecutive, day_of, eastern_to_utc
 from predictit_assets.errors import SettingsError
 from predictit_assets.settings import (
     PROJECT_DIR,
@@ -22,7 +23,6 @@ from predictit_assets.settings import (
     WarehouseHome,
     load_settings,
 )
-from predictit_assets.trading_day import Window, eastern_to_utc, stretches, trading_day
 
 EASTERN = ZoneInfo("America/New_York")
 DAYS = st.dates(date(2014, 11, 1), date(2040, 1, 1))
@@ -248,7 +248,7 @@ def midnight(day: date) -> datetime:
 @unhurried
 @given(MOMENTS)
 def test_each_moment_belongs_to_the_one_day_that_it_lies_in(moment: datetime) -> None:
-    day = trading_day(moment)
+    day = day_of(moment)
 
     assert midnight(day) <= moment < midnight(day + timedelta(days=1))
 
@@ -268,9 +268,9 @@ def test_a_day_has_as_many_hours_as_new_york_gives_it(day: str, begins: str, hou
     last = first + timedelta(hours=hours, microseconds=-1)
     tick = timedelta(microseconds=1)
 
-    assert [str(trading_day(at)) for at in (first, last)] == [day, day]
-    assert trading_day(first - tick) < trading_day(first)
-    assert trading_day(last + tick) > trading_day(last)
+    assert [str(day_of(at)) for at in (first, last)] == [day, day]
+    assert day_of(first - tick) < day_of(first)
+    assert day_of(last + tick) > day_of(last)
 
 
 def test_today_is_the_day_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +300,7 @@ def test_a_wall_clock_is_read_as_the_moment_it_showed(moment: datetime, age: tim
 def test_a_window_is_the_days_from_its_first_to_its_last(
     first: date, more: int, other: date
 ) -> None:
-    window = Window(first, first + timedelta(days=more))
+    window = DayRange(first, first + timedelta(days=more))
 
     assert window.days == [first + timedelta(days=n) for n in range(more + 1)]
     assert window.end == window.days[-1] + timedelta(days=1)
@@ -308,8 +308,8 @@ def test_a_window_is_the_days_from_its_first_to_its_last(
 
 
 def test_a_window_says_what_it_is() -> None:
-    assert str(Window(date(2026, 3, 4), date(2026, 3, 4))) == "2026-03-04"
-    assert str(Window(date(2026, 3, 4), date(2026, 3, 6))) == "2026-03-04 to 2026-03-06"
+    assert str(DayRange(date(2026, 3, 4), date(2026, 3, 4))) == "2026-03-04"
+    assert str(DayRange(date(2026, 3, 4), date(2026, 3, 6))) == "2026-03-04 to 2026-03-06"
 
 
 @unhurried
@@ -320,7 +320,7 @@ def test_stretches_are_the_longest_windows_that_hold_the_days_and_no_other(
     shuffled = list(days)
     random.shuffle(shuffled)
 
-    windows = stretches(shuffled)
+    windows = consecutive(shuffled)
 
     assert [day for window in windows for day in window.days] == sorted(days)
     for window in windows:

@@ -25,12 +25,12 @@ from dagster_ui import (
     unused_port,
 )
 
-from predictit_assets import home
-from predictit_assets.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
-from predictit_assets.runs import open_instance
-from predictit_assets.sample_feed import World
+from predictit_assets import factory as home
+from predictit_assets.contract.source import Payload
+from predictit_assets.instance.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
+from predictit_assets.instance.runs import open_instance
 from predictit_assets.settings import PROJECT_DIR, Settings
-from predictit_assets.sources.source import Observation
+from predictit_assets.sources.predictit.fake import World
 
 FIRST = date(2026, 3, 3)
 """It holds a payload that isn't sound; the days after it are backfilled."""
@@ -91,7 +91,7 @@ def land(settings: Settings, world: World) -> None:
     for n in range(4):
         for observation in observe(world, noon + timedelta(days=n), 2, timedelta(minutes=1)):
             payloads.land(observation)
-    payloads.land(Observation(noon + timedelta(hours=1), b'{"markets": 7}'))
+    payloads.land(Payload(noon + timedelta(hours=1), b'{"markets": 7}'))
 
 
 @pytest.fixture(scope="module")

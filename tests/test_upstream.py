@@ -18,8 +18,8 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
-from predictit_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
-from predictit_assets.pruning import RUNLESS
+from predictit_assets.instance.cleanup import RUNLESS
+from predictit_assets.instance.partitions import RANGE_END_TAG, RANGE_START_TAG
 from predictit_assets.settings import PROJECT_DIR
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")

@@ -9,7 +9,7 @@ from marts.odds_1d as odds
 inner join core.dim_contracts as contracts on odds.contract_id = contracts.contract_id
 inner join core.dim_markets as markets on contracts.market_id = markets.market_id
 where
-    odds.snapshot_date = (select max(newest.snapshot_date) from marts.odds_1d as newest)
+    odds.partition_date = (select max(newest.partition_date) from marts.odds_1d as newest)
     and odds.time_weighted_spread is not null
 order by odds.time_weighted_spread desc, contracts.contract_id asc
 limit 25

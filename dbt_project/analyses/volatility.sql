@@ -8,10 +8,10 @@ select
     stddev_samp(movers.log_odds_change) as daily_volatility
 from marts.odds_1d as odds
 inner join marts.movers_1d as movers
-    on odds.snapshot_date = movers.snapshot_date and odds.contract_id = movers.contract_id
+    on odds.partition_date = movers.partition_date and odds.contract_id = movers.contract_id
 inner join core.dim_contracts as contracts on odds.contract_id = contracts.contract_id
 inner join core.dim_markets as markets on contracts.market_id = markets.market_id
-where odds.snapshot_date > (select max(newest.snapshot_date) - 30 from marts.odds_1d as newest)
+where odds.partition_date > (select max(newest.partition_date) - 30 from marts.odds_1d as newest)
 group by
     markets.market_short_name, contracts.contract_short_name, contracts.contract_id
 having count(*) >= 3

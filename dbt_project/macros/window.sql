@@ -1,7 +1,7 @@
 {# The rows of the window of trading days that this build is about. #}
 {% macro in_window() -%}
-    snapshot_date >= cast('{{ var("start_date") }}' as date)
-    and snapshot_date < cast('{{ var("end_date") }}' as date)
+    partition_date >= cast('{{ var("start_date") }}' as date)
+    and partition_date < cast('{{ var("end_date") }}' as date)
 {%- endmacro %}
 
 

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 ZIP = PROJECT / "dist" / "poller.zip"
-MOST_BYTES = 250 * 1024**2
+MAX_BYTES = 250 * 1024**2
 """What Lambda takes, unzipped."""
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
 # Lambda's Python 3.11 runs on Amazon Linux 2, whose glibc is 2.26.
@@ -39,7 +39,7 @@ def main() -> None:
     shutil.rmtree(folder / "bin", ignore_errors=True)
     shutil.copy(HERE / "handler.py", folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         sys.exit(f"error: {size / 1024**2:.0f} MB unzipped are more than Lambda takes")
     _zip(folder)
     _prove(folder)

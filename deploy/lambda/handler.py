@@ -6,15 +6,15 @@ function's errors has to see it.
 
 from typing import Any
 
-from predictit_assets import home
+from predictit_assets import factory as home
+from predictit_assets.fetch.client import Client
 from predictit_assets.settings import load_settings
-from predictit_assets.sources import predictit_feed
-from predictit_assets.sources.http import Client
+from predictit_assets.sources.predictit import ask as predictit_feed
 
 # Made once for all calls of a function that stays warm.
 settings = load_settings()
 payloads = home.feed_payloads(settings)
-client = Client(None, settings.max_body, attempts=1, total_timeout=home.HASTY_TIMEOUT)
+client = Client(None, settings.max_body, attempts=1, total_timeout=home.SENSOR_TIMEOUT)
 
 
 def handler(event: Any, context: Any) -> dict[str, str | None]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import dagster as dg
 
 from predictit_assets.alerts.channels import Channel
-from predictit_assets.alerts.news import News
-from predictit_assets.alerts.troubles import Watch, ended_runs
+from predictit_assets.alerts.incidents import Monitored, ended_runs
+from predictit_assets.alerts.state import AlertState
 
 INTERVAL = 60
 """Seconds between two looks."""
@@ -25,7 +25,7 @@ def alerts_sensor(
 
     `whole_job` is the job of the whole graph: its success mends whatever failed in its days.
     """
-    watch = Watch.of(definitions, whole_job, ui_url)
+    watch = Monitored.of(definitions, whole_job, ui_url)
 
     @dg.sensor(
         name="alerts",
@@ -37,7 +37,7 @@ def alerts_sensor(
         ),
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        news = News.recall(context.cursor)
+        news = AlertState.recall(context.cursor)
         for end in ended_runs(context.instance, news.seen, since=time.time() - LOOK_BACK):
             for outcome in watch.outcomes_of(context.instance, end):
                 news.take(outcome)

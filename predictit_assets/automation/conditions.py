@@ -9,8 +9,8 @@ from typing import Any
 
 import dagster as dg
 
+from predictit_assets.contract.calendar import EASTERN
 from predictit_assets.schemas.published import SEEDS
-from predictit_assets.trading_day import EASTERN
 
 Condition = dg.AutomationCondition[dg.AssetKey]
 # Its combinators are typed for more kinds of keys than assets have.

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from predictit_assets import retention
-from predictit_assets.failures import expected_failures
+from predictit_assets.contract.calendar import EASTERN
+from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.settings import Settings
-from predictit_assets.trading_day import EASTERN
+from predictit_assets.storage import retention
 
 HOUSEKEEPING = "housekeeping"
 """The job, and its schedule."""
@@ -25,7 +25,7 @@ def housekeeping(chains: Sequence[retention.Chain], settings: Settings) -> dg.Sc
             if not expired.stays:
                 gone.append(expired)
 
-        with expected_failures(context):
+        with fail_on_expected_error(context):
             retention.expire(chains, settings, tell, dry_run=False)
         context.add_output_metadata(
             {
@@ -34,7 +34,9 @@ def housekeeping(chains: Sequence[retention.Chain], settings: Settings) -> dg.Sc
             }
         )
         if settings.keep_runs_days:
-            from predictit_assets import pruning  # its SQLAlchemy is a tenth of a load
+            from predictit_assets.instance import (
+                cleanup as pruning,  # its SQLAlchemy is a tenth of a load
+            )
 
             pruned = pruning.prune(context.instance, settings.keep_runs_days)
             context.log.info(f"forgot {pruned}")

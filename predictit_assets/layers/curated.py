@@ -13,15 +13,15 @@ import dagster as dg
 import pyarrow
 import pyarrow.parquet
 
-from predictit_assets.errors import BadDays, PredictitError
-from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import layer_asset, spec
-from predictit_assets.layers.days import each_day
+from predictit_assets.contract.schema import ibis_schema
+from predictit_assets.contract.source import Source
+from predictit_assets.errors import BadDays, ExpectedError
+from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.instance.parallel import each_day
+from predictit_assets.instance.partitions import days_of_context
 from predictit_assets.layers.raw import raw_key
-from predictit_assets.partitions import window_of
-from predictit_assets.schemas.types import ibis_schema
-from predictit_assets.sources.source import Source
-from predictit_assets.storage.payloads import Payloads, Stored, Zone
+from predictit_assets.layers.specs import layer_asset, spec
+from predictit_assets.storage.payloads import PayloadStore, StoredPayload, Zone
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
@@ -42,7 +42,7 @@ def curated_object(source: Source, table: str, day: date) -> str:
     return f"curated/{source.name}/{table}/date={day}/{table}.parquet"
 
 
-def cut_day(source: Source, payloads: Payloads, day: date) -> dict[str, int]:
+def write_day(source: Source, payloads: PayloadStore, day: date) -> dict[str, int]:
     """Make a day's Parquet file of each table from the raw payloads of the day.
 
     Returns the rows by table. A day without raw payloads has no files, but a day whose payloads
@@ -65,18 +65,18 @@ def cut_day(source: Source, payloads: Payloads, day: date) -> dict[str, int]:
             return {table: rows for table, (_, rows) in files.items()}
 
 
-def _cut_or_fault(source: Source, payloads: Payloads, day: date) -> dict[str, int] | str:
-    """As `cut_day`, but why a day can't be cut is told: others can be cut none the less."""
+def _cut_or_fault(source: Source, payloads: PayloadStore, day: date) -> dict[str, int] | str:
+    """As `write_day`, but why a day can't be cut is told: others can be cut none the less."""
     try:
-        return cut_day(source, payloads, day)
-    except PredictitError as error:
+        return write_day(source, payloads, day)
+    except ExpectedError as error:
         return str(error)
 
 
-def _is_past_cutting(payloads: Payloads, day: date) -> bool:
+def _is_past_cutting(payloads: PayloadStore, day: date) -> bool:
     """Whether raw payloads of the day have expired, so that its files are all there is of them.
 
-    Raises PredictitError when others came afterwards: files made of those alone would lose rows.
+    Raises ExpectedError when others came afterwards: files made of those alone would lose rows.
     """
     expired = payloads.expired(day)
     if not expired:
@@ -85,18 +85,18 @@ def _is_past_cutting(payloads: Payloads, day: date) -> bool:
     if expired <= held:  # they were put back
         return False
     if late := held - expired:
-        raise PredictitError(
+        raise ExpectedError(
             f"the raw payloads of {day} have expired, and {len(late)} came afterwards that can't "
             "be added to what was made of them: put the expired ones back, or these elsewhere"
         )
     return True
 
 
-def _rows_kept(source: Source, payloads: Payloads, table: str, day: date) -> int:
+def _rows_kept(source: Source, payloads: PayloadStore, table: str, day: date) -> int:
     key = curated_object(source, table, day)
     content = payloads.objects.get(key)
     if content is None:
-        raise PredictitError(f"{key} is missing and its raw payloads have expired: restore it")
+        raise ExpectedError(f"{key} is missing and its raw payloads have expired: restore it")
     return int(pyarrow.parquet.read_metadata(io.BytesIO(content)).num_rows)
 
 
@@ -127,28 +127,30 @@ class _File:
         return self._buffer.getvalue()
 
 
-def _cut(source: Source, payloads: Payloads, held: list[Stored]) -> dict[str, tuple[bytes, int]]:
+def _cut(
+    source: Source, payloads: PayloadStore, held: list[StoredPayload]
+) -> dict[str, tuple[bytes, int]]:
     """The content and the number of rows of each table's file."""
     files = {
         table: _File(ibis_schema(schema).to_pyarrow()) for table, schema in source.tables.items()
     }
     batches = (held[n : n + PAYLOADS_A_BATCH] for n in range(0, len(held), PAYLOADS_A_BATCH))
-    for cut in _ahead(partial(_cut_batch, source, payloads), batches):
+    for cut in map_ahead(partial(_cut_batch, source, payloads), batches):
         for table, rows in cut.items():
             files[table].add(rows)
     return {table: (file.content(), file.rows) for table, file in files.items()}
 
 
 def _cut_batch(
-    source: Source, payloads: Payloads, batch: list[Stored]
+    source: Source, payloads: PayloadStore, batch: list[StoredPayload]
 ) -> Mapping[str, pyarrow.RecordBatch]:
-    read = [payloads.read_proven(stored) for stored in batch]
+    read = [payloads.read_valid(stored) for stored in batch]
     # What has been taken out of raw meanwhile is missed by the listing that follows.
     observations = [observation for observation in read if observation]
     return source.cut(observations) if observations else {}
 
 
-def _ahead(work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[Done]:
+def map_ahead(work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[Done]:
     """What `work` makes of each task, in order: a few are begun before they are asked for."""
     begun: deque[Future[Done]] = deque()
     with ThreadPoolExecutor(THREADS) as threads:
@@ -167,7 +169,7 @@ def curated_key(source: Source, table: str) -> list[str]:
 
 
 def curated_assets(
-    source: Source, payloads: Payloads, partitions: dg.DailyPartitionsDefinition
+    source: Source, payloads: PayloadStore, partitions: dg.DailyPartitionsDefinition
 ) -> dg.AssetsDefinition:
     """The tables of a source as Parquet objects."""
 
@@ -190,7 +192,7 @@ def curated_assets(
     )
     def cut(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
         faults: dict[date, str] = {}
-        window = window_of(context)
+        window = days_of_context(context)
         work = partial(_cut_or_fault, source, payloads)
         held = sum(len(payloads.held(Zone.RAW, day)) for day in window.days)
         for day, rows in each_day(work, window, context, held):
@@ -204,7 +206,7 @@ def curated_assets(
                     curated_key(source, table),
                     str(day),
                 )
-        with expected_failures(context.op_execution_context):
+        with fail_on_expected_error(context.op_execution_context):
             if faults:
                 raise BadDays(faults)
         for table in source.tables:
@@ -213,7 +215,7 @@ def curated_assets(
     return cut
 
 
-def _metadata(payloads: Payloads, key: str) -> dict[str, Any]:
+def _metadata(payloads: PayloadStore, key: str) -> dict[str, Any]:
     """What the UI shows of a day's file."""
     content = payloads.objects.get(key)
     if content is None:

@@ -8,17 +8,17 @@ from typing import Any
 import dagster as dg
 import pyarrow
 
+from predictit_assets.contract.calendar import DayRange, today
+from predictit_assets.contract.manifests import LandingManifest
+from predictit_assets.contract.schema import record_batch
+from predictit_assets.contract.source import Source
 from predictit_assets.errors import NothingHeld
-from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import layer_asset, rows_table, spec
-from predictit_assets.partitions import window_of
-from predictit_assets.schemas.manifests import LandingManifest
-from predictit_assets.schemas.types import record_batch
-from predictit_assets.sources.source import Source
-from predictit_assets.storage.payloads import Payloads, Stored, Zone
-from predictit_assets.trading_day import Window, today
+from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.instance.partitions import days_of_context
+from predictit_assets.layers.specs import layer_asset, rows_table, spec
+from predictit_assets.storage.payloads import PayloadStore, StoredPayload, Zone
 
-MOST_CALLS = 5
+MAX_CALLS = 5
 """Calls of the API in one run: at the pace that it allows, more would keep others waiting."""
 
 
@@ -32,19 +32,19 @@ class LandingConfig(dg.Config):
     """
 
 
-def held_in(payloads: Payloads, window: Window) -> list[Stored]:
+def held_in(payloads: PayloadStore, window: DayRange) -> list[StoredPayload]:
     """Every payload that the store holds of a window, in whatever zone, by capture time."""
     held = [stored for day in window.days for zone in Zone for stored in payloads.held(zone, day)]
     return sorted(held, key=lambda stored: (stored.captured_at, stored.key))
 
 
-def manifest(held: list[Stored]) -> pyarrow.RecordBatch:
+def manifest(held: list[StoredPayload]) -> pyarrow.RecordBatch:
     """The landing manifest of stored payloads. One row per object."""
     names = [stored.name for stored in held]
     return record_batch(
         LandingManifest,
         {
-            "snapshot_date": [stored.day for stored in held],
+            "partition_date": [stored.day for stored in held],
             "captured_at": [name and name.captured_at.replace(tzinfo=None) for name in names],
             "zone": [str(stored.zone) for stored in held],
             "key": [stored.key for stored in held],
@@ -61,7 +61,7 @@ def landing_key(source: Source) -> list[str]:
 
 
 def landing_asset(
-    source: Source, payloads: Payloads, partitions: dg.DailyPartitionsDefinition
+    source: Source, payloads: PayloadStore, partitions: dg.DailyPartitionsDefinition
 ) -> dg.AssetsDefinition:
     """Each answer of a source's API, byte for byte."""
 
@@ -86,23 +86,23 @@ def landing_asset(
     def land(
         context: dg.AssetExecutionContext, config: LandingConfig
     ) -> dg.MaterializeResult[None]:
-        window = window_of(context)
-        with expected_failures(context.op_execution_context):
-            if not config.held_only and window == Window(today(), today()):
-                for observation in islice(source.fetch(), MOST_CALLS):
+        window = days_of_context(context)
+        with fail_on_expected_error(context.op_execution_context):
+            if not config.held_only and window == DayRange(today(), today()):
+                for observation in islice(source.fetch(), MAX_CALLS):
                     landed = payloads.land(observation)
                     context.log.info(f"landed {landed.key}" if landed else "it was held already")
             held = held_in(payloads, window)
-            if not (held or source.sparse or config.held_only):
+            if not (held or source.may_be_empty or config.held_only):
                 raise NothingHeld(
                     f"the store holds no payload of {window}, and the API has no past: "
                     "`predictit import DIR` brings in saved payloads"
                 )
-        by_day: dict[date, list[Stored]] = {day: [] for day in window.days}
+        by_day: dict[date, list[StoredPayload]] = {day: [] for day in window.days}
         for stored in held:
             by_day[stored.day].append(stored)
         for day, stored_then in by_day.items():
-            if not stored_then and not source.sparse:
+            if not stored_then and not source.may_be_empty:
                 context.log.warning(f"no payload of {day} is held: nothing to build there")
             metadata = _summary(stored_then)
             if stored_then:
@@ -115,16 +115,16 @@ def landing_asset(
     return land
 
 
-def landing_event(source: Source, payloads: Payloads, day: date) -> dg.AssetMaterialization:
+def landing_event(source: Source, payloads: PayloadStore, day: date) -> dg.AssetMaterialization:
     """What a sensor reports of a day that payloads were landed in, by whomever."""
     return dg.AssetMaterialization(
         dg.AssetKey(landing_key(source)),
         partition=str(day),
-        metadata=_summary(held_in(payloads, Window(day, day))),
+        metadata=_summary(held_in(payloads, DayRange(day, day))),
     )
 
 
-def _summary(held: list[Stored]) -> dict[str, Any]:
+def _summary(held: list[StoredPayload]) -> dict[str, Any]:
     """What the UI shows of a day's payloads, few enough bytes to be kept every minute."""
     zones = Counter(stored.zone for stored in held)
     counts = {"payloads": len(held), "bytes": sum(stored.size for stored in held)}

@@ -7,14 +7,14 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 
-from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import OWNERS, WAREHOUSE_POOL, column_schema
-from predictit_assets.layers.dbt import Dbt
-from predictit_assets.partitions import window_of
-from predictit_assets.pictures import Picture
-from predictit_assets.schemas.types import Schema, ibis_schema
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.schema import Schema, ibis_schema
+from predictit_assets.instance.dbt_runner import Dbt
+from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.instance.partitions import days_of_context
+from predictit_assets.layers.specs import OWNERS, WAREHOUSE_POOL, column_schema
+from predictit_assets.sources.predictit.products.pictures import Picture
 from predictit_assets.storage.warehouse import Warehouse, rows_by_day
-from predictit_assets.trading_day import Window
 
 
 class Translator(DagsterDbtTranslator):
@@ -40,7 +40,7 @@ class Translator(DagsterDbtTranslator):
         return metadata
 
 
-def window_variables(window: Window) -> str:
+def window_variables(window: DayRange) -> str:
     """The dbt variables (YAML) of a build of these days; the end isn't included."""
     return json.dumps({"start_date": str(window.first), "end_date": str(window.end)})
 
@@ -71,15 +71,15 @@ def model_assets(
         pool=WAREHOUSE_POOL,
     )
     def build(context: dg.AssetExecutionContext) -> Iterable[Any]:
-        window = window_of(context)
-        with expected_failures(context.op_execution_context), warehouse.kept_open():
+        window = days_of_context(context)
+        with fail_on_expected_error(context.op_execution_context), warehouse.hold_open():
             warehouse.prepare(staged)
             with warehouse.reading() as ask:
                 for event in dbt.build(context, window_variables(window)):
                     if isinstance(event, dg.Output):
                         key = context.asset_key_for_output(event.output_name)
                         table = key.path[-1]
-                        by_day = "snapshot_date" in ibis_schema(schemas[table])
+                        by_day = "partition_date" in ibis_schema(schemas[table])
                         counted = rows_by_day(ask, layer, table, window, by_day)
                         for day, rows in counted.items():
                             context.add_asset_metadata({"dagster/row_count": rows}, key, str(day))

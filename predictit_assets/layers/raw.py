@@ -9,14 +9,14 @@ import dagster as dg
 import pyarrow
 import pyarrow.parquet
 
-from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import layer_asset, rows_table, spec
-from predictit_assets.layers.days import each_day
+from predictit_assets.contract.schema import record_batch
+from predictit_assets.contract.source import InvalidPayload, Source, Validation
+from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.instance.parallel import each_day
+from predictit_assets.instance.partitions import days_of_context
 from predictit_assets.layers.landing import landing_key
-from predictit_assets.partitions import window_of
-from predictit_assets.schemas.types import record_batch
-from predictit_assets.sources.source import Proof, Source, Unsound
-from predictit_assets.storage.payloads import Name, Payloads, Stored, Zone
+from predictit_assets.layers.specs import layer_asset, rows_table, spec
+from predictit_assets.storage.payloads import Name, PayloadStore, StoredPayload, Zone
 
 Row = dict[str, Any]
 
@@ -24,18 +24,18 @@ SHOWN = ["captured_at", "markets", "contracts", "bytes", "quarantined_because", 
 """The columns of the manifest that the UI shows of the newest payloads."""
 
 
-def manifest_object(payloads: Payloads, day: date) -> str:
+def manifest_object(payloads: PayloadStore, day: date) -> str:
     """The key of a day's manifest: derived from the payloads, and made anew with them."""
     return f"{payloads.folder(Zone.RAW, day)}/_manifest.parquet"
 
 
-def prove_day(source: Source, payloads: Payloads, day: date) -> list[Row]:
+def validate_day(source: Source, payloads: PayloadStore, day: date) -> list[Row]:
     """Move a day's landed payloads on, to raw or to quarantine, and list what became of each.
 
     Returns the rows of the manifest, which it also stores. Safe to repeat and to interrupt: a
     payload leaves landing only when it is whole where it belongs.
     """
-    proofs: dict[Name, Proof] = {}
+    validations: dict[Name, Validation] = {}
     kept = {stored.captured_at: stored for stored in payloads.held(Zone.RAW, day)}
     for stored in payloads.held(Zone.LANDING, day):
         name = stored.name
@@ -46,32 +46,32 @@ def prove_day(source: Source, payloads: Payloads, day: date) -> list[Row]:
             observation = payloads.read(stored)
             if observation is None:  # another process moved it on
                 continue
-            proof = source.prove(observation)
+            validation = source.prove(observation)
             _settle_moment(payloads, name, kept.get(name.captured_at))
-        except Unsound as fault:
+        except InvalidPayload as fault:
             payloads.quarantine(stored, name, fault)
         else:
             kept[name.captured_at] = payloads.accept(stored, name)
-            proofs[name] = proof
-    return _write_manifest(source, payloads, day, proofs)
+            validations[name] = validation
+    return _write_manifest(source, payloads, day, validations)
 
 
-def _settle_moment(payloads: Payloads, name: Name, rival: Stored | None) -> None:
+def _settle_moment(payloads: PayloadStore, name: Name, rival: StoredPayload | None) -> None:
     """Of two different payloads of the same capture time the smallest hash stays.
 
-    It doesn't depend on which came first, so neither does the warehouse. Raises Unsound when the
+    It doesn't depend on which came first, so neither does the warehouse. Raises InvalidPayload when the
     new one has to go; the rival in raw is sent to quarantine when that has to.
     """
     if rival is None or rival.name is None or rival.name == name:
         return
-    fault = Unsound("another payload of the same capture time has a smaller hash")
+    fault = InvalidPayload("another payload of the same capture time has a smaller hash")
     if name.sha256 > rival.name.sha256:
         raise fault
     payloads.quarantine(rival, rival.name, fault)
 
 
 def _write_manifest(
-    source: Source, payloads: Payloads, day: date, proofs: dict[Name, Proof]
+    source: Source, payloads: PayloadStore, day: date, validations: dict[Name, Validation]
 ) -> list[Row]:
     key = manifest_object(payloads, day)
     before = payloads.objects.get(key)
@@ -80,7 +80,7 @@ def _write_manifest(
     known = {row["key"]: row for row in old if row["quarantined_because"] is None}
     rows = []
     for stored in payloads.held(Zone.RAW, day) + payloads.held(Zone.QUARANTINE, day):
-        row = known.get(stored.key) or _row(source, payloads, stored, proofs)
+        row = known.get(stored.key) or _row(source, payloads, stored, validations)
         if row:
             rows.append(row)
     rows.sort(key=lambda row: (row["captured_at"], row["key"]))
@@ -94,13 +94,16 @@ def _write_manifest(
 
 
 def _row(
-    source: Source, payloads: Payloads, stored: Stored, proofs: dict[Name, Proof]
+    source: Source,
+    payloads: PayloadStore,
+    stored: StoredPayload,
+    validations: dict[Name, Validation],
 ) -> Row | None:
     name = stored.name
     if name is None:
         return None
     row: Row = dict.fromkeys(_columns(source)) | {
-        "snapshot_date": stored.day,
+        "partition_date": stored.day,
         "captured_at": name.captured_at.replace(tzinfo=None),
         "key": stored.key,
         "bytes": stored.size,
@@ -108,13 +111,13 @@ def _row(
     }
     if stored.zone is Zone.QUARANTINE:
         return row | {"quarantined_because": payloads.reason(stored)}
-    proof = proofs.get(name)
-    if proof is None:  # proven in a run that was killed before it wrote the manifest
-        observation = payloads.read_proven(stored)
+    validation = validations.get(name)
+    if validation is None:  # proven in a run that was killed before it wrote the manifest
+        observation = payloads.read_valid(stored)
         if observation is None:
             return None
-        proof = source.prove(observation)
-    return row | {**proof.counts, "new_fields": ", ".join(proof.new_fields) or None}
+        validation = source.prove(observation)
+    return row | {**validation.counts, "new_fields": ", ".join(validation.new_fields) or None}
 
 
 def _columns(source: Source) -> list[str]:
@@ -133,7 +136,7 @@ def raw_key(source: Source) -> list[str]:
 
 
 def raw_asset(
-    source: Source, payloads: Payloads, partitions: dg.DailyPartitionsDefinition
+    source: Source, payloads: PayloadStore, partitions: dg.DailyPartitionsDefinition
 ) -> dg.AssetsDefinition:
     """The proven payloads of a source."""
 
@@ -156,10 +159,10 @@ def raw_asset(
         partitions,
     )
     def prove(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        window = window_of(context)
-        work = partial(prove_day, source, payloads)
+        window = days_of_context(context)
+        work = partial(validate_day, source, payloads)
         landed = sum(len(payloads.held(Zone.LANDING, day)) for day in window.days)
-        with expected_failures(context.op_execution_context):
+        with fail_on_expected_error(context.op_execution_context):
             for day, rows in each_day(work, window, context, landed):
                 bad = [row for row in rows if row["quarantined_because"]]
                 for row in bad:

@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import OWNERS
-from predictit_assets.pictures import PICTURES
-from predictit_assets.report.queries import MARTS
+from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.layers.specs import OWNERS
+from predictit_assets.sources.predictit.products.pictures import PICTURES
+from predictit_assets.sources.predictit.products.report.queries import MARTS
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
 
@@ -36,9 +36,9 @@ def report_asset(objects: ObjectStore, warehouse: Warehouse) -> dg.AssetsDefinit
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def write_page(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        from predictit_assets.report import page, queries
+        from predictit_assets.sources.predictit.products.report import page, queries
 
-        with expected_failures(context.op_execution_context):
+        with fail_on_expected_error(context.op_execution_context):
             contents = queries.read(warehouse)
         body = page.page(contents, page.libraries(objects))
         objects.replace(page.OBJECT, body)
@@ -69,7 +69,7 @@ def report_check(objects: ObjectStore) -> dg.AssetChecksDefinition:
         ),
     )
     def check_page() -> dg.AssetCheckResult:
-        from predictit_assets.report import page
+        from predictit_assets.sources.predictit.products.report import page
 
         body = objects.get(page.OBJECT)
         found = ["there is no page"] if body is None else page.faults(body)

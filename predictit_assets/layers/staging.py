@@ -9,12 +9,12 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet
 
-from predictit_assets.failures import expected_failures
-from predictit_assets.layers.asset import WAREHOUSE_POOL, layer_asset, spec
+from predictit_assets.contract.source import Source
+from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.instance.parallel import days_of
+from predictit_assets.instance.partitions import days_of_context
 from predictit_assets.layers.curated import curated_key, curated_object
-from predictit_assets.layers.days import days_of
-from predictit_assets.partitions import window_of
-from predictit_assets.sources.source import Source
+from predictit_assets.layers.specs import WAREHOUSE_POOL, layer_asset, spec
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import STAGING, LoadedObject, Warehouse
 
@@ -53,7 +53,7 @@ def staging_assets(
         pool=WAREHOUSE_POOL,
     )
     def load(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
-        window = window_of(context)
+        window = days_of_context(context)
         loaded = []
         for day in days_of(window, context):
             for table in source.tables:
@@ -63,7 +63,7 @@ def staging_assets(
                     loaded.append(one)
                     told |= {"object": one.key, "sha256": one.sha256}
                 context.add_asset_metadata(told, staging_key(source, table), str(day))
-        with expected_failures(context.op_execution_context):
+        with fail_on_expected_error(context.op_execution_context):
             warehouse.replace_window(source.tables, window, objects, loaded, context.run_id)
         for table in source.tables:
             rows = [one.rows for one in loaded if one.table == table]

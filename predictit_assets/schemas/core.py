@@ -4,7 +4,7 @@ import ibis
 import pandera.ibis as pa
 from pandera.api.ibis.types import IbisData
 
-from predictit_assets.schemas.types import Bigint, Day, Flag, Moment, Price, Text
+from predictit_assets.contract.schema import Bigint, Day, Flag, Moment, Price, Text
 
 
 def _price(description: str) -> pa.Field:
@@ -14,7 +14,7 @@ def _price(description: str) -> pa.Field:
 class FactPrices(pa.DataFrameModel):
     """Odds over time. One row per contract and poll."""
 
-    snapshot_date: Day = pa.Field(description="Eastern day of the poll: the partition")
+    partition_date: Day = pa.Field(description="Eastern day of the poll: the partition")
     polled_at: Moment = pa.Field(description="when the odds were asked for, UTC")
     source_ts: Moment = pa.Field(description="when PredictIt made the answer, UTC")
     market_id: Bigint = pa.Field(gt=0, description="the contract's market: core.dim_markets")
@@ -146,7 +146,7 @@ class DimContractsHistory(_Version):
 class _Run(pa.DataFrameModel):
     """A run within a day: the columns that both tables of runs share."""
 
-    snapshot_date: Day = pa.Field(description="Eastern day of the polls: the partition")
+    partition_date: Day = pa.Field(description="Eastern day of the polls: the partition")
     first_seen_ts: Moment = pa.Field(description="first poll of the run, UTC")
     last_seen_ts: Moment = pa.Field(description="last poll of the run, UTC")
 

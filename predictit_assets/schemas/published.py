@@ -1,8 +1,8 @@
 """What dbt publishes: the schema of each model, by layer and in the order of the layers."""
 
+from predictit_assets.contract.schema import Schema
 from predictit_assets.schemas import core, live
 from predictit_assets.schemas.marts import books, feed, markets, odds, outcomes
-from predictit_assets.schemas.types import Schema
 
 SEEDS = ("fees", "outcome_overrides")
 """Those of the marts that are files of the dbt project: they are made of nothing else."""

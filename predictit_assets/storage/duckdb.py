@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import NothingPublished, WarehouseBusy
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import (
@@ -21,14 +22,13 @@ from predictit_assets.storage.warehouse import (
     Ask,
     LoadedObject,
 )
-from predictit_assets.trading_day import Window
 
 # The board only reads, and is to answer at once; a load asks nothing: see loading.
 if TYPE_CHECKING:
     import duckdb
     import ibis
 
-    from predictit_assets.schemas.types import Schema
+    from predictit_assets.contract.schema import Schema
 
 MEMORY_MB = 400
 """What DuckDB may take; beyond it, it uses the disk."""
@@ -82,7 +82,7 @@ class DuckDBWarehouse:
             connection.close()
 
     @contextmanager
-    def kept_open(self) -> Iterator[None]:
+    def hold_open(self) -> Iterator[None]:
         """Hold the file: whatever opens it in this process meanwhile shares what is open.
 
         Otherwise the last to close it writes everything out, and the next reads it in again.
@@ -125,7 +125,7 @@ class DuckDBWarehouse:
     def replace_window(
         self,
         tables: "Mapping[str, Schema]",
-        window: Window,
+        window: DayRange,
         objects: ObjectStore,
         loaded: Sequence[LoadedObject],
         run_id: str,
@@ -133,12 +133,12 @@ class DuckDBWarehouse:
         """Make staging tables hold exactly what was loaded of the window; log it."""
         import pyarrow
 
-        from predictit_assets.schemas.types import ibis_schema
+        from predictit_assets.contract.schema import ibis_schema
 
         log = pyarrow.table(
             {
                 "table_name": [one.table for one in loaded],
-                "snapshot_date": [one.snapshot_date for one in loaded],
+                "partition_date": [one.partition_date for one in loaded],
                 "object_key": [one.key for one in loaded],
                 "object_sha256": [one.sha256 for one in loaded],
                 "row_count": pyarrow.array([one.rows for one in loaded], pyarrow.int64()),
@@ -154,7 +154,7 @@ class DuckDBWarehouse:
             for table, schema in tables.items():
                 _create(connection, table, schema)
                 connection.execute(
-                    f'delete from {STAGING}."{table}" where snapshot_date between ? and ?', bounds
+                    f'delete from {STAGING}."{table}" where partition_date between ? and ?', bounds
                 )
                 held = [file for one, file in zip(loaded, files, strict=True) if one.table == table]
                 if held:
@@ -169,7 +169,7 @@ class DuckDBWarehouse:
             )
             connection.execute(
                 f"delete from {STAGING}.{LOAD_LOG}"
-                " where list_contains(?, table_name) and snapshot_date between ? and ?",
+                " where list_contains(?, table_name) and partition_date between ? and ?",
                 [list(tables), *bounds],
             )
             connection.register("log_rows", log)
@@ -178,7 +178,7 @@ class DuckDBWarehouse:
 
 
 def _create(connection: "duckdb.DuckDBPyConnection", table: str, schema: "Schema") -> None:
-    from predictit_assets.schemas.types import ibis_schema
+    from predictit_assets.contract.schema import ibis_schema
 
     # DuckDB takes the types from Arrow: the same that the Parquet files have.
     connection.register("no_rows", ibis_schema(schema).to_pyarrow().empty_table())

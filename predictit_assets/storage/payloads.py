@@ -21,10 +21,10 @@ from typing import Self
 
 from isal import igzip, isal_zlib
 
-from predictit_assets.errors import PredictitError
-from predictit_assets.sources.source import Observation, Unsound
+from predictit_assets.contract.calendar import day_of
+from predictit_assets.contract.source import InvalidPayload, Payload
+from predictit_assets.errors import ExpectedError
 from predictit_assets.storage.objects import Object, ObjectStore
-from predictit_assets.trading_day import trading_day
 
 SUFFIX = ".json.gz"
 REASON_SUFFIX = ".reason.json"
@@ -67,7 +67,7 @@ class Name:
     """Of the uncompressed payload, hexadecimal."""
 
     @classmethod
-    def of(cls, observation: Observation) -> Self:
+    def of(cls, observation: Payload) -> Self:
         """The name that an observation is stored under."""
         return cls(observation.captured_at, hashlib.sha256(observation.body).hexdigest())
 
@@ -84,11 +84,11 @@ class Name:
     @property
     def day(self) -> date:
         """The trading day that the payload belongs to."""
-        return trading_day(self.captured_at)
+        return day_of(self.captured_at)
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredPayload:
     """A payload where it lies."""
 
     zone: Zone
@@ -106,7 +106,7 @@ class Stored:
         return self.name.captured_at if self.name else datetime.min.replace(tzinfo=UTC)
 
 
-class Payloads:
+class PayloadStore:
     """The payloads of one source."""
 
     def __init__(self, objects: ObjectStore, source: str, dataset: str) -> None:
@@ -131,17 +131,17 @@ class Payloads:
         days = (re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", folder) for folder in folders)
         return sorted(date.fromisoformat(day[1]) for day in days if day)
 
-    def held(self, zone: Zone, day: date) -> list[Stored]:
+    def held(self, zone: Zone, day: date) -> list[StoredPayload]:
         """The payloads of a day in a zone, by capture time and hash."""
         files = [(entry, entry.key.rsplit("/", 1)[-1]) for entry in self.objects_of(zone, day)]
         stored = [
-            Stored(zone, day, entry.key, entry.size, Name.parse(file))
+            StoredPayload(zone, day, entry.key, entry.size, Name.parse(file))
             for entry, file in files
             if not file.startswith("_") and not file.endswith(REASON_SUFFIX)
         ]
         return sorted(stored, key=lambda item: (item.captured_at, item.key))
 
-    def land(self, observation: Observation) -> Stored | None:
+    def land(self, observation: Payload) -> StoredPayload | None:
         """Keep what was received; None when it is already held, in whatever zone."""
         name = Name.of(observation)
         if self.objects.exists(self.key(Zone.RAW, name)):
@@ -154,53 +154,55 @@ class Payloads:
         key = self.key(Zone.LANDING, name)
         if not self.objects.put_if_absent(key, body):
             return None
-        return Stored(Zone.LANDING, name.day, key, len(body), name)
+        return StoredPayload(Zone.LANDING, name.day, key, len(body), name)
 
-    def read(self, stored: Stored) -> Observation | None:
+    def read(self, stored: StoredPayload) -> Payload | None:
         """A payload as it was received, or None when it has moved on meanwhile.
 
-        Raises Unsound when the object isn't what its name says.
+        Raises InvalidPayload when the object isn't what its name says.
         """
         if stored.name is None:
-            raise Unsound("the object isn't named by capture time and hash")
+            raise InvalidPayload("the object isn't named by capture time and hash")
         body = self.objects.get(stored.key)
         if body is None:
             return None
         try:
             payload = igzip.decompress(body)
         except (isal_zlib.error, EOFError, OSError) as error:  # type: ignore[misc]
-            raise Unsound(f"the object isn't whole gzip: {error}") from None
+            raise InvalidPayload(f"the object isn't whole gzip: {error}") from None
         if hashlib.sha256(payload).hexdigest() != stored.name.sha256:
-            raise Unsound("the content isn't what the hash in the object's name says")
-        return Observation(stored.name.captured_at, payload)
+            raise InvalidPayload("the content isn't what the hash in the object's name says")
+        return Payload(stored.name.captured_at, payload)
 
-    def read_proven(self, stored: Stored) -> Observation | None:
-        """A payload of raw, or None when it has moved on. Raises PredictitError when damaged."""
+    def read_valid(self, stored: StoredPayload) -> Payload | None:
+        """A payload of raw, or None when it has moved on. Raises ExpectedError when damaged."""
         try:
             return self.read(stored)
-        except Unsound as fault:  # it was sound when it came here, and nothing in raw changes
-            raise PredictitError(f"{stored.key} is damaged, restore it: {fault.reason}") from None
+        except (
+            InvalidPayload
+        ) as fault:  # it was sound when it came here, and nothing in raw changes
+            raise ExpectedError(f"{stored.key} is damaged, restore it: {fault.reason}") from None
 
-    def accept(self, stored: Stored, name: Name) -> Stored:
+    def accept(self, stored: StoredPayload, name: Name) -> StoredPayload:
         """Move a proven payload to raw; returns where it lies then."""
         key = self.key(Zone.RAW, name)
         with contextlib.suppress(FileNotFoundError):
             self.objects.copy_if_absent(stored.key, key)
         # It may have been put back into landing from quarantine, to be proven again. Landing
-        # lets go of it last, so that a crash before that is mended by the next proof.
+        # lets go of it last, so that a crash before that is mended by the next validation.
         self.objects.delete(self.key(Zone.QUARANTINE, name))
         self.objects.delete(self.key(Zone.QUARANTINE, name) + REASON_SUFFIX)
         self.objects.delete(stored.key)
-        return Stored(Zone.RAW, name.day, key, stored.size, name)
+        return StoredPayload(Zone.RAW, name.day, key, stored.size, name)
 
-    def quarantine(self, stored: Stored, name: Name, fault: Unsound) -> None:
+    def quarantine(self, stored: StoredPayload, name: Name, fault: InvalidPayload) -> None:
         """Move a payload to quarantine, with the reason beside it."""
         key = self.key(Zone.QUARANTINE, name)
         reason = {"reason": fault.reason, "path": fault.path}
         self.objects.replace(key + REASON_SUFFIX, json.dumps(reason, indent=2).encode())
         self._move(stored, key)
 
-    def reason(self, stored: Stored) -> str:
+    def reason(self, stored: StoredPayload) -> str:
         """Why a payload is in quarantine."""
         note = self.objects.get(stored.key + REASON_SUFFIX)
         fault = json.loads(note) if note else {"reason": "no reason was left", "path": "$"}
@@ -228,7 +230,7 @@ class Payloads:
         # It also keeps the day's folder, so that the day still counts as one that is held.
         return f"{self.folder(Zone.RAW, day)}/_expired.json"
 
-    def _move(self, stored: Stored, to: str) -> None:
+    def _move(self, stored: StoredPayload, to: str) -> None:
         # Another process may be moving the same payload to the same place: both succeed.
         with contextlib.suppress(FileNotFoundError):
             self.objects.copy_if_absent(stored.key, to)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import ibis
 from ibis.backends.sql.datatypes import SnowflakeType
 
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.schema import Schema, ibis_schema
 from predictit_assets.errors import NothingPublished
-from predictit_assets.schemas.types import Schema, ibis_schema
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import LOAD_LOG, STAGING, Ask, LoadedObject
-from predictit_assets.trading_day import Window
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -25,7 +25,7 @@ CURATED = "curated"
 """The folder of the bucket that the stage shows: Snowflake sees no other."""
 STAGE = f"{STAGING}.{CURATED}"
 FILE_FORMAT = f"{STAGING}.parquet_as_typed"
-MOST_FILES = 1000
+MAX_FILES = 1000
 """Files that one COPY takes by name."""
 DOES_NOT_EXIST = 2003
 """Snowflake's error: the object doesn't exist, or the role may not see it."""
@@ -62,7 +62,7 @@ class SnowflakeWarehouse:
         self._connect = connect
         self._database = database.upper()
 
-    def kept_open(self) -> AbstractContextManager[None]:
+    def hold_open(self) -> AbstractContextManager[None]:
         """Nothing to hold: sessions share nothing, and each says what it is for."""
         return nullcontext()
 
@@ -102,7 +102,7 @@ class SnowflakeWarehouse:
     def replace_window(
         self,
         tables: Mapping[str, Schema],
-        window: Window,
+        window: DayRange,
         objects: ObjectStore,  # noqa: ARG002 - the stage shows the same bucket
         loaded: Sequence[LoadedObject],
         run_id: str,
@@ -125,26 +125,29 @@ class SnowflakeWarehouse:
     def _replace(
         cursor: "SnowflakeCursor",
         table: str,
-        window: Window,
+        window: DayRange,
         loaded: Sequence[LoadedObject],
         run_id: str,
     ) -> None:
         cursor.execute(
-            f"delete from {STAGING}.{table} where snapshot_date between ? and ?",
+            f"delete from {STAGING}.{table} where partition_date between ? and ?",
             (window.first, window.last),
         )
         cursor.execute(
             f"delete from {STAGING}.{LOAD_LOG}"
-            " where table_name = ? and snapshot_date between ? and ?",
+            " where table_name = ? and partition_date between ? and ?",
             (table, window.first, window.last),
         )
         held = [one for one in loaded if one.table == table]
-        for start in range(0, len(held), MOST_FILES):
-            some = held[start : start + MOST_FILES]
+        for start in range(0, len(held), MAX_FILES):
+            some = held[start : start + MAX_FILES]
             cursor.execute(copy_statement(table, [one.key for one in some]))
             cursor.executemany(
                 f"insert into {STAGING}.{LOAD_LOG} values (?, ?, ?, ?, ?, ?)",
-                [(table, one.snapshot_date, one.key, one.sha256, one.rows, run_id) for one in some],
+                [
+                    (table, one.partition_date, one.key, one.sha256, one.rows, run_id)
+                    for one in some
+                ],
             )
 
 

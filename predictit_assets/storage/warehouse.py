@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.trading_day import Window
 
 if TYPE_CHECKING:  # who only reads needs neither
     import ibis
 
-    from predictit_assets.schemas.types import Schema
+    from predictit_assets.contract.schema import Schema
 
 STAGING = "staging"
 LOAD_LOG = "load_log"
 """What is staged now and where it came from: one row per staging table and day."""
 LOAD_LOG_COLUMNS = """
-    table_name varchar, snapshot_date date, object_key varchar, object_sha256 varchar,
+    table_name varchar, partition_date date, object_key varchar, object_sha256 varchar,
     row_count bigint, run_id varchar
 """
 
@@ -31,7 +31,7 @@ class LoadedObject:
     """A curated object: the rows of one day of one table."""
 
     table: str
-    snapshot_date: date
+    partition_date: date
     key: str
     sha256: str
     rows: int
@@ -43,7 +43,7 @@ class Warehouse(Protocol):
     kind: str
     """The engine, in a word."""
 
-    def kept_open(self) -> AbstractContextManager[None]:
+    def hold_open(self) -> AbstractContextManager[None]:
         """Makes the many connections of one piece of work, dbt's too, as cheap as one."""
         ...
 
@@ -65,7 +65,7 @@ class Warehouse(Protocol):
     def replace_window(
         self,
         tables: "Mapping[str, Schema]",
-        window: Window,
+        window: DayRange,
         objects: ObjectStore,
         loaded: Sequence[LoadedObject],
         run_id: str,
@@ -78,14 +78,16 @@ class Warehouse(Protocol):
         ...
 
 
-def rows_by_day(ask: Ask, schema: str, table: str, window: Window, by_day: bool) -> dict[date, int]:
+def rows_by_day(
+    ask: Ask, schema: str, table: str, window: DayRange, by_day: bool
+) -> dict[date, int]:
     """Rows of a table by day of the window; all under the last day when it has no days."""
     if not by_day:
         ((rows,),) = ask(f"select count(*) as row_count from {schema}.{table}")
         return {window.last: rows}
     counted = ask(
-        f"select snapshot_date, count(*) as row_count from {schema}.{table}"
-        " where snapshot_date between ? and ? group by snapshot_date",
+        f"select partition_date, count(*) as row_count from {schema}.{table}"
+        " where partition_date between ? and ? group by partition_date",
         window.first,
         window.last,
     )

@@ -1,10 +1,10 @@
 {# The partition is the Eastern calendar day of the poll. #}
 {% test day_is_eastern(model) %}
 select
-    snapshot_date,
+    partition_date,
     polled_at
 from {{ model }}
 where
     {{ in_window() }}
-    and snapshot_date <> {{ eastern_day("polled_at") }}
+    and partition_date <> {{ eastern_day("polled_at") }}
 {% endtest %}

@@ -7,7 +7,7 @@ import ibis.expr.datatypes as dt
 import pandera.ibis as pa
 from pandera.api.ibis.types import IbisData
 
-from predictit_assets.schemas.types import Bigint, Day, Flag, Moment
+from predictit_assets.contract.schema import Bigint, Day, Flag, Moment
 
 Sum = Annotated[dt.Decimal, 9, 4, True]
 """Dollars for a share of each contract."""
@@ -55,7 +55,7 @@ def _earned(description: str) -> pa.Field:
 class MarketBooks(pa.DataFrameModel):
     """What the contracts of a market add up to, over time. One row per market and poll."""
 
-    snapshot_date: Day = pa.Field(description="Eastern day of the poll: the partition")
+    partition_date: Day = pa.Field(description="Eastern day of the poll: the partition")
     polled_at: Moment = pa.Field(description="when the odds were asked for, UTC")
     market_id: Bigint = pa.Field(gt=0, description="the market: core.dim_markets")
     contracts: Bigint = pa.Field(gt=0, description="contracts of the market in this poll")

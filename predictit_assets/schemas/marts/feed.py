@@ -5,8 +5,8 @@ from typing import Annotated
 import ibis.expr.datatypes as dt
 import pandera.ibis as pa
 
+from predictit_assets.contract.schema import Bigint, Day, Moment
 from predictit_assets.schemas.marts.odds import Minutes, Share
-from predictit_assets.schemas.types import Bigint, Day, Moment
 
 Seconds = Annotated[dt.Decimal, 12, 3, True]
 """To the millisecond."""
@@ -26,7 +26,7 @@ class FeedHealth(pa.DataFrameModel):
     per Eastern day that was polled.
     """
 
-    snapshot_date: Day = pa.Field(
+    partition_date: Day = pa.Field(
         unique=True, description="Eastern day of the polls: the partition"
     )
     polls: Bigint = pa.Field(gt=0, description="sound payloads of the day")

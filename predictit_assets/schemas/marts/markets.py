@@ -5,7 +5,7 @@ from typing import Annotated
 import ibis.expr.datatypes as dt
 import pandera.ibis as pa
 
-from predictit_assets.schemas.types import Bigint, Flag, Moment, Price, Text
+from predictit_assets.contract.schema import Bigint, Flag, Moment, Price, Text
 
 Probability = Annotated[dt.Decimal, 9, 6, True]
 

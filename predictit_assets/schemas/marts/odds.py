@@ -5,7 +5,7 @@ from typing import Annotated
 import ibis.expr.datatypes as dt
 import pandera.ibis as pa
 
-from predictit_assets.schemas.types import Bigint, Day, Flag, Moment, Price, Text
+from predictit_assets.contract.schema import Bigint, Day, Flag, Moment, Price, Text
 
 Share = Annotated[dt.Decimal, 9, 6, True]
 """A part of a whole, 0 to 1."""
@@ -30,7 +30,7 @@ def _mid(description: str) -> pa.Field:
 class _Odds(pa.DataFrameModel):
     """What hours and days share."""
 
-    snapshot_date: Day = pa.Field(description="Eastern day of the polls: the partition")
+    partition_date: Day = pa.Field(description="Eastern day of the polls: the partition")
     period_start_ts: Moment = pa.Field(description="when the hour or day began, UTC")
     market_id: Bigint = pa.Field(gt=0, description="the contract's market: core.dim_markets")
     contract_id: Bigint = pa.Field(gt=0, description="the contract: core.dim_contracts")
@@ -119,7 +119,7 @@ class Odds1d(_Odds):
         """A column that isn't listed here is a fault."""
 
         strict = True
-        unique = ("contract_id", "snapshot_date")
+        unique = ("contract_id", "partition_date")
 
 
 REASONS = [
@@ -145,7 +145,7 @@ class CloseReconciliation(pa.DataFrameModel):
     Eastern day on which it was polled.
     """
 
-    snapshot_date: Day = pa.Field(description="Eastern day that closed: the partition")
+    partition_date: Day = pa.Field(description="Eastern day that closed: the partition")
     market_id: Bigint = pa.Field(gt=0, description="the contract's market: core.dim_markets")
     contract_id: Bigint = pa.Field(gt=0, description="the contract: core.dim_contracts")
     close_seen: Price = _trade("last trade price at the day's last poll of it")
@@ -165,7 +165,7 @@ class CloseReconciliation(pa.DataFrameModel):
         """A column that isn't listed here is a fault."""
 
         strict = True
-        unique = ("contract_id", "snapshot_date")
+        unique = ("contract_id", "partition_date")
 
 
 class Movers1d(pa.DataFrameModel):
@@ -177,7 +177,7 @@ class Movers1d(pa.DataFrameModel):
     contract and Eastern day on which it was polled.
     """
 
-    snapshot_date: Day = pa.Field(description="Eastern day of the polls: the partition")
+    partition_date: Day = pa.Field(description="Eastern day of the polls: the partition")
     market_id: Bigint = pa.Field(gt=0, description="the contract's market: core.dim_markets")
     contract_id: Bigint = pa.Field(gt=0, description="the contract: core.dim_contracts")
     close_price: Price = _trade("newest last trade price of the day")
@@ -210,4 +210,4 @@ class Movers1d(pa.DataFrameModel):
         """A column that isn't listed here is a fault."""
 
         strict = True
-        unique = ("contract_id", "snapshot_date")
+        unique = ("contract_id", "partition_date")

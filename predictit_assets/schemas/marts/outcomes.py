@@ -7,7 +7,7 @@ import ibis.expr.datatypes as dt
 import pandera.ibis as pa
 from pandera.api.ibis.types import IbisData
 
-from predictit_assets.schemas.types import Bigint, Moment, Price, Text
+from predictit_assets.contract.schema import Bigint, Moment, Price, Text
 
 Score = Annotated[dt.Decimal, 9, 6, True]
 """Of odds against outcomes: 0 is best."""

@@ -1,0 +1,74 @@
+"""Checks that time alone can fail: looked at on a beat of their own, though nothing ran."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+import msgspec
+
+REPEATED_AFTER = 3600.0
+"""Seconds after which a result is reported again though it is the same."""
+
+
+@dataclass(frozen=True)
+class WatchedCheck:
+    """A check, and how it is evaluated."""
+
+    key: dg.AssetCheckKey
+    evaluate: Callable[[dg.DagsterInstance], dg.AssetCheckResult]
+
+
+class Told(msgspec.Struct):
+    """What was last reported of a check."""
+
+    passed: bool
+    severity: str
+    at: float
+    """Unix time."""
+
+
+def check_sensor(checks: Sequence[WatchedCheck], beat: int) -> dg.SensorDefinition:
+    """Evaluate checks without a run, every `beat` seconds; the same result is told once an hour."""
+
+    @dg.sensor(
+        name="watch",
+        minimum_interval_seconds=beat,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Evaluates the checks on the age of the data and on the inventory, so that a feed "
+            "that died at night is noticed though nothing ran."
+        ),
+    )
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        told = msgspec.json.decode(context.cursor or "{}", type=dict[str, Told])
+        now = time.time()
+        events = []
+        for check in checks:
+            result = check.evaluate(context.instance)
+            name = check.key.to_user_string()
+            last = told.get(name)
+            if (
+                last
+                and (last.passed, last.severity) == (result.passed, result.severity.value)
+                and now - last.at < REPEATED_AFTER
+            ):
+                continue
+            told[name] = Told(result.passed, result.severity.value, now)
+            events.append(
+                dg.AssetCheckEvaluation(
+                    asset_key=check.key.asset_key,
+                    check_name=check.key.name,
+                    passed=result.passed,
+                    severity=result.severity,
+                    description=result.description,
+                    metadata=result.metadata,
+                )
+            )
+        return dg.SensorResult(
+            asset_events=events,
+            skip_reason=f"{len(events)} of {len(checks)} results are new",
+            cursor=msgspec.json.encode(told).decode(),
+        )
+
+    return watch

@@ -1,0 +1,1 @@
+"""What is checked: schemas, freshness, completeness, and the registry of what is open to checks."""

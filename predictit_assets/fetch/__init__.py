@@ -1,0 +1,1 @@
+"""How payloads arrive: HTTP client, rate limits, pages, files. No Dagster, no warehouse."""

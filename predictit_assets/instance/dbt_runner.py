@@ -1,0 +1,183 @@
+"""dbt in this process: a subprocess costs seconds a call, most of them spent on starting.
+
+Leans on two insides of dagster-dbt (how a selection becomes dbt arguments, how a dbt event becomes
+Dagster's); tests/test_upstream.py holds them to what is expected here.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import dagster as dg
+from dagster._utils.interrupts import raise_interrupts_as
+from dagster_dbt import DbtProject
+from dagster_dbt.asset_utils import (
+    DbtCliInvocationPartialParams,
+    get_manifest_and_translator_from_dbt_assets,
+    get_updated_cli_invocation_params_for_context,
+)
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+from filelock import FileLock
+
+from predictit_assets.errors import ExpectedError
+from predictit_assets.settings import PROJECT_DIR
+
+DBT_DIR = PROJECT_DIR / "dbt_project"
+PARSED_DIR = DBT_DIR / "target"
+TOLD = {"NodeFinished", "LogModelResult", "LogSeedResult", "LogTestResult"}
+"""The dbt events that dagster-dbt makes asset events of."""
+
+UNWRITTEN = "--no-write-json"
+"""dbt would write its manifest at each call, which takes longer than a small build."""
+MAX_TEXT = 400
+"""Characters of what dbt says of a failure: it can print the whole statement."""
+
+_one_at_a_time = threading.Lock()
+
+
+class DbtError(ExpectedError):
+    """dbt failed: which nodes, and what it said of each."""
+
+
+class Dbt:
+    """The dbt project, built into the warehouse of one home.
+
+    `target` is the output of profiles.yml, `profile` the environment that it reads.
+    """
+
+    def __init__(self, home: Path, target: str, profile: Mapping[str, str]) -> None:
+        self._home = home
+        self._target = target
+        self._profile = profile
+
+    @cached_property
+    def project(self) -> DbtProject:
+        """The project as dagster-dbt knows it."""
+        return DbtProject(project_dir=DBT_DIR, profiles_dir=DBT_DIR, target=self._target)
+
+    def manifest(self) -> Path:
+        """The manifest that assets are defined from, parsed first when the project is newer."""
+        folders = ("macros", "models", "seeds", "tests")
+        sources = [*DBT_DIR.glob("*.yml")]
+        sources += [file for name in folders for file in DBT_DIR.glob(f"{name}/**/*.*")]
+        newest = max(path.stat().st_mtime for path in sources)
+        # It names the relations of one warehouse, and the macros that were taken for it.
+        manifest = PARSED_DIR / self._target / "manifest.json"
+        if not manifest.exists() or manifest.stat().st_mtime < newest:
+            self._invoke(["parse"], manifest.parent)
+        return manifest
+
+    def build(self, context: dg.AssetExecutionContext, variables: str) -> Iterator[Any]:
+        """One `dbt build` of what the context selects, told as Dagster's events.
+
+        `variables` is the YAML of `--vars`. Raises DbtError when a node failed, after the events
+        of those that didn't.
+        """
+        params = _params(context)
+        told: list[dict[str, Any]] = []
+
+        def listen(event: Any) -> None:
+            if event.info.name in TOLD:
+                told.append(_as_dict(event))
+
+        args = [UNWRITTEN, "build", "--vars", variables, "--exclude-resource-type", "unit_test"]
+        # A test that needs models of a later layer runs with that one. (Where Dagster names the
+        # tests themselves, it asks for no others.)
+        args += ["--indirect-selection", params.indirect_selection or "buildable"]
+        # A thread of dbt that is interrupted may still write.
+        with TemporaryDirectory(prefix="predictit-dbt-", ignore_cleanup_errors=True) as folder:
+            target = Path(folder)
+            result = self._invoke(
+                [*args, *params.selection_args],
+                target,
+                {"PREDICTIT_DBT_RUN": context.run_id},
+                manifest=self._parsed,
+                callbacks=[listen],
+            )
+            for event in told:
+                yield from DbtCoreCliEventMessage(
+                    raw_event=event, event_history_metadata={}
+                ).to_default_asset_events(
+                    manifest=params.manifest,
+                    dagster_dbt_translator=params.dagster_dbt_translator,
+                    context=context,
+                    target_path=target,
+                    project=self.project,
+                )
+        failed = [
+            f"{node.node.name}: {_one_line(node.message or node.status)}"
+            for node in result.result.results
+            if node.status in {"error", "fail", "runtime error"}
+        ]
+        if failed:
+            raise DbtError("dbt build failed: " + "; ".join(failed))
+
+    @cached_property
+    def _parsed(self) -> Any:
+        return self._invoke([UNWRITTEN, "parse"], self._home / "dbt").result
+
+    def _invoke(
+        self,
+        args: list[str],
+        target: Path,
+        variables: Mapping[str, str] | None = None,
+        **runner: Any,
+    ) -> Any:
+        from dbt.cli.main import dbtRunner  # takes 2 s: only those pay who run dbt
+
+        target.mkdir(parents=True, exist_ok=True)
+        flags = ["--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)]
+        flags += ["--target", self._target]
+        flags += ["--target-path", str(target), "--log-path", str(target)]
+        # dbt keeps adapters and flags in globals: one invocation at a time in a process.
+        # The file lock is for those that parse into the same folder.
+        with (
+            _one_at_a_time,
+            FileLock(target / ".lock"),
+            _environment({**self._profile, **(variables or {})}),
+            # On Dagster's own exception dbt would leave its threads at work.
+            raise_interrupts_as(KeyboardInterrupt),
+        ):
+            result = dbtRunner(**runner).invoke(["--log-level", "none", *args, *flags])
+        if isinstance(result.exception, KeyboardInterrupt):
+            raise result.exception
+        if result.exception:
+            raise DbtError(f"dbt failed: {_one_line(result.exception)}")
+        return result
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())[:MAX_TEXT]
+
+
+def _params(context: dg.AssetExecutionContext) -> DbtCliInvocationPartialParams:
+    manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
+    return get_updated_cli_invocation_params_for_context(
+        context=context, manifest=manifest, dagster_dbt_translator=translator
+    )
+
+
+def _as_dict(event: Any) -> dict[str, Any]:
+    from google.protobuf.json_format import MessageToDict
+
+    told: dict[str, Any] = MessageToDict(event, preserving_proto_field_name=True)
+    return told
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

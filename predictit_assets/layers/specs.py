@@ -1,0 +1,84 @@
+"""What the assets of all layers have in common: how they run, and what the UI shows of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from ibis.backends.sql.datatypes import DuckDBType
+
+from predictit_assets.contract.schema import Schema
+
+WAREHOUSE_POOL = "warehouse"
+"""What writes to the warehouse; how many runs may at once is the Dagster instance's to say."""
+OWNERS = ["team:market-data"]
+MAX_ROWS = 5
+"""Rows of a metadata table: enough to look, too few to weigh on the instance's storage."""
+
+
+def column_schema(schema: Schema) -> dg.TableSchema:
+    """A Pandera schema as the column schema that Dagster shows."""
+    pandera_schema = schema.to_schema()
+    unique = set(pandera_schema.unique or [])
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=name,
+                type=DuckDBType.to_string(column.dtype.type),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, unique=column.unique or unique == {name}
+                ),
+            )
+            for name, column in pandera_schema.columns.items()
+        ]
+    )
+
+
+def spec(
+    key: Sequence[str],
+    schema: Schema,
+    *,
+    description: str,
+    kinds: set[str],
+    deps: Sequence[Sequence[str]] = (),
+    metadata: Mapping[str, Any] | None = None,
+) -> dg.AssetSpec:
+    """The spec of an asset; its layer is the first part of its key."""
+    return dg.AssetSpec(
+        key=dg.AssetKey(list(key)),
+        deps=[dg.AssetKey(list(dep)) for dep in deps],
+        description=description,
+        group_name=key[0],
+        owners=OWNERS,
+        kinds=kinds,
+        metadata={"dagster/column_schema": column_schema(schema), **(metadata or {})},
+    )
+
+
+def layer_asset(
+    name: str,
+    specs: Sequence[dg.AssetSpec],
+    partitions: dg.DailyPartitionsDefinition,
+    pool: str | None = None,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Decorate the body of a layer's assets: a day or a range of days, always in one run."""
+    return dg.multi_asset(
+        name=name,
+        specs=specs,
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=pool,
+    )
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dg.MetadataValue:
+    """Some columns of rows (newest last, as they come) as a table in the UI, newest first."""
+    newest = rows[: -MAX_ROWS - 1 : -1]
+    return dg.MetadataValue.table(
+        [dg.TableRecord({name: _plain(row[name]) for name in columns}) for row in newest],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in columns]),
+    )
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -1,0 +1,1 @@
+"""What the made-up APIs of all sources share. The pipeline itself knows nothing of them."""

@@ -1,0 +1,1 @@
+"""PredictIt: political odds, polled each minute, and how closed markets ended."""

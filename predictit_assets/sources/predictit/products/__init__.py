@@ -1,0 +1,1 @@
+"""What only PredictIt has: the board, the report, alerts of moves."""
