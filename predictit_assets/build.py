@@ -1,150 +1,280 @@
 """The whole assembly: sources, layers, checks and automation as one Dagster Definitions."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
+from typing import Any
 
 import dagster as dg
 
-from predictit_assets import factory as home
-from predictit_assets.alerts.channels import open_channels
+from predictit_assets import factory
+from predictit_assets.alerts.channels import Channel, open_channels
 from predictit_assets.alerts.sensor import alerts_sensor
-from predictit_assets.automation import conditions
 from predictit_assets.automation.checks import WatchedCheck, check_sensor
-from predictit_assets.automation.close_of_day import close_of_yesterday
+from predictit_assets.automation.close_of_day import close_of_day
+from predictit_assets.automation.conditions import automation_sensor, condition_of
+from predictit_assets.automation.drops import drop_sensor
+from predictit_assets.automation.due_days import fetch_schedule
 from predictit_assets.automation.good_days import good_days_sensor
 from predictit_assets.automation.housekeeping import housekeeping, is_wanted
 from predictit_assets.automation.landed import landing_sensor
-from predictit_assets.automation.pending import RESOLVE_JOB, pending_sensor
+from predictit_assets.automation.pending import fetch_job_name, pending_sensor
 from predictit_assets.automation.poll import poll_sensor
-from predictit_assets.checks.completeness import Completeness, completeness_check
-from predictit_assets.checks.registry import published_checks, source_checks
 from predictit_assets.checks import freshness
+from predictit_assets.checks.completeness import Completeness, completeness_check
+from predictit_assets.checks.model_schema import ModelSchema, model_schemas
+from predictit_assets.checks.registry import model_checks, stream_checks
 from predictit_assets.checks.schema import asset_checks
+from predictit_assets.contract.arrival import ByDay, Dropped, PerEntity, Polled
 from predictit_assets.contract.schema import Schema
+from predictit_assets.contract.settings import Poller
+from predictit_assets.contract.source import Limits
 from predictit_assets.instance.partitions import backfill_policy, daily_partitions
 from predictit_assets.layers.curated import curated_assets
-from predictit_assets.layers.landing import landing_asset, landing_key
+from predictit_assets.layers.intake import Intake
+from predictit_assets.layers.landing import landing_asset
 from predictit_assets.layers.models import model_assets
+from predictit_assets.layers.products import House, Products
 from predictit_assets.layers.raw import raw_asset
-from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.layers.staging import staging_assets
-from predictit_assets.schemas.published import PUBLISHED
-from predictit_assets.settings import Poller, Settings, WarehouseHome
-from predictit_assets.sources.predictit.pending import pending_markets
-from predictit_assets.sources.predictit.products.alerts import moves, moves_sensor
-from predictit_assets.sources.predictit.products.pictures import PICTURES
+from predictit_assets.settings import Settings, WarehouseHome
+from predictit_assets.sources import Enabled, enabled
+from predictit_assets.storage.stream import Stream
 
-BUILD_JOB = "build"
-BEAT = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
+CHECK_INTERVAL = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
 """Seconds between two looks at the age of the data: each wakes a warehouse that is paid for."""
+MODEL_LAYERS = ("core", "marts", "live")
+"""The layers that dbt builds, in order."""
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
-    """Every asset, check, job, sensor and schedule, for the home that the settings describe."""
-    partitions = daily_partitions(settings.start)
-    warehouse = home.warehouse(settings)
-    dbt = home.dbt(settings)
-    say = dg.get_dagster_logger().info
-    polled, closed = home.predictit(settings, say), home.closed_markets(settings, say)
-    chains = [(source, home.payloads(source, settings)) for source in (polled, closed)]
+def build_job_name(source: str) -> str:
+    """The job of all assets of a source."""
+    return f"build_{source}"
 
-    assets: list[dg.AssetsDefinition] = []
-    audits = []
-    staged: dict[str, Schema] = {}
-    for source, payloads in chains:
-        assets += [
-            landing_asset(source, payloads, partitions),
-            raw_asset(source, payloads, partitions),
-            curated_assets(source, payloads, partitions),
-            staging_assets(source, payloads.objects, warehouse, partitions),
-        ]
-        staged |= source.tables
-        audits += source_checks(source, payloads, warehouse)
-    assets += [
-        model_assets(
-            layer,
-            schemas,
-            dbt,
-            warehouse,
-            staged,
-            PICTURES if layer == "marts" else {},
-            partitions,
-        )
-        for layer, schemas in PUBLISHED.items()
-    ]
-    audits += published_checks(warehouse)
-    objects = home.objects(settings)
-    assets.append(report_asset(objects, warehouse))
-    checks = [*asset_checks(audits, settings.start), report_check(objects)]
 
-    _, payloads = chains[0]
-    # What a sensor asks for has to come soon, or it is asked for again.
-    impatient = home.warehouse(settings, patience=home.SENSOR_PATIENCE)
-    ages = freshness.ages(polled, payloads, impatient)
-    inventory = Completeness(payloads, impatient, partitions)
-    # The clock alone can fail these, so no build of old days is bothered with them.
-    timed_checks = [*freshness.fresh_checks(ages), completeness_check(inventory)]
+@dataclass
+class _Parts:
+    """What one source adds to the code location."""
 
-    build_job = dg.define_asset_job(
-        BUILD_JOB,
-        selection=dg.AssetSelection.all() - dg.AssetSelection.checks(*timed_checks),
-        partitions_def=partitions,
-        description="The whole graph over a day or a range of days.",
-    )
-    resolve_job = dg.define_asset_job(
-        RESOLVE_JOB,
-        selection=dg.AssetSelection.assets(landing_key(closed)),
-        partitions_def=partitions,
-        description="Asks how markets ended that left the feed, a few a run.",
-    )
+    assets: list[dg.AssetsDefinition] = field(default_factory=list)
+    checks: list[dg.AssetChecksDefinition] = field(default_factory=list)
+    timed_checks: list[dg.AssetChecksDefinition] = field(default_factory=list)
+    """The clock alone can fail these, so a build of old days doesn't run them."""
+    watched: list[WatchedCheck] = field(default_factory=list)
+    build_job: Any = None
+    jobs: list[Any] = field(default_factory=list)
+    sensors: list[dg.SensorDefinition] = field(default_factory=list)
+    schedules: list[dg.ScheduleDefinition] = field(default_factory=list)
+
+
+def build_definitions(
+    settings: Settings, sources: Sequence[Enabled] | None = None
+) -> dg.Definitions:
+    """Every asset, check, job, sensor and schedule of these sources (default: those that are on).
+
+    It touches nothing and asks nobody. Raises SettingsError.
+    """
+    on = enabled(settings.sources) if sources is None else sources
     channels = open_channels(settings.alerts)
-    telling = [
-        alerts_sensor(channels, [*assets, *checks, *timed_checks], BUILD_JOB, settings.ui_url),
-        moves_sensor(partial(moves, impatient, settings.move_alert), channels),
+    staged = {
+        table: schema
+        for one in on
+        for stream in factory.streams(settings, one)
+        for table, schema in stream.tables.items()
+    }
+    models = model_schemas(factory.dbt(settings).manifest())
+    parts = {one.name: _source_parts(settings, one, staged, models, channels) for one in on}
+
+    assets = [asset for one in parts.values() for asset in one.assets]
+    checks = [check for one in parts.values() for check in [*one.checks, *one.timed_checks]]
+    sensors = [sensor for one in parts.values() for sensor in one.sensors]
+    calendars = {one.name: one.source.calendar for one in on}
+    sensors += [
+        check_sensor(
+            [check for one in parts.values() for check in one.watched],
+            CHECK_INTERVAL[settings.warehouse],
+        ),
+        good_days_sensor({name: one.build_job for name, one in parts.items()}),
     ]
-    polling = (
-        [poll_sensor(home.sensor_client(settings), payloads, settings.poll_interval)]
-        if settings.poller is Poller.DAGSTER
-        else []
-    )
-    may_be_empty = [*closed.tables, closed.dataset]
-    return dg.Definitions(
-        assets=[
-            one.map_asset_specs(partial(_governed, may_be_empty=may_be_empty)).with_attributes(
-                backfill_policy=backfill_policy(settings.days_a_run)
+    if channels:
+        sensors.append(
+            alerts_sensor(
+                channels,
+                [*assets, *checks],
+                {build_job_name(one.name): one.name for one in on},
+                lambda source: calendars[source].today(),
+                settings.ui_url,
             )
-            for one in assets
-        ],
-        asset_checks=[*checks, *timed_checks],
-        jobs=[build_job, resolve_job],
-        sensors=[
-            *polling,
-            landing_sensor(chains),
-            pending_sensor(partial(pending_markets, impatient)),
-            check_sensor(
-                [
-                    *(WatchedCheck(age.check, age.evaluate) for age in ages),
-                    WatchedCheck(inventory.check, inventory.evaluate),
-                ],
-                beat=BEAT[settings.warehouse],
-            ),
-            good_days_sensor(build_job),
-            conditions.automation_sensor(),
-            *(telling if channels else []),
-        ],
-        schedules=[
-            close_of_yesterday(polled, payloads, BUILD_JOB),
-            *([housekeeping(chains, settings)] if is_wanted(settings) else []),
-        ],
+        )
+    streams = [stream for one in on for stream in factory.streams(settings, one)]
+    schedules = [schedule for one in parts.values() for schedule in one.schedules]
+    if is_wanted(settings) and streams:
+        schedules.append(housekeeping(streams, settings))
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=checks,
+        jobs=[job for one in parts.values() for job in [one.build_job, *one.jobs]],
+        sensors=sensors,
+        schedules=schedules,
         # A process a step costs 5 s each; the work of most steps is a fraction of a second.
         executor=dg.in_process_executor,
     )
 
 
-def _governed(spec: dg.AssetSpec, may_be_empty: list[str]) -> dg.AssetSpec:
+def _source_parts(
+    settings: Settings,
+    on: Enabled,
+    staged: Mapping[str, Schema],
+    models: Mapping[tuple[str, str, str], ModelSchema],
+    channels: Sequence[Channel],
+) -> _Parts:
+    source = on.source
+    partitions = daily_partitions(source.calendar, on.settings.start)
+    warehouse = factory.warehouse(settings)
+    sensor_warehouse = factory.warehouse(settings, patience=factory.SENSOR_PATIENCE)
+    dbt = factory.dbt(settings)
+    objects = factory.objects(settings)
+    intakes = [factory.intake(settings, on, dataset) for dataset in source.datasets]
+    streams = [intake.stream for intake in intakes]
+    products = _products(
+        on, House(settings, on.settings, objects, warehouse, sensor_warehouse, channels)
+    )
+
+    assets: list[dg.AssetsDefinition] = []
+    steps = []
+    for intake in intakes:
+        assets += [
+            landing_asset(intake, warehouse, partitions),
+            raw_asset(intake.stream, partitions),
+            curated_assets(intake.stream, partitions),
+            staging_assets(intake.stream, warehouse, partitions),
+        ]
+        steps += stream_checks(intake.stream, warehouse)
+    for layer in MODEL_LAYERS:
+        tables = [
+            model
+            for (its_source, its_layer, _), model in models.items()
+            if (its_source, its_layer) == (source.name, layer)
+        ]
+        if tables:
+            assets.append(
+                model_assets(
+                    source.name,
+                    layer,
+                    tables,
+                    dbt,
+                    warehouse,
+                    staged,
+                    products.previews,
+                    partitions,
+                    owners=[source.owner],
+                )
+            )
+            steps.append(model_checks(source.name, layer, tables, warehouse, streams[0]))
+    assets += products.assets
+    checks = [*asset_checks(steps), *products.checks]
+
+    ages = freshness.ages(source, streams, sensor_warehouse)
+    timed = freshness.fresh_checks(ages)
+    watched = [WatchedCheck(age.check, age.evaluate) for age in ages]
+    if source.published:
+        completeness = Completeness(
+            source.name, source.published, streams, sensor_warehouse, partitions
+        )
+        timed.append(completeness_check(completeness))
+        watched.append(WatchedCheck(completeness.check, completeness.evaluate))
+
+    everything = dg.AssetSelection.assets(*(key for one in assets for key in one.keys))
+    build_job = dg.define_asset_job(
+        build_job_name(source.name),
+        selection=everything - dg.AssetSelection.checks(*timed) if timed else everything,
+        partitions_def=partitions,
+        tags={"source": source.name},
+        description=f"Every layer of {source.name} over a day or a range of days.",
+    )
+    governed = [_governed(one, on, streams, settings) for one in assets]
+    parts = _Parts(governed, checks, timed, watched, build_job)
+    _automate(parts, settings, on, intakes, partitions, everything)
+    parts.sensors += products.sensors
+    return parts
+
+
+def _automate(
+    parts: _Parts,
+    settings: Settings,
+    on: Enabled,
+    intakes: Sequence[Intake],
+    partitions: dg.DailyPartitionsDefinition,
+    everything: dg.AssetSelection,
+) -> None:
+    """Add what makes the graph of a source run itself."""
+    name = on.name
+    streams = [intake.stream for intake in intakes]
+    polled = [intake for intake in intakes if intake.way(Polled)]
+    if polled and on.settings.poller is Poller.DAGSTER:
+        parts.sensors.append(
+            poll_sensor(name, polled, partial(factory.sensor_client, settings, on))
+        )
+    parts.sensors.append(landing_sensor(name, streams))
+    for intake in intakes:
+        stream = intake.stream
+        by_day, per_entity, dropped = (
+            intake.way(ByDay),
+            intake.way(PerEntity),
+            intake.way(Dropped),
+        )
+        if by_day:
+            parts.schedules.append(fetch_schedule(intake, by_day))
+        if per_entity:
+            look = partial(
+                intake.pending, factory.warehouse(settings, patience=factory.SENSOR_PATIENCE)
+            )
+            parts.sensors.append(pending_sensor(stream, per_entity, look))
+        if dropped and dropped.cron and dropped.url(on.settings):
+            parts.schedules.append(fetch_schedule(intake, dropped))
+        if dropped and (folder := dropped.folder(on.settings)):
+            parts.sensors.append(drop_sensor(intake, dropped, folder))
+        if by_day or per_entity or (dropped and dropped.cron):
+            parts.jobs.append(
+                dg.define_asset_job(
+                    fetch_job_name(stream),
+                    selection=dg.AssetSelection.assets(dg.AssetKey(stream.key("landing"))),
+                    partitions_def=partitions,
+                    tags={"source": name},
+                    description=f"Asks {name} for what of {stream.dataset.name} is due or missing.",
+                )
+            )
+    parts.sensors.append(automation_sensor(name, everything))
+    parts.schedules.append(close_of_day(name, streams, build_job_name(name)))
+
+
+def _products(on: Enabled, house: House) -> Products:
+    if not on.source.products:
+        return Products()
+    made: Products = import_module(on.source.products).products(house)
+    return made
+
+
+def _governed(
+    asset: dg.AssetsDefinition, on: Enabled, streams: Sequence[Stream], settings: Settings
+) -> dg.AssetsDefinition:
     """Give an asset what its layer says of when it is made, and how old it may get."""
-    layer = spec.key.path[0]
-    limits = None if spec.key.path[-1] in may_be_empty else freshness.BY_LAYER.get(layer)
-    return spec.replace_attributes(
-        automation_condition=conditions.condition_of(spec),
-        freshness_policy=limits.policy() if limits else None,
+    limits: dict[str, Limits | None] = {}
+    for stream in streams:
+        for layer in ("landing", "raw", "curated", "staging"):
+            for table in (stream.dataset.name, *stream.tables):
+                key = "/".join(stream.key(layer, table))
+                own = stream.dataset.max_age if layer == "landing" else on.source.max_age
+                limits[key] = None if stream.may_be_empty else own
+
+    def govern(spec: dg.AssetSpec) -> dg.AssetSpec:
+        limit = limits.get(spec.key.to_user_string(), on.source.max_age)
+        return spec.replace_attributes(
+            automation_condition=condition_of(spec, on.source.calendar),
+            freshness_policy=freshness.policy(limit) if limit else None,
+        )
+
+    return asset.map_asset_specs(govern).with_attributes(
+        backfill_policy=backfill_policy(settings.days_a_run)
     )

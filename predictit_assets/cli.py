@@ -1,11 +1,12 @@
-"""The terminal: every command of `predictit`, and the made-up feed under `predictit sample`."""
+"""The terminal: every command of `predictit`, and the made-up APIs under `predictit sample`."""
 
-import atexit
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -21,19 +22,22 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from predictit_assets.contract.calendar import DayRange, consecutive, today
-from predictit_assets.errors import ExpectedError, NothingHeld
+from predictit_assets.errors import ExpectedError, NothingHeld, SettingsError
+from predictit_assets.sample.commands import app as sample_app
 from predictit_assets.settings import Settings, WarehouseHome, load_settings
-from predictit_assets.sources.predictit.fake.cli import app as sample_app
+from predictit_assets.sources import SOURCES, Enabled, enabled, load
 
 if TYPE_CHECKING:
     import dagster as dg
+
+    from predictit_assets.contract.calendar import Calendar, DayRange
+    from predictit_assets.layers.intake import Intake
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Keep and replay the odds of PredictIt.",
+    help="Keep what public APIs forget, and make history of it that can be asked.",
 )
 app.add_typer(sample_app, name="sample")
 INTERRUPTED = 130
@@ -41,41 +45,60 @@ INTERRUPTED = 130
 out = Console()
 err = Console(stderr=True)
 
+SourceName = Annotated[str, typer.Argument(help=f"one of {', '.join(SOURCES)}")]
+From = Annotated[
+    str, typer.Option("--from", metavar="DAY", help="first day: YYYY-MM-DD, today or yesterday")
+]
+To = Annotated[str, typer.Option("--to", metavar="DAY", help="last day")]
+
 
 def main() -> NoReturn:
     """Run the command line; what is expected to fail does so in one line, with exit code 1."""
+    _add_commands_of_sources()
     try:
         app()
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
     except ExpectedError as error:
-        _say(f"[red]error:[/red] {escape(str(error))}")
+        _log(f"[red]error:[/red] {escape(str(error))}")
         code = 1
     if code == INTERRUPTED:
-        _say("interrupted; nothing is lost: the same command goes on where it stopped")
-    _end(code)
-
-
-def _end(code: int) -> NoReturn:
-    # Python would free what Dagster and dbt made, piece by piece, which takes over a second.
-    atexit._run_exitfuncs()
-    with suppress(BrokenPipeError):  # such as `predictit board --json | head`
+        _log("interrupted; nothing is lost: the same command goes on where it stopped")
+    with suppress(BrokenPipeError):  # such as `predictit sources | head`
         sys.stdout.flush()
-    os._exit(code)
+        sys.exit(code)
+    # Python would complain of the broken pipe once more when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
-def _say(text: str) -> None:
+def _add_commands_of_sources() -> None:
+    """What only one source adds to the terminal: COMMANDS in its products/commands.py."""
+    for name in SOURCES:
+        module = f"predictit_assets.sources.{name}.products.commands"
+        with suppress(ModuleNotFoundError):
+            if find_spec(module):
+                for command in import_module(module).COMMANDS:
+                    app.command()(command)
+
+
+def _log(text: str) -> None:
     err.print(text, highlight=False, soft_wrap=True)
 
 
-def _day(text: str) -> date:
-    if text == "today":
-        return today()
+def _day(text: str, calendar: "Calendar") -> date | None:
+    """A day of a calendar as people write it. Raises ExpectedError."""
+    from datetime import timedelta
+
+    if not text:
+        return None
+    if text in ("today", "yesterday"):
+        return calendar.today() - timedelta(days=text == "yesterday")
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no day: YYYY-MM-DD, or today") from None
+        raise ExpectedError(f"{text!r} is no day: YYYY-MM-DD, today or yesterday") from None
 
 
 @contextmanager
@@ -89,95 +112,194 @@ def _progress(doing: str, total: int | None) -> Iterator[tuple[Progress, TaskID]
             yield progress, progress.add_task(doing, total=total)
 
 
+def _source(name: str) -> Enabled:
+    """A source by name, on or off. Raises SettingsError."""
+    (one,) = enabled([name])
+    return one
+
+
+def _intakes(settings: Settings, on: Enabled) -> "list[Intake]":
+    from predictit_assets import factory
+
+    return [factory.intake(settings, on, dataset) for dataset in on.source.datasets]
+
+
 @app.command()
-def poll() -> None:
-    """Ask the API once and keep the answer in landing."""
-    from predictit_assets import factory as home
-    from predictit_assets.sources.predictit import ask as predictit_feed
+def sources() -> None:
+    """List all sources, on or off, with what each still needs."""
+    settings = load_settings()
+    for name in SOURCES:
+        source = load(name)
+        state = "on" if name in settings.sources else "off"
+        try:
+            missing = source.settings.load().missing()
+        except SettingsError as error:
+            missing = [str(error)]
+        needs = f"needs {' and '.join(missing)}" if missing else "ready"
+        out.print(
+            f"{name:<12} {state:<4} {source.title}; {source.calendar.zone}; {needs}",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
+    print("PREDICTIT_SOURCES says which are on, separated by commas.", file=sys.stderr)
+
+
+@app.command()
+def poll(source: SourceName = SOURCES[0]) -> None:
+    """Ask an API what is true now, and keep the answer in landing."""
+    from predictit_assets import factory
+    from predictit_assets.contract.arrival import Polled
 
     settings = load_settings()
-    with err.status(f"asking {settings.api_url}"):
-        answer = predictit_feed.ask(home.client(settings, say=_say), settings.api_url)
-        landed = home.feed_payloads(settings).land(answer)
-    if landed:
-        out.print(f"landed {landed.key} ({landed.size:,} bytes)", soft_wrap=True, highlight=False)
-    else:
-        out.print("the answer is held already")
+    on = _source(source)
+    polled = [intake for intake in _intakes(settings, on) if intake.way(Polled)]
+    if not polled:
+        raise ExpectedError(f"{source} isn't polled: `predictit fetch {source}`")
+    client = factory.client(settings, on, _log)
+    with err.status(f"asking {on.settings.api_url}"):
+        answers = [stored for intake in polled for stored in intake.poll(client)]
+    for landed in answers:
+        if landed:
+            text = f"landed {landed.key} ({landed.size:,} bytes)"
+            out.print(text, soft_wrap=True, highlight=False, markup=False)
+        else:
+            out.print("the answer is held already")
 
 
 @app.command()
-def resolve() -> None:
-    """Ask how the markets ended that have left the feed, and keep the answers in landing.
+def fetch(source: SourceName = SOURCES[0], first: From = "", last: To = "") -> None:
+    """Ask an API for what is due or missing, and keep the answers in landing.
 
-    Each is asked for once, at the pace of the polls. Safe to interrupt: what came is kept, and
-    built with today.
+    Of an API with a past these are days that are due, within the bounds asked for; of others what
+    published tables name and nobody asked about yet. Each answer is kept at once: the command can
+    be interrupted at any call, and goes on where it stopped.
     """
-    from predictit_assets import factory as home
-
     settings = load_settings()
-    source = home.closed_markets(settings, say=_say)
-    payloads = home.payloads(source, settings)
-    asked = 0
-    with _progress("asking", len(source.wanted())) as (progress, task):
-        for answer in source.fetch():
-            payloads.land(answer)
-            asked += 1
-            progress.advance(task)
-    then = ": `predictit build --from today` publishes what they say" if asked else ""
-    out.print(f"{asked} answers landed{then}", highlight=False)
+    on = _source(source)
+    if not any(_fetch(settings, on, intake, first, last) for intake in _intakes(settings, on)):
+        raise ExpectedError(f"{source} has nothing to fetch: `predictit poll {source}`")
+
+
+def _fetch(settings: Settings, on: Enabled, intake: "Intake", first: str, last: str) -> bool:
+    """Ask for what a dataset wants; False when it wants nothing."""
+    from predictit_assets import factory
+    from predictit_assets.contract.arrival import ByDay, Dropped, PerEntity
+    from predictit_assets.contract.calendar import DayRange
+
+    name = intake.stream.dataset.name
+    then = f": `predictit build {on.name}` publishes what they say"
+    asked = False
+    if intake.way(ByDay):
+        asked = True
+        days = intake.stream.days
+        begin, end = _day(first, intake.stream.calendar), _day(last, intake.stream.calendar)
+        window = DayRange(max(begin or days.first, days.first), min(end or days.last, days.last))
+        result = intake.ask_due(_log, window.days)
+        for day, refusal in result.refused.items():
+            _log(f"[yellow]warning:[/yellow] {day} is refused: {escape(refusal)}")
+        left = f"; {len(result.left)} days stay due" if result.left else ""
+        out.print(
+            f"{name}: {len(result.asked)} days asked in {result.calls} calls, "
+            f"{result.landed} answers landed{left}{then if result.landed else ''}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if intake.way(PerEntity):
+        asked = True
+        rows = intake.pending(factory.warehouse(settings))
+        landed = 0
+        with _progress("asking", len(rows)) as (progress, task):
+            for stored in intake.ask_pending(rows, _log):
+                landed += stored is not None
+                progress.advance(task)
+        out.print(
+            f"{name}: {landed} answers landed{then if landed else ''}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    dropped = intake.way(Dropped)
+    if dropped and dropped.url(on.settings):
+        asked = True
+        results = intake.fetch_address(_log)
+        for one in results:
+            if one.refused:
+                _log(f"refused: {escape(one.file)}: {escape(one.refused)}")
+        out.print(f"{name}: {sum(one.landed for one in results)} files landed", highlight=False)
+    return asked
 
 
 @app.command("import")
 def import_(
-    folder: Annotated[Path, typer.Argument(help="a folder of *.json and *.json.gz, at any depth")],
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[SOURCE] PATH", help="a folder of payloads, at any depth, a zip, or one file"
+        ),
+    ],
+    dataset: Annotated[str, typer.Option(help="whose payloads, where a source has several")] = "",
 ) -> None:
-    """Land an archive of saved payloads, each under its own capture time.
+    """Land an archive of saved payloads, each under its own capture time or day.
 
-    The capture time is what the file's name begins with (YYYYMMDDTHHMMSSZ), or else the payload's
-    own timeStamp. Safe to repeat and to interrupt.
+    Safe to repeat and to interrupt.
     """
-    from predictit_assets import factory as home
-    from predictit_assets.fetch.files import Imported, import_files, payload_files
+    from predictit_assets.contract.arrival import Dropped
 
+    if len(arguments) > 2:
+        raise ExpectedError("say the source, if you like, and one path")
+    *named, path = arguments
     settings = load_settings()
-    source = home.predictit(settings, say=_say)
-    payloads = home.payloads(source, settings)
-    files = payload_files(folder)
-    imported: list[Imported] = []
-    with _progress("importing", len(files)) as (progress, task):
-        for one in import_files(files, source, payloads, settings.start, settings.max_body):
+    on = _source(named[0] if named else SOURCES[0])
+    intakes = [
+        intake
+        for intake in _intakes(settings, on)
+        if intake.way(Dropped) and dataset in ("", intake.stream.dataset.name)
+    ]
+    if not intakes:
+        raise ExpectedError(f"{on.name} takes no files" + (f" of {dataset}" if dataset else ""))
+    intake = intakes[0]
+    imported = []
+    with _progress("importing", None) as (progress, task):
+        for one in intake.import_path(Path(path), lambda total: progress.update(task, total=total)):
             imported.append(one)
             progress.advance(task)
     landed = sum(one.landed for one in imported)
     refused = [one for one in imported if one.refused]
     out.print(
-        f"{landed} landed, {len(files) - landed - len(refused)} already there, "
+        f"{landed} landed, {len(imported) - landed - len(refused)} already there, "
         f"{len(refused)} refused",
         highlight=False,
     )
     for one in refused:
-        _say(f"refused: {one.file}: {one.refused}")
+        _log(f"refused: {escape(one.file)}: {escape(str(one.refused))}")
     if refused:
-        raise ExpectedError(f"{len(refused)} of {len(files)} files were refused")
+        raise ExpectedError(f"{len(refused)} of {len(imported)} files were refused")
 
 
 @app.command()
 def build(
-    first: Annotated[
-        date | None,
-        typer.Option("--from", parser=_day, metavar="DAY", help="first trading day (YYYY-MM-DD)"),
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SOURCE]...", help="which sources; default: all that are on"),
     ] = None,
-    last: Annotated[
-        date | None, typer.Option("--to", parser=_day, metavar="DAY", help="last trading day")
-    ] = None,
+    first: From = "",
+    last: To = "",
 ) -> None:
     """Build every layer, from what was landed to what is published.
 
-    Without options every day that the store holds is built; `today` is a day too. Days that
-    follow each other are one run, recorded in the Dagster instance. The API isn't asked.
+    Without options every day that the store holds is built. Days that follow each other are one
+    run, recorded in the Dagster instance. No API is asked.
     """
     settings = load_settings()
-    windows = _windows(settings, first, last)
+    on = enabled(settings.sources)
+    chosen = [one for one in on if not names or one.name in names]
+    if off := sorted(set(names or ()) - {one.name for one in on}):
+        for name in off:
+            load(name)  # an unknown name is told as such
+        raise ExpectedError(f"{', '.join(off)}: off; PREDICTIT_SOURCES says which are on")
+    windows = {one.name: _windows(settings, one, first, last) for one in chosen}
+    if not any(windows.values()):
+        _nothing_held(settings, chosen)
     with err.status("loading the code location"):
         from predictit_assets.instance.loading import load_definitions
 
@@ -185,25 +307,32 @@ def build(
         from predictit_assets.instance.runs import open_instance
 
         instance = open_instance(settings)
+    failures = []
     with instance:
-        failures = _build_all(definitions, instance, windows)
+        for one in chosen:
+            failures += _build_all(definitions, instance, one.name, windows[one.name])
     if failures:
         raise ExpectedError("; ".join(failures))
 
 
 def _build_all(
-    definitions: "dg.Definitions", instance: "dg.DagsterInstance", windows: list[DayRange]
+    definitions: "dg.Definitions",
+    instance: "dg.DagsterInstance",
+    source: str,
+    windows: "list[DayRange]",
 ) -> list[str]:
-    """Build windows one after the other; returns why some failed, a sentence each."""
+    """Build ranges of days one after the other; returns why some failed, a sentence each."""
+    from predictit_assets.build import build_job_name
+    from predictit_assets.contract.calendar import consecutive
     from predictit_assets.instance.runs import BuildFailed, run_build
     from predictit_assets.instance.runs import Progress as Step
 
     failures: list[str] = []
     while windows:
         window = windows.pop(0)
-        with _progress(str(window), None) as (progress, task):
+        with _progress(f"{source} {window}", None) as (progress, task):
 
-            def tell(step: Step) -> None:
+            def show(step: Step) -> None:
                 progress.update(
                     task,
                     total=step.steps,
@@ -212,44 +341,57 @@ def _build_all(
                 )
 
             try:
-                warnings = run_build(definitions, instance, window, tell)
+                warnings = run_build(definitions, instance, build_job_name(source), window, show)
             except BuildFailed as failure:
                 failures.append(str(failure))
                 good = [day for day in window.days if day not in failure.bad_days]
                 if failure.bad_days:  # one bad day takes no good ones with it
                     windows = consecutive(good) + windows
                 continue
-        out.print(f"built {window}", highlight=False)
+        out.print(f"built {source} {window}", highlight=False)
         for warning in warnings:
-            _say(f"[yellow]warning:[/yellow] {escape(warning)}")
+            _log(f"[yellow]warning:[/yellow] {escape(warning)}")
     return failures
 
 
-def _windows(settings: Settings, first: date | None, last: date | None) -> list[DayRange]:
-    """What to build: the consecutive of days held, within the bounds asked for."""
-    from predictit_assets import factory as home
+def _windows(settings: Settings, on: Enabled, first: str, last: str) -> "list[DayRange]":
+    """What to build of a source: the ranges of days held, within the bounds asked for."""
+    from predictit_assets import factory
+    from predictit_assets.contract.calendar import DayRange, consecutive
 
-    if first and last and first > last:
-        raise ExpectedError(f"--from {first} is after --to {last}")
-    sources = home.sources(settings, say=_say)
-    days = sorted({day for one in sources for day in home.payloads(one, settings).days()})
-    held = [day for day in days if day >= settings.start]
-    if len(held) < len(days):
-        _say(f"{len(days) - len(held)} days before PREDICTIT_START={settings.start} are left out")
+    begin, end = _day(first, on.source.calendar), _day(last, on.source.calendar)
+    if begin and end and begin > end:
+        raise ExpectedError(f"--from {begin} is after --to {end}")
+    streams = factory.streams(settings, on)
+    days = sorted({day for stream in streams for day in stream.payloads.days()})
+    held = [day for day in days if day >= on.settings.start]
+    if early := len(days) - len(held):
+        verb = "day is" if early == 1 else "days are"
+        start = f"{on.settings.variable('start')}={on.settings.start}"
+        _log(f"{early} {verb} left out: before {start}")
     if not held:
-        place = home.objects(settings).address("")
-        raise NothingHeld(
-            f"{place} holds no payload: `predictit poll` asks for one, "
-            "`predictit import DIR` brings in saved ones"
-        )
-    asked = DayRange(first or held[0], last or held[-1])
+        return []
+    asked = DayRange(begin or held[0], end or held[-1])
     chosen = [day for day in held if day in asked]
     if not chosen:
-        raise NothingHeld(f"no payload of {asked} is held; {held[0]} to {held[-1]} are")
-    missing = consecutive([day for day in asked.days if day not in set(held)])
+        raise NothingHeld(
+            f"no payload of {on.name} of {asked} is held; {held[0]} to {held[-1]} are"
+        )
+    missing = consecutive([day for day in asked.days if day not in set(days)])
     if missing and (first or last):
-        _say(f"nothing is held of {', '.join(map(str, missing))}")
+        _log(f"nothing is held of {', '.join(map(str, missing))}")
     return consecutive(chosen, settings.days_a_run)
+
+
+def _nothing_held(settings: Settings, chosen: Sequence[Enabled]) -> NoReturn:
+    from predictit_assets import factory
+
+    place = factory.objects(settings).address("")
+    names = ", ".join(one.name for one in chosen)
+    raise NothingHeld(
+        f"{place} holds no payload of {names}: `predictit poll` or `predictit fetch` asks for "
+        "some, `predictit import PATH` brings in saved ones"
+    )
 
 
 @app.command()
@@ -263,16 +405,18 @@ def expire(
     PREDICTIT_EXPIRE_LANDING_DAYS, _QUARANTINE_DAYS and _RAW_DAYS say which payloads,
     PREDICTIT_KEEP_RUNS_DAYS what the Dagster instance remembers.
     """
-    from predictit_assets import factory as home
+    from predictit_assets import factory
     from predictit_assets.storage import retention
 
     settings = load_settings()
-    chains = [(one, home.payloads(one, settings)) for one in home.sources(settings, say=_say)]
+    streams = [
+        stream for on in enabled(settings.sources) for stream in factory.streams(settings, on)
+    ]
 
-    def tell(expired: retention.Expired) -> None:
+    def log(expired: retention.Expired) -> None:
         out.print(str(expired), highlight=False, soft_wrap=True)
 
-    retention.expire(chains, settings, tell, dry_run)
+    retention.expire(streams, settings, log, dry_run)
     if not retention.limits(settings):
         out.print("payloads are kept for ever")
     if settings.keep_runs_days:
@@ -282,44 +426,6 @@ def expire(
         with open_instance(settings) as instance:
             pruned = prune(instance, settings.keep_runs_days, dry_run)
         out.print(f"Dagster: {pruned}", highlight=False, soft_wrap=True)
-
-
-@app.command()
-def board(
-    market: Annotated[str, typer.Option(help="only markets whose name contains this")] = "",
-    movers: Annotated[
-        bool, typer.Option("--movers", help="contracts by their move over 24 hours")
-    ] = False,
-    markets: Annotated[int, typer.Option(min=1, help="how many markets")] = 12,
-    contracts: Annotated[int, typer.Option(min=1, help="how many contracts of each")] = 4,
-    as_json: Annotated[bool, typer.Option("--json", help="all of it, as JSON")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="all of it, as CSV")] = False,
-) -> None:
-    """Show the newest odds: what is published and what is staged beyond it.
-
-    Markets with the biggest moves since the close come first. `--json` and `--csv` give every
-    contract and column, for pipes.
-    """
-    from predictit_assets import factory as home
-    from predictit_assets.sources.predictit.products.board import (
-        newest_odds,
-        render,
-        render_movers,
-        write_csv,
-        write_json,
-    )
-
-    odds = newest_odds(home.warehouse(load_settings()), market, movers)
-    if not odds:
-        raise ExpectedError(f"no open market's name contains {market!r}")
-    if as_json:
-        write_json(odds, sys.stdout)
-    elif as_csv:
-        write_csv(odds, sys.stdout)
-    elif movers:
-        out.print(render_movers(odds, markets, out.width))
-    else:
-        out.print(render(odds, markets, contracts, out.width))
 
 
 @app.command("setup-warehouse")
@@ -332,7 +438,7 @@ def setup_warehouse(
     ] = "ACCOUNTADMIN",
 ) -> None:
     """Make what the pipeline needs in Snowflake. Safe to repeat."""
-    from predictit_assets import factory as home
+    from predictit_assets import factory
 
     settings = load_settings()
     if settings.warehouse is not WarehouseHome.SNOWFLAKE:
@@ -342,11 +448,12 @@ def setup_warehouse(
 
     tables = {
         table: schema
-        for source in home.sources(settings, say=_say)
-        for table, schema in source.tables.items()
+        for on in enabled(settings.sources)
+        for stream in factory.streams(settings, on)
+        for table, schema in stream.tables.items()
     }
     if dry_run:
-        # Not by rich: it is to be pasted.
+        # Plain print: rich would wrap the SQL.
         print(f"use role {role};\n\n{snowflake_account.setup_script(settings, tables)}", end="")
         return
     with err.status(f"setting up {settings.snowflake_database}"):
@@ -358,15 +465,19 @@ def setup_warehouse(
 
 
 @app.command()
-def report() -> None:
-    """Write the page of the newest odds that are published: one HTML file that loads nothing."""
-    from predictit_assets import factory as home
-    from predictit_assets.sources.predictit.products.report import page
+def report(source: SourceName = SOURCES[0]) -> None:
+    """Write the page about what is published of a source: one HTML file that loads nothing."""
+    from predictit_assets import factory
+    from predictit_assets.layers.report import report_object
 
     settings = load_settings()
-    objects = home.objects(settings)
+    on = _source(source)
+    products = import_module(on.source.products) if on.source.products else None
+    if products is None or not hasattr(products, "render_report"):
+        raise ExpectedError(f"{source} has no report")
+    objects = factory.objects(settings)
     with err.status("drawing the report"):
-        body = page.render(home.warehouse(settings), objects)
-    objects.replace(page.OBJECT, body)
-    # Not by rich: a path has to come out as it is.
-    print(objects.address(page.OBJECT))
+        body = products.render_report(factory.warehouse(settings), objects)
+    objects.replace(report_object(source), body)
+    # Plain print: a path has to come out as it is.
+    print(objects.address(report_object(source)))

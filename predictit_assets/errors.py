@@ -11,7 +11,7 @@ from typing import ClassVar
 class ExpectedError(Exception):
     """An expected failure; its text is shown to people as it is."""
 
-    passes: ClassVar[bool] = False
+    retryable: ClassVar[bool] = False
     """Whether it may be gone at the next try; nothing else is worth one."""
 
 
@@ -42,4 +42,4 @@ class BadDays(ExpectedError):
 class WarehouseBusy(ExpectedError):
     """Another process holds the warehouse."""
 
-    passes = True
+    retryable = True

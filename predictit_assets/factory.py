@@ -1,69 +1,84 @@
-"""Where things are, as the settings name them: sources, payloads, objects, warehouse, dbt.
+"""Makes what the settings name: objects, warehouse, dbt, clients, and the streams of each source.
 
-What is heavy is imported by who asks for it: a poller has a store and no warehouse.
+What is heavy is imported where it is needed: a poller has a store and no warehouse.
 """
 
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from predictit_assets.contract.source import Source
-from predictit_assets.fetch.client import Client, RateLimit
+from predictit_assets.errors import SettingsError
+from predictit_assets.fetch.client import Client, Credential
+from predictit_assets.fetch.rate_limit import NO_LIMIT, HostRateLimit
 from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome
-from predictit_assets.sources.predictit import ask as predictit_feed
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import PayloadStore
 
 if TYPE_CHECKING:
+    from predictit_assets.contract.source import Dataset
     from predictit_assets.instance.dbt_runner import Dbt
-    from predictit_assets.sources.predictit.source import ClosedMarkets, PredictIt
+    from predictit_assets.layers.intake import Intake
+    from predictit_assets.sources import Enabled
+    from predictit_assets.storage.stream import Stream
     from predictit_assets.storage.warehouse import Warehouse
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 """What is told of waits and retries."""
 SENSOR_PATIENCE = 5.0
 SENSOR_TIMEOUT = 30.0
-"""Seconds: Dagster gives a sensor a minute in all."""
+"""Seconds: Dagster gives a sensor a minute in all, and the next tick tries again."""
 
 
-def predictit(settings: Settings, say: Say) -> "PredictIt":
-    """The feed of open markets at the address that the settings name."""
-    from predictit_assets.sources.predictit.source import PredictIt
+def client(
+    settings: Settings,
+    on: "Enabled",
+    log: Log,
+    max_calls: int | None = None,
+    patience: float = NO_LIMIT,
+) -> Client:
+    """A client for the API of a source, at the rate that it allows over all processes.
 
-    return PredictIt(client(settings, say), settings.api_url)
-
-
-def sensor_client(settings: Settings) -> "PredictIt":
-    """The same for whoever comes again soon: asked once, with little time for the answer."""
-    from predictit_assets.sources.predictit.source import PredictIt
-
-    rate_limit = RateLimit(
-        settings.home / "last_call", settings.poll_interval, patience=SENSOR_PATIENCE
+    `patience` are the seconds to wait for a call. Raises SettingsError.
+    """
+    source, own = on.source, on.settings
+    host = urlsplit(own.api_url).hostname or source.name
+    limit = None
+    if source.rate_limit:
+        rate = source.rate_limit(own)
+        file = settings.home / "rate_limits" / host
+        limit = HostRateLimit(file, rate.per / rate.calls, patience)
+    return Client(
+        own.api_url,
+        limit,
+        settings.max_body,
+        log,
+        hosts=source.hosts,
+        credential=_credential(on),
+        max_calls=max_calls,
     )
-    client = Client(rate_limit, settings.max_body, attempts=1, total_timeout=SENSOR_TIMEOUT)
-    return PredictIt(client, settings.api_url)
 
 
-def closed_markets(settings: Settings, say: Say) -> "ClosedMarkets":
-    """The markets that left the feed, as far as they haven't been asked for."""
-    from predictit_assets.sources.predictit.pending import pending_markets
-    from predictit_assets.sources.predictit.source import ClosedMarkets
-
-    wanted = partial(pending_markets, warehouse(settings))
-    return ClosedMarkets(client(settings, say), settings.api_url, wanted)
-
-
-def sources(settings: Settings, say: Say) -> list[Source]:
-    """All that is asked, in the order in which one needs the other."""
-    return [predictit(settings, say), closed_markets(settings, say)]
+def sensor_client(settings: Settings, on: "Enabled") -> Client:
+    """The same for a sensor, which comes again soon: it asks once, with little time."""
+    made = client(settings, on, lambda text: None, patience=SENSOR_PATIENCE)
+    made.attempts = 1
+    made.total_timeout = SENSOR_TIMEOUT
+    return made
 
 
-def client(settings: Settings, say: Say) -> Client:
-    """Who asks the API, at the pace that the settings allow."""
-    # One rate_limit for all: what may be called once a minute is the API, not each of its answers.
-    rate_limit = RateLimit(settings.home / "last_call", settings.poll_interval)
-    return Client(rate_limit, settings.max_body, say)
+def _credential(on: "Enabled") -> Credential | None:
+    auth, own = on.source.auth, on.settings
+    key = own.key() if auth else ""
+    if not auth or not key:
+        return None
+    if own.sends_key_in_the_clear():
+        raise SettingsError(
+            f"{own.variable('api_url')} is http: a key is sent over https, or to this machine"
+        )
+    if auth.parameter:
+        return Credential(key, params={auth.parameter: key})
+    return Credential(key, headers={auth.header: auth.form.format(key)})
 
 
 def objects(settings: Settings) -> ObjectStore:
@@ -80,14 +95,51 @@ def objects(settings: Settings) -> ObjectStore:
     )
 
 
-def payloads(source: Source, settings: Settings) -> PayloadStore:
-    """The payloads of a source, where the settings keep them."""
-    return PayloadStore(objects(settings), source.name, source.dataset)
+def stream(settings: Settings, on: "Enabled", dataset: "Dataset") -> "Stream":
+    """A dataset with the payloads that the settings keep of it."""
+    from predictit_assets.storage.stream import Stream
+
+    payloads = PayloadStore(
+        objects(settings),
+        on.name,
+        dataset.name,
+        dataset.calendar,
+        day_is_capture=dataset.day_is_capture,
+        suffix=dataset.suffix,
+        max_body=_max_body(settings, on, dataset),
+        same_answer=dataset.same_answer,
+    )
+    return Stream(on.source, dataset, payloads, on.settings.start)
 
 
-def feed_payloads(settings: Settings) -> PayloadStore:
-    """The payloads of the feed of open markets, for who only lands them."""
-    return PayloadStore(objects(settings), predictit_feed.SOURCE, predictit_feed.DATASET)
+def streams(settings: Settings, on: "Enabled") -> "Sequence[Stream]":
+    """The streams of a source."""
+    return [stream(settings, on, dataset) for dataset in on.source.datasets]
+
+
+def intake(settings: Settings, on: "Enabled", dataset: "Dataset") -> "Intake":
+    """How the payloads of a dataset are asked for."""
+    from predictit_assets.layers.intake import Intake
+
+    return Intake(
+        stream(settings, on, dataset),
+        on.settings,
+        lambda log, max_calls: client(settings, on, log, max_calls),
+        settings.max_body,
+    )
+
+
+def _max_body(settings: Settings, on: "Enabled", dataset: "Dataset") -> int:
+    """The bytes that a payload of a dataset may have, whichever way it arrives."""
+    from predictit_assets.contract.arrival import Dropped, Pushed
+
+    bounds = [settings.max_body]
+    for way in dataset.arrivals:
+        if isinstance(way, Dropped) and way.bounds:
+            bounds.append(way.bounds(on.settings).max_file)
+        if isinstance(way, Pushed):
+            bounds.append(way.max_bytes)
+    return max(bounds)
 
 
 def warehouse(settings: Settings, patience: float | None = None) -> "Warehouse":

@@ -1,6 +1,5 @@
 """The environment, typed: every value that moves the project from a laptop to production."""
 
-from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +13,10 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from predictit_assets.errors import SettingsError
+from predictit_assets.sources import SOURCES
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 RAW_CONFIRMED = "raw payloads are gone for ever"
@@ -37,19 +37,15 @@ class WarehouseHome(StrEnum):
     SNOWFLAKE = "snowflake"
 
 
-class Poller(StrEnum):
-    """Who asks PredictIt for its feed."""
-
-    DAGSTER = "dagster"
-    OTHERS = "others"
-
-
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """A name in Snowflake that needs no quotes."""
 
 
 class Settings(BaseSettings):
-    """All settings: in the environment each bears `PREDICTIT_` before its name."""
+    """The settings of the house: in the environment each bears `PREDICTIT_` before its name.
+
+    Those of a source are in its own folder.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="PREDICTIT_", env_ignore_empty=True, frozen=True, populate_by_name=True
@@ -58,15 +54,8 @@ class Settings(BaseSettings):
     home: Path = Field(PROJECT_DIR / "data", description="the folder that holds everything local")
     objects: ObjectsHome = Field(ObjectsHome.FOLDER, description="where objects are kept")
     warehouse: WarehouseHome = Field(WarehouseHome.DUCKDB, description="where tables are kept")
-    start: date = Field(
-        date(2014, 11, 1), description="the first partition: PredictIt's first month"
-    )
-    api_url: str = Field("https://www.predictit.org", description="the API that is polled")
-    poller: Poller = Field(
-        Poller.DAGSTER, description="who polls: a sensor of Dagster, or others (a Lambda function)"
-    )
-    poll_interval: float = Field(
-        60.0, ge=0, allow_inf_nan=False, description="seconds between two calls of the API"
+    sources: Annotated[tuple[str, ...], NoDecode] = Field(
+        SOURCES[:1], description=f"which sources are on, of {', '.join(SOURCES)}"
     )
     max_body_mb: int = Field(32, gt=0, description="the largest payload taken, in MB of JSON")
     days_a_run: int = Field(0, ge=0, description="days that one run takes at most; 0: any number")
@@ -131,17 +120,24 @@ class Settings(BaseSettings):
 
     # Secret, since the addresses hold passwords and tokens.
     alerts: SecretStr = Field(SecretStr(""), description="who is told of what is broken")
-    move_alert: float = Field(
-        0.15, gt=0, le=1, description="dollars that a price moves within an hour to be told of"
-    )
     ui_url: str = Field("http://127.0.0.1:3000", description="where people open the Dagster UI")
 
-    @field_validator("api_url", "ui_url", "s3_endpoint")
+    @field_validator("ui_url", "s3_endpoint")
     @classmethod
     def _http(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):
             raise ValueError("should begin with http:// or https://")
         return url.rstrip("/")
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _known(cls, names: object) -> tuple[str, ...]:
+        listed = names.split(",") if isinstance(names, str) else list(names)  # type: ignore[call-overload]
+        wanted = {name.strip() for name in listed if name.strip()}
+        if unknown := sorted(wanted - set(SOURCES)):
+            raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(SOURCES)}")
+        # In the order in which they are built, however they are listed.
+        return tuple(name for name in SOURCES if name in wanted)
 
     @field_validator("home")
     @classmethod

@@ -1,4 +1,4 @@
-"""Checks that time alone can fail: looked at on a beat of their own, though nothing ran."""
+"""Checks that time alone can fail: evaluated at an interval, though nothing ran."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ class WatchedCheck:
     evaluate: Callable[[dg.DagsterInstance], dg.AssetCheckResult]
 
 
-class Told(msgspec.Struct):
+class Reported(msgspec.Struct):
     """What was last reported of a check."""
 
     passed: bool
@@ -28,33 +28,33 @@ class Told(msgspec.Struct):
     """Unix time."""
 
 
-def check_sensor(checks: Sequence[WatchedCheck], beat: int) -> dg.SensorDefinition:
-    """Evaluate checks without a run, every `beat` seconds; the same result is told once an hour."""
+def check_sensor(checks: Sequence[WatchedCheck], interval: int) -> dg.SensorDefinition:
+    """Evaluate checks without a run, every `interval` seconds; an unchanged result is reported hourly."""
 
     @dg.sensor(
         name="watch",
-        minimum_interval_seconds=beat,
+        minimum_interval_seconds=interval,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Evaluates the checks on the age of the data and on the inventory, so that a feed "
+            "Evaluates the checks on the age of the data and on completeness, so that a feed "
             "that died at night is noticed though nothing ran."
         ),
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        told = msgspec.json.decode(context.cursor or "{}", type=dict[str, Told])
+        reported = msgspec.json.decode(context.cursor or "{}", type=dict[str, Reported])
         now = time.time()
         events = []
         for check in checks:
             result = check.evaluate(context.instance)
             name = check.key.to_user_string()
-            last = told.get(name)
+            last = reported.get(name)
             if (
                 last
                 and (last.passed, last.severity) == (result.passed, result.severity.value)
                 and now - last.at < REPEATED_AFTER
             ):
                 continue
-            told[name] = Told(result.passed, result.severity.value, now)
+            reported[name] = Reported(result.passed, result.severity.value, now)
             events.append(
                 dg.AssetCheckEvaluation(
                     asset_key=check.key.asset_key,
@@ -68,7 +68,7 @@ def check_sensor(checks: Sequence[WatchedCheck], beat: int) -> dg.SensorDefiniti
         return dg.SensorResult(
             asset_events=events,
             skip_reason=f"{len(events)} of {len(checks)} results are new",
-            cursor=msgspec.json.encode(told).decode(),
+            cursor=msgspec.json.encode(reported).decode(),
         )
 
     return watch

@@ -1,6 +1,6 @@
 """When an asset is made anew: one condition a layer, each a sentence.
 
-An update is what an asset reports, by whatever means: a run, a poll, a payload that was noticed.
+An update is what an asset reports, by whatever means: a run, a poll, a payload that was landed.
 Only days that something happened to are ever asked for, so a new release rebuilds no history by
 itself, and a run that failed isn't repeated until something new arrives.
 """
@@ -9,14 +9,15 @@ from typing import Any
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import EASTERN
-from predictit_assets.schemas.published import SEEDS
+from predictit_assets.contract.calendar import Calendar
 
 Condition = dg.AutomationCondition[dg.AssetKey]
 # Its combinators are typed for more kinds of keys than assets have.
 On: Any = dg.AutomationCondition
-SEED_FILES = dg.AssetSelection.assets(*(["marts", seed] for seed in SEEDS))
 HOURLY = "0 * * * *"
+SEED = "seed"
+"""The kind of assets that are files of the dbt project."""
+MADE_OF_PARENTS = ("curated", "staging", "core", "marts", "live", "report", "serving")
 
 
 def _since_made(trigger: Any) -> Any:
@@ -44,20 +45,20 @@ def late_payloads() -> Condition:
     return _named(late, "late payloads of an old day")
 
 
-def new_hour_of_today() -> Condition:
+def new_hour_of_today(calendar: Calendar) -> Condition:
     """An hour has begun, and today got payloads."""
-    hour = On.cron_tick_passed(HOURLY, str(EASTERN))
+    hour = On.cron_tick_passed(HOURLY, calendar.zone)
     fresh = _since_made(On.any_deps_updated()) & _since_made(hour) & On.in_latest_time_window()
     return _named(fresh, "a new hour of today")
 
 
-def payloads_to_prove() -> Condition:
+def payloads_to_validate(calendar: Calendar) -> Condition:
     """A day has its first payloads, an old day got late ones, or a new hour of today began."""
-    due = first_payloads() | late_payloads() | new_hour_of_today()
-    return _named((due & ~On.in_progress()), "payloads to prove")
+    due = first_payloads() | late_payloads() | new_hour_of_today(calendar)
+    return _named((due & ~On.in_progress()), "payloads to validate")
 
 
-def _sound() -> Any:
+def _passes_checks() -> Any:
     """None of its blocking checks failed last."""
     return ~On.any_checks_match(On.check_failed(), blocking_only=True)
 
@@ -65,9 +66,10 @@ def _sound() -> Any:
 def parents_made_anew() -> Condition:
     """What it is made of was made anew or is about to be, and no check stands in the way."""
     due = (
-        _since_made(On.any_deps_updated().ignore(SEED_FILES))
+        # A seed is a file of the project: loading it again changes nothing.
+        _since_made(On.any_deps_updated().ignore(dg.AssetSelection.kind(SEED)))
         # Of what is asked for now, the checks do their blocking in the same run.
-        & On.all_deps_match(_sound() | On.will_be_requested())
+        & On.all_deps_match(_passes_checks() | On.will_be_requested())
         & ~On.any_deps_in_progress()
         & ~On.in_progress()
     )
@@ -75,32 +77,35 @@ def parents_made_anew() -> Condition:
 
 
 def none_of_today() -> Condition:
-    """Today has none yet: for the files that are made of nothing else."""
+    """Today has none yet: for assets that are made of nothing else."""
     absent = On.missing() & On.in_latest_time_window()
     return _named(_since_made(absent.newly_true()) & ~On.in_progress(), "none of today yet")
 
 
-BY_LAYER = {
-    "raw": payloads_to_prove(),
-    **dict.fromkeys(("curated", "staging", "core", "marts", "live", "report"), parents_made_anew()),
-}
-"""Landing has none: sensors poll, and notice what others land."""
+def condition_of(spec: dg.AssetSpec, calendar: Calendar) -> Condition | None:
+    """When an asset is made anew, by its layer.
 
-
-def condition_of(spec: dg.AssetSpec) -> Condition | None:
-    """When an asset is made anew, by its layer."""
-    layer, *_, table = spec.key.path
-    if layer == "marts" and table in SEEDS:
+    Landing has no condition: sensors poll, and report what others land.
+    """
+    layer = spec.key.path[0]
+    if SEED in spec.kinds:
         return none_of_today()
-    return BY_LAYER.get(layer)
+    if layer == "raw":
+        return payloads_to_validate(calendar)
+    return parents_made_anew() if layer in MADE_OF_PARENTS else None
 
 
-def automation_sensor() -> dg.AutomationConditionSensorDefinition:
-    """What asks for runs when the conditions hold."""
+def automation_sensor(
+    source: str, assets: dg.AssetSelection
+) -> dg.AutomationConditionSensorDefinition:
+    """What asks for runs of a source's assets when their conditions hold."""
     return dg.AutomationConditionSensorDefinition(
-        "automation",
-        target=dg.AssetSelection.all(),
+        f"automate_{source}",
+        target=assets,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Carries what is new through all layers, as their conditions say.",
+        description=(
+            f"Carries what is new of {source} through all layers, as the conditions of its assets "
+            "say. Switch it off to keep cancelled runs from coming back."
+        ),
     )

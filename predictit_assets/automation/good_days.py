@@ -1,46 +1,63 @@
 """A bad day takes no good ones with it: what failed for some days is built without them."""
 
-from datetime import date
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import DayRange, consecutive
+from predictit_assets.contract.calendar import consecutive
 from predictit_assets.instance.failures import bad_days
-from predictit_assets.instance.partitions import RANGE_END_TAG, RANGE_START_TAG, window_tags
+from predictit_assets.instance.partitions import RANGE_START_TAG, tagged_window, window_tags
 
 LOOKED_AT = {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.STEP_FAILURE}
 
 
-def good_days_sensor(build_job: Any) -> dg.SensorDefinition:
+def good_days_sensor(build_jobs: Mapping[str, Any]) -> dg.SensorDefinition:
     """Build the good days of a range whose run failed for the others.
 
-    `build_job` is the job of the whole graph, of a class that Dagster keeps to itself.
+    `build_jobs` are the jobs of all assets of a source, by source.
     """
 
     @dg.run_failure_sensor(
-        name="spare_good_days",
-        request_job=build_job,
+        name="retry_good_days",
+        request_jobs=list(build_jobs.values()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "When a run over a range of days fails and says for which days, the whole graph is "
-            "built over the others."
+            "When a run over a range of days fails and says for which days, the source is built "
+            "over the others."
         ),
     )
-    def spare(context: dg.RunFailureSensorContext) -> list[dg.RunRequest] | dg.SkipReason:
+    def retry(context: dg.RunFailureSensorContext) -> list[dg.RunRequest] | dg.SkipReason:
         run = context.dagster_run
-        if RANGE_START_TAG not in run.tags:
+        days = tagged_window(run.tags)
+        if RANGE_START_TAG not in run.tags or days is None:
             return dg.SkipReason("it was about one day")
-        first, last = (run.tags[tag] for tag in (RANGE_START_TAG, RANGE_END_TAG))
-        window = DayRange(date.fromisoformat(first), date.fromisoformat(last))
+        source = _source(run, build_jobs)
+        if source is None:
+            return dg.SkipReason("it was about no source of this code location")
         entries = context.instance.all_logs(run.run_id, of_type=LOOKED_AT)
         bad = bad_days(entry.dagster_event for entry in entries if entry.dagster_event)
-        bad = {day for day in bad if day in window}
+        bad = {day for day in bad if day in days}
         if not bad:
             return dg.SkipReason("it failed for all of its days alike")
         return [
-            dg.RunRequest(run_key=f"{run.run_id} {good}", tags=window_tags(good))
-            for good in consecutive(day for day in window.days if day not in bad)
+            dg.RunRequest(
+                job_name=build_jobs[source].name,
+                run_key=f"{run.run_id} {good}",
+                tags=window_tags(good),
+            )
+            for good in consecutive(day for day in days.days if day not in bad)
         ]
 
-    return spare
+    return retry
+
+
+def _source(run: dg.DagsterRun, build_jobs: Mapping[str, Any]) -> str | None:
+    """The source that a run was about: that of its job, or of its first asset."""
+    by_job = {job.name: source for source, job in build_jobs.items()}
+    if run.job_name in by_job:
+        return by_job[run.job_name]
+    for key in run.asset_selection or ():
+        if len(key.path) > 1 and key.path[1] in build_jobs:
+            return key.path[1]
+    return None

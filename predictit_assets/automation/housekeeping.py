@@ -4,29 +4,29 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import EASTERN
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.settings import Settings
 from predictit_assets.storage import retention
+from predictit_assets.storage.stream import Stream
 
 HOUSEKEEPING = "housekeeping"
 """The job, and its schedule."""
 
 
-def housekeeping(chains: Sequence[retention.Chain], settings: Settings) -> dg.ScheduleDefinition:
+def housekeeping(streams: Sequence[Stream], settings: Settings) -> dg.ScheduleDefinition:
     """Every night: delete what the settings let expire, and tell what it was."""
 
     @dg.op(name="tidy_up", out=dg.Out(dg.Nothing))
     def tidy_up(context: dg.OpExecutionContext) -> None:
         gone: list[retention.Expired] = []
 
-        def tell(expired: retention.Expired) -> None:
+        def note(expired: retention.Expired) -> None:
             context.log.info(str(expired))
             if not expired.stays:
                 gone.append(expired)
 
         with fail_on_expected_error(context):
-            retention.expire(chains, settings, tell, dry_run=False)
+            retention.expire(streams, settings, note, dry_run=False)
         context.add_output_metadata(
             {
                 "expired_objects": sum(len(expired.keys) for expired in gone),
@@ -53,9 +53,9 @@ def housekeeping(chains: Sequence[retention.Chain], settings: Settings) -> dg.Sc
         name=HOUSEKEEPING,
         job=tidy,
         cron_schedule="20 4 * * *",
-        execution_timezone=str(EASTERN),
+        execution_timezone=streams[0].calendar.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="At night, Eastern: what the settings let expire goes.",
+        description="At night: what the settings let expire goes.",
     )
 
 

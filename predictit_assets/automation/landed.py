@@ -1,4 +1,4 @@
-"""Payloads that others landed (a poller elsewhere, an import, a script) are noticed, reported."""
+"""Payloads that others landed (a poller elsewhere, an import, a collector) are reported."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,75 +7,76 @@ from datetime import date
 import dagster as dg
 import msgspec
 
-from predictit_assets.contract.source import Source
-from predictit_assets.layers.landing import landing_event, landing_key
-from predictit_assets.layers.raw import raw_key
-from predictit_assets.storage.payloads import PayloadStore, Zone
+from predictit_assets.layers.landing import landing_event
+from predictit_assets.storage.payloads import Zone
+from predictit_assets.storage.stream import Stream
 
 MAX_DAYS = 200
-"""Days looked at in one tick; the others are at the next ones."""
+"""Days of a dataset looked at in one tick; the others are at the next ones."""
 
 NOTHING = ""
 Seen = dict[str, dict[date, str]]
-"""By source and day: what was seen when the day was last reported."""
+"""By dataset and day: what was seen when the day was last reported."""
 
 
-def landing_sensor(chains: Sequence[tuple[Source, PayloadStore]]) -> dg.SensorDefinition:
-    """Report the landing partitions of days whose payloads wait to be proven."""
+def landing_sensor(source: str, streams: Sequence[Stream]) -> dg.SensorDefinition:
+    """Report the landing partitions of days whose payloads wait to be validated."""
 
     @dg.sensor(
-        name="notice_landed_payloads",
+        name=f"report_landed_{source}",
+        target=[dg.AssetKey(stream.key("landing")) for stream in streams],
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Looks at which payloads lie in landing, whoever landed them, and reports their days. "
-            "It remembers what it saw, not when: nothing is skipped while it is off."
+            f"Looks at which payloads of {source} lie in landing, whoever landed them, and reports "
+            "their days. It remembers what it saw, not when: nothing is skipped while it is off."
         ),
     )
-    def notice(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def report(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         seen = msgspec.json.decode(context.cursor or "{}", type=Seen)
         remembered: Seen = {}
         events = []
-        for source, payloads in chains:
-            before = seen.get(source.dataset, {})
-            waiting = payloads.days(Zone.LANDING)
+        for stream in streams:
+            name = stream.dataset.name
+            before = seen.get(name, {})
+            waiting = stream.payloads.days(Zone.LANDING)
             # Days never seen come first, so that none waits for ever.
             looked = sorted(waiting, key=lambda day: (day in before, day))[:MAX_DAYS]
-            proven = _latest_reports(context.instance, raw_key(source), looked)
-            landed = _latest_reports(context.instance, landing_key(source), looked)
+            valid = _latest_reports(context.instance, stream.key("raw"), looked)
+            landed = _latest_reports(context.instance, stream.key("landing"), looked)
             after = {day: before[day] for day in waiting if day in before}
             for day in looked:
-                after[day] = _look(payloads, day, proven.get(day, 0))
+                after[day] = _look(stream, day, valid.get(day, 0))
                 if after[day] == before.get(day, NOTHING) or after[day] == NOTHING:
                     continue
-                event = landing_event(source, payloads, day)
-                if landed.get(day, 0) > proven.get(day, 0) and _repeats(context.instance, event):
+                event = landing_event(stream, day)
+                if landed.get(day, 0) > valid.get(day, 0) and _repeats(context.instance, event):
                     continue
                 events.append(event)
-            remembered[source.dataset] = after
+            remembered[name] = after
         return dg.SensorResult(
             asset_events=events,
             skip_reason=f"{len(events)} days with new payloads",
             cursor=msgspec.json.encode(remembered).decode(),
         )
 
-    return notice
+    return report
 
 
-def _look(payloads: PayloadStore, day: date, validation: int) -> str:
+def _look(stream: Stream, day: date, validated: int) -> str:
     """What waits in a day's landing, and since which validation.
 
     A payload that came too late for a run is still there after it: another look, another report.
     """
     waiting = [
         stored.key
-        for stored in payloads.held(Zone.LANDING, day)
+        for stored in stream.payloads.held(Zone.LANDING, day)
         # The check on landing tells of the others; no run would move them on.
-        if stored.name and stored.name.day == day
+        if stream.payloads.in_own_day(stored)
     ]
     if not waiting:
         return NOTHING
-    return hashlib.sha256("\n".join([*waiting, str(validation)]).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([*waiting, str(validated)]).encode()).hexdigest()[:16]
 
 
 def _latest_reports(

@@ -1,35 +1,49 @@
-"""Markets that left the feed: when the dimensions show some, PredictIt is asked how they ended."""
+"""Requests for each row of another asset: when that was made anew, the missing answers are asked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import today
+from predictit_assets.contract.arrival import PerEntity
+from predictit_assets.storage.stream import Stream
 
-RESOLVE_JOB = "resolve"
-"""Asks about some of the markets that left."""
+MAX_SHOWN = 20
+"""Rows that the log spells out."""
 
 
-def pending_sensor(unasked: Callable[[], list[int]]) -> dg.SensorDefinition:
-    """Ask about markets when the dimensions were made anew and show some that left."""
+def fetch_job_name(stream: Stream) -> str:
+    """The job that asks for what a dataset wants, a few calls a run."""
+    return f"fetch_{stream.name}"
+
+
+def pending_sensor(
+    stream: Stream, way: PerEntity, pending: Callable[[], Sequence[Any]]
+) -> dg.SensorDefinition:
+    """Ask when the other asset was made anew and has rows without an answer."""
+    after = dg.AssetKey(list(way.after))
 
     @dg.asset_sensor(
-        asset_key=dg.AssetKey(["core", "dim_markets"]),
-        name="resolve_departed_markets",
-        job_name=RESOLVE_JOB,
+        asset_key=after,
+        name=f"fetch_pending_{stream.name}",
+        job_name=fetch_job_name(stream),
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="After core/dim_markets was made: asks about the markets that left the feed.",
+        description=(
+            f"After {after.to_user_string()} was made: asks for what it holds and has no answer."
+        ),
     )
-    def resolve(
+    def fetch(
         context: dg.SensorEvaluationContext, event: dg.EventLogEntry
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         # Should the warehouse be busy for long, the tick fails and the next one looks again.
-        markets = unasked()
-        if not markets:
-            yield dg.SkipReason("no market left that nobody asked about")
+        rows = pending()
+        if not rows:
+            yield dg.SkipReason("nothing is without an answer")
             return
-        context.log.info(f"{len(markets)} markets left and nobody asked: {markets[:20]}")
-        yield dg.RunRequest(run_key=str(event.timestamp), partition_key=str(today()))
+        context.log.info(f"{len(rows)} have no answer: {list(rows[:MAX_SHOWN])}")
+        yield dg.RunRequest(
+            run_key=str(event.timestamp), partition_key=str(stream.calendar.today())
+        )
 
-    return resolve
+    return fetch

@@ -1,23 +1,25 @@
-"""Polling without runs: a sensor that asks the API and reports what it landed."""
+"""Polling without runs: a sensor that asks an API and reports what it landed."""
 
 import math
 import time
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 import msgspec
 
-from predictit_assets.contract.source import Source
-from predictit_assets.errors import FetchError
-from predictit_assets.fetch.client import RateLimited
+from predictit_assets.contract.arrival import Polled
+from predictit_assets.errors import FetchError, SettingsError
+from predictit_assets.fetch.client import Client
+from predictit_assets.fetch.rate_limit import RateLimited
+from predictit_assets.layers.intake import Intake
 from predictit_assets.layers.landing import landing_event
-from predictit_assets.storage.payloads import PayloadStore
 
-LONGEST_BACKOFF = 600.0
+MAX_BACKOFF = 600.0
 """Seconds between two calls of an API that keeps failing."""
 
 
 class State(msgspec.Struct):
-    """What the sensor's cursor holds."""
+    """What the sensor's cursor holds of a dataset."""
 
     failures: int = 0
     """Calls that failed in a row."""
@@ -27,45 +29,69 @@ class State(msgspec.Struct):
     """What the last call failed with."""
 
 
-def poll_sensor(source: Source, payloads: PayloadStore, interval: float) -> dg.SensorDefinition:
-    """Ask a source once a tick, every `interval` seconds at the soonest."""
+def poll_sensor(
+    source: str, intakes: Sequence[Intake], client: Callable[[], Client]
+) -> dg.SensorDefinition:
+    """Ask a source once a tick, each dataset as often as it says at the most."""
+    interval = min(_interval(intake) for intake in intakes)
 
     @dg.sensor(
-        name=f"poll_{source.name}",
+        name=f"poll_{source}",
+        target=[dg.AssetKey(intake.stream.key("landing")) for intake in intakes],
         minimum_interval_seconds=max(1, math.floor(interval)),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Asks the API once, lands the answer and reports it as a materialization of today's "
-            "landing partition: no run, no process. After a failure it waits longer and longer."
+            f"Asks the API of {source} once, lands the answer and reports it as a materialization "
+            "of today's landing partition: no run, no process. After a failure it waits longer "
+            "and longer."
         ),
     )
     def poll(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        state = msgspec.json.decode(context.cursor or "{}", type=State)
-        wait = state.not_before - time.time()
-        if wait > 0:
-            return dg.SensorResult(
-                skip_reason=f"{state.why}; asking again in {wait:.0f} s", cursor=context.cursor
+        states = msgspec.json.decode(context.cursor or "{}", type=dict[str, State])
+        events: list[dg.AssetMaterialization] = []
+        texts = []
+        for intake in intakes:
+            name = intake.stream.dataset.name
+            states[name], landed, text = _poll(
+                intake, client, states.get(name, State()), context.log.warning
             )
-        try:
-            landed = [stored for answer in source.fetch() if (stored := payloads.land(answer))]
-        except RateLimited as reason:
-            return dg.SensorResult(skip_reason=str(reason), cursor=context.cursor)
-        except FetchError as error:
-            # An exception would lose the cursor, and with it how often this has failed.
-            wait = min(interval * 2**state.failures, LONGEST_BACKOFF)
-            failed = State(state.failures + 1, time.time() + wait, str(error))
-            return dg.SensorResult(
-                skip_reason=(
-                    f"failure {failed.failures} in a row: {error}; asking again in {wait:.0f} s"
-                ),
-                cursor=msgspec.json.encode(failed).decode(),
-            )
-        events = [landing_event(source, payloads, stored.day) for stored in landed]
+            events += landed
+            texts.append(text)
         return dg.SensorResult(
             asset_events=events,
             # Dagster calls a tick without runs skipped: so it says at least what it did.
-            skip_reason=f"landed {landed[0].key}" if landed else "the answer is held already",
-            cursor=msgspec.json.encode(State()).decode(),
+            skip_reason="; ".join(texts),
+            cursor=msgspec.json.encode(states).decode(),
         )
 
     return poll
+
+
+def _interval(intake: Intake) -> float:
+    polled = intake.way(Polled)
+    return polled.interval(intake.settings) if polled else math.inf
+
+
+def _poll(
+    intake: Intake, client: Callable[[], Client], state: State, warn: Callable[[str], None]
+) -> tuple[State, list[dg.AssetMaterialization], str]:
+    """Ask about one dataset: the state afterwards, what is to be reported, and a sentence."""
+    wait = state.not_before - time.time()
+    if wait > 0:
+        return state, [], f"{state.why}; asking again in {wait:.0f} s"
+    stream = intake.stream
+    landed = []
+    try:
+        # A page that fails ends the poll; those before it have landed, and are reported.
+        landed += [stored for stored in intake.poll(client()) if stored]
+    except RateLimited as reason:
+        return state, [], str(reason)
+    except (FetchError, SettingsError) as error:
+        # An exception would lose the cursor, and with it how often this has failed.
+        wait = min(_interval(intake) * 2**state.failures, MAX_BACKOFF)
+        failed = State(state.failures + 1, time.time() + wait, str(error))
+        text = f"failure {failed.failures} in a row: {error}; asking again in {wait:.0f} s"
+        warn(text)
+        return failed, [], text
+    events = [landing_event(stream, day) for day in sorted({stored.day for stored in landed})]
+    return State(), events, f"landed {landed[0].key}" if landed else "the answer is held already"

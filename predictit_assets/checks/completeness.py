@@ -1,46 +1,61 @@
-"""The inventory: which days are held and yet not published, or failed, and how to mend them."""
+"""Completeness: which days are held and yet not published, or failed, and how to mend them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import consecutive, today
+from predictit_assets.contract.calendar import consecutive
+from predictit_assets.contract.source import Published
 from predictit_assets.errors import NothingPublished
-from predictit_assets.storage.payloads import PayloadStore, Zone
+from predictit_assets.storage.payloads import Zone
+from predictit_assets.storage.stream import Stream
 from predictit_assets.storage.warehouse import Warehouse
 
-FACT = dg.AssetKey(["core", "fact_prices"])
-COMPLETENESS = "inventory"
+COMPLETENESS = "completeness"
 """The check's name."""
-MAX_STRETCHES = 20
-PUBLISHED_DAYS = "select distinct partition_date from core.market_attribute_runs"
+MAX_RANGES = 20
+"""Ranges of days spelt out."""
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """What is held and what became of it."""
+    """What is held of a source and what became of it."""
 
-    payloads: PayloadStore
+    source: str
+    published: Published
+    streams: Sequence[Stream]
     warehouse: Warehouse
     partitions: dg.DailyPartitionsDefinition
 
     @property
+    def asset(self) -> dg.AssetKey:
+        """The asset whose days count as published."""
+        return dg.AssetKey(["core", self.source, self.published.table])
+
+    @property
     def check(self) -> dg.AssetCheckKey:
         """The check that tells it."""
-        return dg.AssetCheckKey(FACT, COMPLETENESS)
+        return dg.AssetCheckKey(self.asset, COMPLETENESS)
 
     def faults(self, instance: dg.DagsterInstance) -> Mapping[str, list[date]]:
         """The days that somebody should look at, by what is the matter with them. Not today."""
-        held = {day for day in self.payloads.days(Zone.RAW) if day < today()}
-        waiting = {
-            day
-            for day in self.payloads.days(Zone.LANDING)
-            if day < today() and self.payloads.held(Zone.LANDING, day)
-        }
+        today = self.streams[0].calendar.today()
+        held: set[date] = set()
+        waiting: set[date] = set()
+        # What may be empty any day needs no published day, unless the source has nothing else.
+        required = [one for one in self.streams if not one.may_be_empty] or self.streams
+        for stream in self.streams:
+            if stream in required:
+                held |= {day for day in stream.payloads.days(Zone.RAW) if day < today}
+            waiting |= {
+                day
+                for day in stream.payloads.days(Zone.LANDING)
+                if day < today and stream.payloads.held(Zone.LANDING, day)
+            }
         keys = self.partitions.get_partition_keys()
-        status = instance.get_status_by_partition(FACT, keys, self.partitions) or {}
+        status = instance.get_status_by_partition(self.asset, keys, self.partitions) or {}
         failed = {
             date.fromisoformat(day)
             for day, what in status.items()
@@ -48,25 +63,25 @@ class Completeness:
         }
         return {
             "failed in their last run": sorted(failed),
-            "waiting in landing to be proven": sorted(waiting - failed),
-            "proven but not published": sorted(held - self._published() - failed - waiting),
+            "waiting in landing to be validated": sorted(waiting - failed),
+            "valid but not published": sorted(held - self._published() - failed - waiting),
         }
 
     def _published(self) -> set[date]:
         try:
-            with self.warehouse.reading() as ask:
-                return {day for (day,) in ask(PUBLISHED_DAYS)}
+            with self.warehouse.read_connection() as query:
+                return {day for (day,) in query(self.published.days)}
         except NothingPublished:
             return set()
 
     def evaluate(self, instance: dg.DagsterInstance) -> dg.AssetCheckResult:
-        """The inventory as the result of a check."""
+        """Completeness as the result of a check."""
         faults = {what: days for what, days in self.faults(instance).items() if days}
         listed = [
             f"- {len(days)} days {what}: "
             + ", ".join(
-                f"`predictit build --from {stretch.first} --to {stretch.last}`"
-                for stretch in consecutive(days)[:MAX_STRETCHES]
+                f"`predictit build {self.source} --from {one.first} --to {one.last}`"
+                for one in consecutive(days)[:MAX_RANGES]
             )
             for what, days in faults.items()
         ]
@@ -82,15 +97,15 @@ class Completeness:
         )
 
 
-def completeness_check(inventory: Completeness) -> dg.AssetChecksDefinition:
-    """The inventory as an asset check that anybody can run; a sensor does so on its own beat."""
+def completeness_check(completeness: Completeness) -> dg.AssetChecksDefinition:
+    """Completeness as an asset check that anybody can run; a sensor evaluates it at an interval."""
 
     @dg.asset_check(
-        asset=FACT,
+        asset=completeness.asset,
         name=COMPLETENESS,
         description="Each day of which payloads are held is published, and none failed last.",
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        return inventory.evaluate(context.instance)
+        return completeness.evaluate(context.instance)
 
     return check

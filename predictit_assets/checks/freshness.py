@@ -1,52 +1,34 @@
-"""How old things may be: of each layer its newest materialization, and of the odds themselves.
+"""How old things may be: of each layer its newest materialization, and of the data itself.
 
-Dagster's policies see when an asset was last made, be it for a day of last year. So the age of the
-newest payload and of the newest published poll is checked beside them.
+Dagster's policies see when an asset was last made, even if it was for a day of last year. So the
+age of the newest payload and of the newest published data is checked beside them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from predictit_assets.contract.calendar import DayRange
-from predictit_assets.contract.source import Source
+from predictit_assets.contract.source import Limits, Source
 from predictit_assets.errors import NothingPublished
-from predictit_assets.layers.landing import held_in, landing_key
-from predictit_assets.storage.payloads import PayloadStore
+from predictit_assets.layers.landing import held_in
+from predictit_assets.storage.stream import Stream
 from predictit_assets.storage.warehouse import Warehouse
 
 FRESH = "fresh"
 """The check's name, on each asset that it is about."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """From what age on it is told, and from what age on it is wrong."""
-
-    warn: timedelta
-    fail: timedelta
-
-    def policy(self) -> dg.FreshnessPolicy:
-        """As Dagster's policy."""
-        return dg.FreshnessPolicy.time_window(fail_window=self.fail, warn_window=self.warn)
-
-
-POLLED = Limits(warn=timedelta(minutes=10), fail=timedelta(minutes=30))
-"""What is asked for every minute."""
-HOURLY = Limits(warn=timedelta(minutes=90), fail=timedelta(hours=3))
-"""What is made anew every hour."""
-
-BY_LAYER = {
-    "landing": POLLED,
-    **dict.fromkeys(("raw", "curated", "staging", "core", "marts", "live", "report"), HOURLY),
-}
+def policy(limits: Limits) -> dg.FreshnessPolicy:
+    """Limits as Dagster's policy."""
+    return dg.FreshnessPolicy.time_window(fail_window=limits.fail, warn_window=limits.warn)
 
 
 @dataclass(frozen=True)
 class DataAge:
-    """Of which asset's data the newest moment is known, and how old it may be."""
+    """The newest moment in an asset's data, and how old it may be."""
 
     asset: dg.AssetKey
     newest: Callable[[], datetime | None]
@@ -61,42 +43,54 @@ class DataAge:
     def evaluate(self, instance: dg.DagsterInstance | None = None) -> dg.AssetCheckResult:  # noqa: ARG002
         """Whether the data is young enough now."""
         newest = self.newest()
-        old = datetime.now(UTC) - newest if newest else None
-        passed = old is not None and old <= self.limits.warn
-        failed = old is None or old > self.limits.fail
-        told = "the newest data is " + (f"{_span(old)} old" if old else "none at all")
+        age = datetime.now(UTC) - newest if newest else None
+        passed = age is not None and age <= self.limits.warn
+        failed = age is None or age > self.limits.fail
         return dg.AssetCheckResult(
             passed=passed,
             severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
-            description=told,
+            description=f"the newest data is {_span(age)} old" if age else "there is no data",
             metadata={"newest": str(newest)},
         )
 
 
-def ages(source: Source, payloads: PayloadStore, warehouse: Warehouse) -> list[DataAge]:
-    """What is as old as its data: the payloads received, and the odds published."""
+def ages(source: Source, streams: Sequence[Stream], warehouse: Warehouse) -> list[DataAge]:
+    """What is as old as its data: the payloads received, and what is published of them."""
+    found = [
+        DataAge(dg.AssetKey(stream.key("landing")), _newest_payload(stream), stream.dataset.max_age)
+        for stream in streams
+        if stream.dataset.max_age
+    ]
+    published = source.published
+    if published and found:
+        key = dg.AssetKey(["core", source.name, published.table])
+        found.append(DataAge(key, _newest_published(published.newest, warehouse), source.max_age))
+    return found
 
-    def newest_payload() -> datetime | None:
-        days = payloads.days()
-        held = held_in(payloads, DayRange(days[-1], days[-1])) if days else []
+
+def _newest_payload(stream: Stream) -> Callable[[], datetime | None]:
+    def newest() -> datetime | None:
+        days = stream.payloads.days()
+        held = held_in(stream.payloads, DayRange(days[-1], days[-1])) if days else []
         return held[-1].captured_at if held else None
 
-    def newest_poll() -> datetime | None:
+    return newest
+
+
+def _newest_published(sql: str, warehouse: Warehouse) -> Callable[[], datetime | None]:
+    def newest() -> datetime | None:
         try:
-            with warehouse.reading() as ask:
-                ((newest,),) = ask("select max(last_seen_ts) as newest from core.dim_markets")
+            with warehouse.read_connection() as query:
+                ((moment,),) = query(sql)
         except NothingPublished:
             return None
-        return newest.replace(tzinfo=UTC) if newest else None
+        return moment.replace(tzinfo=UTC) if moment else None
 
-    return [
-        DataAge(dg.AssetKey(landing_key(source)), newest_payload, POLLED),
-        DataAge(dg.AssetKey(["core", "fact_prices"]), newest_poll, HOURLY),
-    ]
+    return newest
 
 
 def fresh_checks(watched: Iterable[DataAge]) -> list[dg.AssetChecksDefinition]:
-    """The ages as asset checks that anybody can run; a sensor does so on its own beat."""
+    """The ages as asset checks that anybody can run; a sensor evaluates them at an interval."""
     return [_fresh_check(age) for age in watched]
 
 

@@ -1,98 +1,98 @@
-"""How a window of each layer's tables is opened for its check: the registry of audits."""
+"""How the rows of each table are opened for its checks: the registry of check targets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 import ibis
 import pyarrow
 
+from predictit_assets.checks.model_schema import ModelSchema
 from predictit_assets.checks.schema import CheckStep, CheckTarget
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.manifests import LandingManifest
 from predictit_assets.contract.schema import Schema, ibis_schema
-from predictit_assets.contract.source import Source
-from predictit_assets.layers import landing, raw
-from predictit_assets.layers.curated import curated_key, curated_object
-from predictit_assets.layers.staging import staging_key
-from predictit_assets.schemas.published import PUBLISHED
+from predictit_assets.contract.source import raw_manifest
+from predictit_assets.layers import landing
 from predictit_assets.storage.duckdb import scratch
 from predictit_assets.storage.payloads import PayloadStore, Zone
+from predictit_assets.storage.stream import Stream
 from predictit_assets.storage.warehouse import STAGING, Warehouse
 
 
-def source_checks(source: Source, payloads: PayloadStore, warehouse: Warehouse) -> list[CheckStep]:
-    """The audits of a source's tables, from landing to staging: a step each layer."""
-    made = f"{source.name}_{source.dataset}"
-    landed = CheckTarget(landing.landing_key(source), LandingManifest, partial(_landing, payloads))
-    proven = CheckTarget(raw.raw_key(source), source.manifest, partial(_raw, source, payloads))
-    cut = [
-        CheckTarget(curated_key(source, table), schema, partial(_curated, source, payloads, table))
-        for table, schema in source.tables.items()
+def stream_checks(stream: Stream, warehouse: Warehouse) -> list[CheckStep]:
+    """The checks of a stream's tables, from landing to staging: a step each layer."""
+    landed = CheckTarget(stream.key("landing"), LandingManifest, partial(_landing, stream.payloads))
+    valid = CheckTarget(stream.key("raw"), raw_manifest(stream.dataset), partial(_raw, stream))
+    curated = [
+        CheckTarget(stream.key("curated", table), schema, partial(_curated, stream, table))
+        for table, schema in stream.tables.items()
     ]
     staged = [
         CheckTarget(
-            staging_key(source, table),
+            stream.key("staging", table),
             schema,
             partial(_table, warehouse, STAGING, table),
-            warning_checks=False,
+            warnings=False,
         )
-        for table, schema in source.tables.items()
+        for table, schema in stream.tables.items()
     ]
     return [
-        CheckStep(f"landing_{made}", [landed]),
-        CheckStep(f"raw_{made}", [proven]),
-        CheckStep(f"curated_{made}", cut),
-        CheckStep(f"staging_{made}", staged, warehouse.hold_open),
+        CheckStep(f"landing_{stream.name}", [landed], lambda: stream.days),
+        CheckStep(f"raw_{stream.name}", [valid], lambda: stream.days),
+        CheckStep(f"curated_{stream.name}", curated, lambda: stream.days),
+        CheckStep(f"staging_{stream.name}", staged, lambda: stream.days, warehouse.hold_open),
     ]
 
 
-def published_checks(warehouse: Warehouse) -> list[CheckStep]:
-    """The audits of what dbt publishes: a step each layer."""
-    return [
-        CheckStep(
-            layer,
-            [
-                CheckTarget(
-                    [layer, table],
-                    schema,
-                    partial(_table, warehouse, layer, table),
-                    last_day_only=layer == "live",  # views
-                )
-                for table, schema in schemas.items()
-            ],
-            warehouse.hold_open,
-        )
-        for layer, schemas in PUBLISHED.items()
-    ]
+def model_checks(
+    source: str,
+    layer: str,
+    models: Sequence[ModelSchema],
+    warehouse: Warehouse,
+    stream: Stream,
+) -> CheckStep:
+    """The checks of what dbt builds in a layer of a source. `stream` is one of the source's."""
+    return CheckStep(
+        f"{layer}_{source}",
+        [
+            CheckTarget(
+                [layer, source, model.table],
+                model,
+                partial(_table, warehouse, layer, model.table),
+                # What is suspicious about a model is a dbt test that warns.
+                warnings=False,
+                last_day_only=model.is_view,
+            )
+            for model in models
+        ],
+        all_days=lambda: stream.days,
+        hold_open=warehouse.hold_open,
+    )
 
 
 @contextmanager
-def _landing(payloads: PayloadStore, window: DayRange) -> Iterator[ibis.Table]:
-    batch = landing.manifest(landing.held_in(payloads, window))
+def _landing(payloads: PayloadStore, days: DayRange) -> Iterator[ibis.Table]:
+    batch = landing.manifest(payloads, landing.held_in(payloads, days))
     with scratch() as engine:
         engine.register("landing", pyarrow.Table.from_batches([batch]))
         yield ibis.duckdb.from_connection(engine).table("landing")
 
 
 @contextmanager
-def _raw(source: Source, payloads: PayloadStore, window: DayRange) -> Iterator[ibis.Table]:
-    keys = [
-        raw.manifest_object(payloads, day)
-        for day in payloads.days(Zone.RAW, Zone.QUARANTINE)
-        if day in window
-    ]
-    with _parquet(payloads, keys, source.manifest) as table:
+def _raw(stream: Stream, days: DayRange) -> Iterator[ibis.Table]:
+    held = stream.payloads.days(Zone.RAW, Zone.QUARANTINE)
+    keys = [stream.payloads.manifest(day) for day in held if day in days]
+    with _parquet(stream.payloads, keys, raw_manifest(stream.dataset)) as table:
         yield table
 
 
 @contextmanager
-def _curated(
-    source: Source, payloads: PayloadStore, name: str, window: DayRange
-) -> Iterator[ibis.Table]:
-    keys = [curated_object(source, name, day) for day in payloads.days(Zone.RAW) if day in window]
-    with _parquet(payloads, keys, source.tables[name]) as table:
-        yield table
+def _curated(stream: Stream, table: str, days: DayRange) -> Iterator[ibis.Table]:
+    held = stream.payloads.days(Zone.RAW)
+    keys = [stream.curated_object(table, day) for day in held if day in days]
+    with _parquet(stream.payloads, keys, stream.tables[table]) as rows:
+        yield rows
 
 
 @contextmanager

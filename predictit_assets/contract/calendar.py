@@ -1,35 +1,53 @@
-"""The trading day: an Eastern calendar day, as PredictIt's closing prices roll at its midnight."""
+"""Calendars: which day a moment belongs to. Each source declares its own."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
-EASTERN = ZoneInfo("America/New_York")
+
+@dataclass(frozen=True)
+class Calendar:
+    """The calendar days of a time zone."""
+
+    zone: str
+    """An IANA name, such as UTC or Europe/Paris."""
+
+    @cached_property
+    def tzinfo(self) -> ZoneInfo:
+        """The time zone."""
+        return ZoneInfo(self.zone)
+
+    def day_of(self, at: datetime) -> date:
+        """The calendar day of a moment (timezone-aware)."""
+        return at.astimezone(self.tzinfo).date()
+
+    def today(self) -> date:
+        """The day that is running now."""
+        return self.day_of(datetime.now(UTC))
+
+    def to_utc(self, wall: datetime, near: datetime | None = None) -> datetime:
+        """Read a naive wall time as UTC.
+
+        In autumn an hour happens twice: the reading nearer to `near` is taken, else the first one.
+        """
+        first, second = (wall.replace(tzinfo=self.tzinfo, fold=n).astimezone(UTC) for n in (0, 1))
+        if near is None or abs(first - near) <= abs(second - near):
+            return first
+        return second
+
+    def start_of(self, day: date) -> datetime:
+        """The first moment of a day, in UTC."""
+        return self.to_utc(datetime.combine(day, time()))
 
 
-def day_of(at: datetime) -> date:
-    """The Eastern calendar day of a moment (timezone-aware)."""
-    return at.astimezone(EASTERN).date()
-
-
-def today() -> date:
-    """The trading day that is running now."""
-    return day_of(datetime.now(UTC))
-
-
-def eastern_to_utc(wall: datetime, near: datetime) -> datetime:
-    """Read a naive Eastern wall time as UTC.
-
-    In autumn an hour happens twice: of its two readings the one nearer to `near` is taken.
-    """
-    readings = [wall.replace(tzinfo=EASTERN, fold=fold).astimezone(UTC) for fold in (0, 1)]
-    return min(readings, key=lambda reading: abs(reading - near))
+UTC_CALENDAR = Calendar("UTC")
 
 
 @dataclass(frozen=True)
 class DayRange:
-    """A stretch of trading days, both ends included."""
+    """Days that follow each other, both ends included."""
 
     first: date
     last: date
@@ -42,21 +60,21 @@ class DayRange:
 
     @property
     def end(self) -> date:
-        """The first day after the window."""
+        """The first day after the range."""
         return self.last + timedelta(days=1)
 
     @property
     def days(self) -> list[date]:
-        """Every day of the window, oldest first."""
+        """Every day of the range, oldest first."""
         return [self.first + timedelta(days=n) for n in range((self.end - self.first).days)]
 
 
 def consecutive(days: Iterable[date], longest: int = 0) -> list[DayRange]:
-    """Group days into windows without holes, oldest first, of `longest` days each (0: any)."""
-    windows: list[DayRange] = []
+    """Group days into ranges without holes, oldest first, of `longest` days each (0: any)."""
+    ranges: list[DayRange] = []
     for day in sorted(days):
-        if windows and day == windows[-1].end and len(windows[-1].days) != longest:
-            windows[-1] = DayRange(windows[-1].first, day)
+        if ranges and day == ranges[-1].end and len(ranges[-1].days) != longest:
+            ranges[-1] = DayRange(ranges[-1].first, day)
         else:
-            windows.append(DayRange(day, day))
-    return windows
+            ranges.append(DayRange(day, day))
+    return ranges

@@ -1,20 +1,23 @@
 """The manifests of landing and raw: one row a stored payload."""
 
+from collections.abc import Sequence
+
 import ibis
 import pandera.ibis as pa
-from pandera.api.ibis.types import IbisData
+from pandera.ibis import IbisData
 
-from predictit_assets.contract.schema import Bigint, Day, Moment, Text
+from predictit_assets.contract.schema import Bigint, Day, Moment, Schema, Text
 
 LEAST_BYTES = 20
 """No gzip file is smaller than its own header and trailer."""
 
 
 class LandingManifest(pa.DataFrameModel):
-    """What the store holds of a day, proven or not. One row per stored payload."""
+    """What the store holds of a day, valid or not. One row per stored payload."""
 
-    partition_date: Day = pa.Field(description="Eastern day: the partition and the folder")
+    partition_date: Day = pa.Field(description="the partition, and the day of the folder")
     captured_at: Moment = pa.Field(description="when the payload was received, UTC")
+    part: Text = pa.Field(description="which request, page, entity or file it answers; may be ''")
     zone: Text = pa.Field(
         isin=["landing", "raw", "quarantine"], description="how far the payload has come"
     )
@@ -23,7 +26,9 @@ class LandingManifest(pa.DataFrameModel):
     sha256: Text = pa.Field(
         str_matches="^[0-9a-f]{64}$", description="SHA-256 of the uncompressed payload"
     )
-    captured_on: Day = pa.Field(description="Eastern day of the capture time in the key")
+    own_day: Day = pa.Field(
+        description="the day it belongs to: that of its capture, unless the source says the day"
+    )
 
     class Config:
         """A column that isn't listed here is a fault."""
@@ -33,30 +38,28 @@ class LandingManifest(pa.DataFrameModel):
     @pa.dataframe_check(description="the object lies in the folder of its own day")
     def in_its_own_day(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """A payload in another day's folder would be counted for the wrong day."""
-        return data.table.captured_on == data.table.partition_date
+        return data.table.own_day == data.table.partition_date
 
 
 class RawManifest(pa.DataFrameModel):
-    """What became of each payload of a day. One row per payload, proven or quarantined."""
+    """What became of each payload of a day. One row per payload, valid or quarantined."""
 
-    partition_date: Day = pa.Field(description="Eastern day: the partition and the folder")
+    partition_date: Day = pa.Field(description="the partition, and the day of the folder")
     captured_at: Moment = pa.Field(description="when the payload was received, UTC")
+    part: Text = pa.Field(description="which request, page, entity or file it answers; may be ''")
     key: Text = pa.Field(unique=True, description="the object's key in the store")
     bytes: Bigint = pa.Field(ge=LEAST_BYTES, description="size of the object, compressed")
     sha256: Text = pa.Field(
         str_matches="^[0-9a-f]{64}$", description="SHA-256 of the uncompressed payload"
     )
-    markets: Bigint = pa.Field(
-        nullable=True, gt=0, description="markets in the payload; NULL when it isn't sound"
-    )
-    contracts: Bigint = pa.Field(
-        nullable=True, gt=0, description="contracts in the payload; NULL when it isn't sound"
+    rejected: Bigint = pa.Field(
+        nullable=True, ge=0, description="rows that can't be loaded; NULL when it is quarantined"
     )
     new_fields: Text = pa.Field(
-        nullable=True, description="fields nobody knew of, comma-separated; NULL when none"
+        nullable=True, description="unknown fields, comma-separated; NULL when there are none"
     )
     quarantined_because: Text = pa.Field(
-        nullable=True, description="why the payload isn't sound; NULL when it is"
+        nullable=True, description="why the payload is invalid; NULL when it is valid"
     )
 
     class Config:
@@ -66,34 +69,52 @@ class RawManifest(pa.DataFrameModel):
 
     @pa.dataframe_check(description="a payload is either counted or quarantined")
     def counted_or_quarantined(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
-        """Sound payloads have counts, the others a reason."""
-        table = data.table
-        sound = table.quarantined_because.isnull()
-        return (sound == table.markets.notnull()) & (sound == table.contracts.notnull())
+        """Valid payloads have counts, the others a reason."""
+        valid = data.table.quarantined_because.isnull()
+        counted = [name for name in data.table.columns if name not in COMMON] + ["rejected"]
+        return ibis.and_(*(valid == data.table[name].notnull() for name in counted))
 
-    @pa.dataframe_check(description="one sound payload a capture time")
-    def one_payload_a_moment(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
-        """Two would give each contract two rows of the same moment."""
-        sound = data.table.filter(data.table.quarantined_because.isnull())
-        crowded = sound.group_by("captured_at").having(sound.count() > 1).agg(n=sound.count())
-        kept_apart = data.table.captured_at.notin(crowded.captured_at)
-        return data.table.quarantined_because.notnull() | kept_apart
-
-    @pa.dataframe_check(raise_warning=True, description="no payload was quarantined")
+    @pa.dataframe_check(raise_warning=True, description="no payload is quarantined")
     def nothing_quarantined(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """One bad payload costs one payload, and somebody should look at it."""
         return data.table.quarantined_because.isnull()
 
-    @pa.dataframe_check(raise_warning=True, description="no payload has a field nobody knew of")
+    @pa.dataframe_check(raise_warning=True, description="no payload has an unknown field")
     def no_new_fields(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """A new field is kept in raw; a human decides whether it is worth a column."""
         return data.table.new_fields.isnull()
 
-    @pa.dataframe_check(
-        raise_warning=True, description="no payload lost over a fifth of the markets before it"
-    )
-    def no_sharp_drop(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
-        """The number of open markets differs by year, so only a relative drop says something."""
-        table = data.table
-        before = table.markets.lag().over(order_by=[table.markets.isnull(), table.captured_at])
-        return (table.markets >= before * 0.8).fill_null(True)
+    @pa.dataframe_check(raise_warning=True, description="no row of a payload is rejected")
+    def nothing_rejected(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+        """One bad row costs one row, and somebody should look at it."""
+        return (data.table.rejected == 0).fill_null(True)
+
+
+COMMON = frozenset(RawManifest.to_schema().columns)
+"""The columns of every raw manifest; the others are counts."""
+
+
+class OneAMomentManifest(RawManifest):
+    """What became of each payload of a day. One row per payload, valid or quarantined."""
+
+    @pa.dataframe_check(description="one valid payload a capture time and part")
+    def one_payload_a_moment(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+        """Two would give each thing two rows of the same moment."""
+        valid = data.table.quarantined_because.isnull()
+        rivals = valid.ifelse(1, 0).sum().over(group_by=["captured_at", "part"])
+        return ~valid | (rivals == 1)
+
+
+def with_counts(base: type[RawManifest], counts: Sequence[str]) -> Schema:
+    """A raw manifest that also counts these things."""
+    fields = {
+        name: pa.Field(nullable=True, ge=0, description=f"{name} in it; NULL when quarantined")
+        for name in counts
+    }
+    members = {
+        "__doc__": base.__doc__,
+        "__module__": __name__,
+        "__annotations__": dict.fromkeys(counts, Bigint),
+        **fields,
+    }
+    return type(base.__name__, (base,), members)

@@ -1,73 +1,165 @@
-"""The contract that every source fills: how a payload is obtained, proven, and cut into tables."""
+"""The contract of a source: a declaration that needs no client, no key and no warehouse."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
-if TYPE_CHECKING:  # a poller has neither: it cuts no tables
+from predictit_assets.contract.arrival import Arrival
+from predictit_assets.contract.calendar import Calendar
+from predictit_assets.contract.payload import Payload, Validation
+from predictit_assets.contract.settings import SourceSettings
+
+if TYPE_CHECKING:
     import pyarrow
 
     from predictit_assets.contract.schema import Schema
 
 
-@dataclass(frozen=True)
-class Payload:
-    """One payload as it was received, and when."""
+class Limits(NamedTuple):
+    """From what age on data is warned about, and from what age on it is wrong."""
 
-    captured_at: datetime
-    """Timezone-aware UTC."""
-    body: bytes
-    """The payload itself, uncompressed."""
+    warn: timedelta
+    fail: timedelta
 
 
-@dataclass(frozen=True)
-class Validation:
-    """What is known of a payload whose structure is sound."""
-
-    counts: Mapping[str, int]
-    """How many of each thing it holds, by the names that the raw manifest gives them."""
-    new_fields: Sequence[str]
-    """Fields that nobody knew of, as JSON paths: kept, reported, not loaded."""
+HOURLY = Limits(warn=timedelta(minutes=90), fail=timedelta(hours=3))
+"""What is made anew every hour."""
 
 
-class InvalidPayload(Exception):
-    """The structure of a payload is broken: where and how."""
+class RateLimit(NamedTuple):
+    """So many calls in so many seconds, over all processes that share a home."""
 
-    def __init__(self, reason: str, path: str = "$") -> None:
-        super().__init__(f"{reason} (at {path})")
-        self.reason = reason
-        self.path = path
+    calls: int
+    per: float
 
 
-class Source(Protocol):
-    """Where payloads come from and what they mean."""
+class Auth(NamedTuple):
+    """How a key is shown to the API. It goes to the API's own hosts only."""
+
+    header: str = ""
+    """The header that bears it, such as Authorization."""
+    form: str = "{}"
+    """The value of the header, with {} for the key."""
+    parameter: str = ""
+    """Or the query parameter, where the API knows no header."""
+
+
+class Dataset(Protocol):
+    """Payloads of one kind: how they arrive, what makes them valid, and which rows they hold."""
 
     name: ClassVar[str]
-    """The folder of the source: one word."""
-    dataset: ClassVar[str]
-    """What its payloads are called, from landing to raw."""
-    homepage: ClassVar[str]
-    """Where people read about it, and about the licence of its data."""
-    may_be_empty: ClassVar[bool]
-    """Whether a day without payloads is nothing unusual."""
-    manifest: "ClassVar[Schema]"
-    """The schema of the raw manifest: the common columns and one a count of `Validation`."""
+    """One word: the folder of its payloads, from landing to raw."""
+    description: ClassVar[str]
+    """A sentence for the UI: what a payload of it is."""
+    calendar: ClassVar[Calendar]
+    """Whose days its partitions are. All datasets of a source have the same."""
+    arrivals: ClassVar[Sequence[Arrival]]
+    """The ways in."""
     tables: "ClassVar[Mapping[str, Schema]]"
-    """The tables that its payloads are cut into, from curated to staging, with their schemas."""
+    """The tables that its payloads become, from curated to staging, with their schemas."""
+    counts: ClassVar[Sequence[str]]
+    """What `validate` counts: columns of the raw manifest that the UI shows."""
+    max_age: ClassVar[Limits | None] = None
+    """How old its newest payload may be. None: a day without payloads is nothing unusual."""
+    one_per_moment: ClassVar[bool] = False
+    """Whether a payload is the whole truth of its moment (and part), so that two are rivals."""
+    day_is_capture: ClassVar[bool] = True
+    """Whether a payload's day is the one of its capture; else the source says it (an answer of
+    today about last March lies in March)."""
+    rejects: ClassVar[Sequence[str]] = ()
+    """The tables whose rows may be rejected one by one: each has a `rejected_` table."""
+    suffix: ClassVar[str] = ".json.gz"
+    """Of the names of its objects."""
+    warnings: "ClassVar[type | None]" = None
+    """A raw manifest with more rules that warn: a subclass of RawManifest, without counts."""
 
-    def fetch(self) -> Iterator[Payload]:
-        """Ask for what there is to ask for now, one call after the other. Raises FetchError."""
-        ...
-
-    def timestamp_in(self, body: bytes) -> datetime | None:
-        """The time (UTC) that a payload gives itself, or None when it says none."""
-        ...
-
-    def prove(self, observation: Payload) -> Validation:
+    def validate(self, payload: Payload) -> Validation:
         """Check the structure of a payload. Raises InvalidPayload."""
         ...
 
-    def cut(self, observations: Sequence[Payload]) -> "Mapping[str, pyarrow.RecordBatch]":
-        """Cut proven payloads, in time order, into one batch of sorted rows a table."""
+    def rows(self, payloads: Sequence[Payload]) -> "Mapping[str, pyarrow.RecordBatch]":
+        """The rows of valid payloads, given in time order: one batch of sorted rows a table.
+
+        A table of `rejects` has its rejected rows under `rejected_<table>` (`rejected_batch`).
+        """
         ...
+
+    def same_answer(self, before: bytes, after: bytes) -> bool:
+        """Whether two answers to the same request say the same, though their bytes may differ."""
+        return before == after
+
+
+class Published(NamedTuple):
+    """Where the house sees how far a source is published: SQL over its core tables."""
+
+    table: str
+    """The table of core that the checks `fresh` and `completeness` hang on."""
+    days: str
+    """A query that gives each published day."""
+    newest: str
+    """A query that gives the newest moment in the data (UTC), one row."""
+
+
+class Source(NamedTuple):
+    """A system whose payloads are kept: who runs it, what it holds, how it may be asked."""
+
+    name: str
+    """One word: the folder of its code, the prefix of its objects."""
+    title: str
+    homepage: str
+    licence: str
+    """What may be done with the data, in a phrase."""
+    datasets: Sequence[Dataset]
+    settings: type[SourceSettings]
+    owner: str = "team:data"
+    """Who answers for its assets."""
+    rate_limit: "RateLimitOf | None" = None
+    auth: Auth | None = None
+    hosts: Sequence[str] = ()
+    """Hosts of the API besides the configured one: next-page links may name them."""
+    published: Published | None = None
+    max_age: Limits = HOURLY
+    """How old what is made of its payloads may be."""
+    products: str = ""
+    """The module of what only this source has; its function `products` makes it."""
+
+    @property
+    def calendar(self) -> Calendar:
+        """The calendar of all its datasets."""
+        (calendar,) = {dataset.calendar for dataset in self.datasets}
+        return calendar
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset of this name."""
+        return next(one for one in self.datasets if one.name == name)
+
+
+class RateLimitOf(Protocol):
+    """How often the API may be asked, by the source's settings."""
+
+    def __call__(self, settings: SourceSettings) -> RateLimit:
+        """The rate limit."""
+        ...
+
+
+def may_be_empty(dataset: Dataset) -> bool:
+    """Whether a day without payloads is nothing unusual."""
+    return dataset.max_age is None
+
+
+def all_tables(dataset: Dataset) -> "dict[str, Schema]":
+    """The tables of a dataset, those of rejected rows included."""
+    from predictit_assets.contract.schema import REJECTED, RejectedRows
+
+    rejected = {f"{REJECTED}{table}": RejectedRows for table in dataset.rejects}
+    return {**dataset.tables, **rejected}
+
+
+@cache
+def raw_manifest(dataset: Dataset) -> "Schema":
+    """The schema of the dataset's raw manifests: the common columns and one a count."""
+    from predictit_assets.contract import manifests
+
+    common = manifests.OneAMomentManifest if dataset.one_per_moment else manifests.RawManifest
+    return manifests.with_counts(dataset.warnings or common, dataset.counts)

@@ -1,76 +1,240 @@
-"""Archives: folders of payloads that somebody saved, landed under their own capture times."""
+"""Files that somebody dropped: a folder, a zip, or one file. Each payload in them is landed.
+
+A zip is transport only: its members are payloads, streamed one by one. No name from outside
+becomes a path.
+"""
 
 import gzip
+import stat
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
-from predictit_assets.contract.calendar import day_of, today
-from predictit_assets.contract.source import Payload, Source
+from predictit_assets.contract.arrival import Dropped, FileBounds, FileDrop, Refused
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import ExpectedError
-from predictit_assets.storage.payloads import REASON_SUFFIX, PayloadStore, parse_capture_time
+
+MAX_IN_MEMORY = 8_000_000
+"""Bytes of a body; a larger one stays a file."""
+CHUNK = 1 << 20
+NOTE_SUFFIX = ".reason.json"
+"""Of the reason beside a quarantined payload: a folder of payloads may hold some."""
 
 
-class Refused(Exception):
-    """A file can't be landed; the text says why."""
+class ArchiveRefused(ExpectedError):
+    """A zip can't be taken; nothing of it was landed."""
 
 
 @dataclass(frozen=True)
 class Imported:
     """What became of one file."""
 
-    file: Path
+    file: str
     landed: bool = False
     refused: str | None = None
     """Why, in a phrase; when it was neither landed nor refused, it was held already."""
 
 
-def payload_files(folder: Path) -> list[Path]:
-    """The payloads below a folder, `*.json` and `*.json.gz`, by path. Raises ExpectedError."""
-    if not folder.is_dir():
-        raise ExpectedError(f"{folder} is not a folder")
+def dropped_files(path: Path, dropped: Dropped) -> list[Path]:
+    """The files at a path that are payloads or zips of some, by path. Raises ExpectedError.
+
+    Links that lead out of the folder aren't followed.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise ExpectedError(f"{path} is neither a file nor a folder")
+    root = path.resolve()
     files = [
         file
-        for pattern in ("*.json", "*.json.gz")
-        for file in folder.rglob(pattern)
-        if file.is_file() and not file.name.endswith(REASON_SUFFIX)
+        for file in path.rglob("*")
+        if is_payload(file.name, dropped) or file.name.lower().endswith(".zip")
+        if file.is_file() and file.resolve().is_relative_to(root)
     ]
     if not files:
-        raise ExpectedError(f"{folder} holds no *.json or *.json.gz file, at any depth")
+        patterns = " or ".join(f"*{ending}, *{ending}.gz" for ending in dropped.endings)
+        raise ExpectedError(f"{path} holds no {patterns} or *.zip file, at any depth")
     return sorted(files)
 
 
-def import_files(
-    files: list[Path], source: Source, payloads: PayloadStore, first_day: date, max_body: int
-) -> Iterator[Imported]:
-    """Land files one by one. `first_day` is the oldest that has a partition; `max_body` in bytes.
+def is_payload(name: str, dropped: Dropped) -> bool:
+    """Whether a file of this name is a payload."""
+    bare = name.removesuffix(".gz")
+    return bare.endswith(dropped.endings) and not name.endswith(NOTE_SUFFIX)
 
-    Safe to repeat and to interrupt: each file is landed whole or not at all, and only once.
+
+def import_files(
+    files: list[Path],
+    dropped: Dropped,
+    bounds: FileBounds,
+    land: Callable[[Payload], object],
+    days: DayRange,
+    start: str,
+) -> Iterator[Imported]:
+    """Land files, and the members of zips, one by one. `land` returns None for what is held.
+
+    `days` are those that have a partition; `start` is the setting that says the first of them.
+
+    Safe to repeat and to interrupt: each payload is landed whole or not at all, and only once.
     """
     for file in files:
+        came_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
         try:
-            observation = _read(file, source, max_body)
-            day = day_of(observation.captured_at)
-            if not first_day <= day <= today():
-                raise Refused(f"{day} is no day from {first_day} (PREDICTIT_START) to today")
-            yield Imported(file, landed=payloads.land(observation) is not None)
-        except Refused as refusal:
-            yield Imported(file, refused=str(refusal))
+            with TemporaryDirectory(prefix="predictit-") as scratch:
+                for label, drop in _drops(file, dropped, bounds, came_at, Path(scratch)):
+                    yield _import_one(label, drop, dropped, land, days, start)
+        except (Refused, ArchiveRefused) as refusal:
+            yield Imported(str(file), refused=str(refusal))
 
 
-def _read(file: Path, source: Source, max_body: int) -> Payload:
+def _import_one(
+    label: str,
+    drop: FileDrop | str,
+    dropped: Dropped,
+    land: Callable[[Payload], object],
+    days: DayRange,
+    start: str,
+) -> Imported:
+    if isinstance(drop, str):
+        return Imported(label, refused=drop)
     try:
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-            body = stream.read(max_body + 1)
+        payload = dropped.identify(drop)
+    except Refused as refusal:
+        return Imported(label, refused=str(refusal))
+    if payload.day not in days:
+        return Imported(
+            label, refused=f"{payload.day} is no day from {days.first} ({start}) to today"
+        )
+    return Imported(label, landed=land(payload) is not None)
+
+
+def _drops(
+    file: Path, dropped: Dropped, bounds: FileBounds, came_at: datetime, scratch: Path
+) -> Iterator[tuple[str, FileDrop | str]]:
+    """What a file holds, each under the name that people know; a text says why one is left out."""
+    if zipfile.is_zipfile(file) or file.name.lower().endswith(".zip"):
+        yield from _members(file, dropped, bounds, came_at, scratch)
+        return
+    with _unzipped(file) as stream:
+        body = _body(stream, bounds.max_file, scratch / "body")
+    yield str(file), FileDrop(file.name.removesuffix(".gz"), came_at, body)
+
+
+@contextmanager
+def _unzipped(file: Path) -> Iterator[BinaryIO]:
+    try:
+        with file.open("rb") as opened:
+            if file.suffix == ".gz":
+                with gzip.open(opened) as stream:
+                    yield stream  # type: ignore[misc]
+            else:
+                yield opened
     except (EOFError, OSError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
         raise Refused(f"can't be read: {error}") from None
-    if not body.strip():
+
+
+def _body(stream: BinaryIO, max_bytes: int, to: Path) -> bytes | Path:
+    """A body of at most `max_bytes`: in memory if it is small, else as a file. Raises Refused."""
+    start = stream.read(min(MAX_IN_MEMORY, max_bytes) + 1)
+    if not start.strip():
         raise Refused("is empty")
-    if len(body) > max_body:
-        raise Refused(f"is larger than {max_body / 1e6:.0f} MB (PREDICTIT_MAX_BODY_MB)")
-    captured_at = parse_capture_time(file.name) or source.timestamp_in(body)
-    if captured_at is None:
-        raise Refused("neither its name (YYYYMMDDTHHMMSSZ...) nor its timeStamp tells its time")
-    return Payload(captured_at, body)
+    size = len(start)
+    if size <= min(MAX_IN_MEMORY, max_bytes):
+        return start
+    with to.open("wb") as file:
+        file.write(start)
+        while size <= max_bytes and (chunk := stream.read(CHUNK)):
+            file.write(chunk)
+            size += len(chunk)
+    if size > max_bytes:
+        raise Refused(f"is larger than {max_bytes / 1e6:.0f} MB")
+    return to
+
+
+def _members(
+    file: Path, dropped: Dropped, bounds: FileBounds, came_at: datetime, scratch: Path
+) -> Iterator[tuple[str, FileDrop | str]]:
+    """The members of a zip, after all of it was looked at. Raises ArchiveRefused."""
+    if file.stat().st_size > bounds.max_archive:
+        raise ArchiveRefused(f"is larger than {bounds.max_archive / 1e6:.0f} MB")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = _checked(archive, dropped, bounds)
+            # Every byte is read before the first payload lands: a cut or a lying zip lands nothing.
+            _test(archive, members, bounds)
+            for name, member in members:
+                label = f"{file}: {name}"
+                if isinstance(member, str):
+                    yield label, member
+                    continue
+                try:
+                    with archive.open(member) as opened:
+                        stream = gzip.open(opened) if name.endswith(".gz") else opened
+                        body = _body(stream, bounds.max_file, scratch / "member")  # type: ignore[arg-type]
+                except (Refused, EOFError, OSError, zlib.error) as error:
+                    yield label, str(error)
+                    continue
+                yield label, FileDrop(_base(name).removesuffix(".gz"), came_at, body)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
+        raise ArchiveRefused(f"is no whole zip: {error}") from None
+
+
+def _checked(
+    archive: zipfile.ZipFile, dropped: Dropped, bounds: FileBounds
+) -> list[tuple[str, zipfile.ZipInfo | str]]:
+    """The members, or why one is left out. Raises ArchiveRefused."""
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    if len(entries) > bounds.max_members:
+        raise ArchiveRefused(f"has {len(entries)} members, more than {bounds.max_members}")
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise ArchiveRefused("is encrypted")
+    members: list[tuple[str, zipfile.ZipInfo | str]] = []
+    seen: set[str] = set()
+    for entry in entries:
+        name = entry.filename
+        if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
+            members.append((name, "its name leads out of the zip: it is left out"))
+        elif stat.S_ISLNK(entry.external_attr >> 16):
+            members.append((name, "is a link: it is left out"))
+        elif is_payload(_base(name), dropped):
+            base = _base(name).removesuffix(".gz")
+            if base in seen:
+                raise ArchiveRefused(f"has two members of the name {base}")
+            seen.add(base)
+            members.append((name, entry))
+    return members
+
+
+def _test(
+    archive: zipfile.ZipFile, members: list[tuple[str, zipfile.ZipInfo | str]], bounds: FileBounds
+) -> None:
+    total = 0
+    for name, member in members:
+        if isinstance(member, str):
+            continue
+        try:
+            with archive.open(member) as opened:
+                stream = gzip.open(opened) if name.endswith(".gz") else opened
+                size = 0
+                while chunk := stream.read(CHUNK):
+                    size += len(chunk)
+                    if size > bounds.max_file:
+                        raise ArchiveRefused(
+                            f"{name} is larger than {bounds.max_file / 1e6:.0f} MB"
+                        )
+                total += size
+        except (EOFError, OSError, zlib.error) as error:
+            raise ArchiveRefused(f"{name} can't be read: {error}") from None
+        if total > bounds.max_unpacked:
+            raise ArchiveRefused(f"unpacks to more than {bounds.max_unpacked / 1e6:.0f} MB")
+
+
+def _base(name: str) -> str:
+    return name.replace("\\", "/").rsplit("/", 1)[-1]

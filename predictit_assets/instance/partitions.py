@@ -1,21 +1,21 @@
-"""The trading day as Dagster's partition, and the window of days that a run is about."""
+"""A calendar day as Dagster's partition, and the range of days that a run is about."""
 
 from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import EASTERN, DayRange, today
+from predictit_assets.contract.calendar import Calendar, DayRange
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 PARTITION_TAG = "dagster/partition"
 
 
-def daily_partitions(start: date) -> dg.DailyPartitionsDefinition:
-    """One partition a trading day, today's among them."""
+def daily_partitions(calendar: Calendar, start: date) -> dg.DailyPartitionsDefinition:
+    """One partition a day of the calendar, today's among them."""
     return dg.DailyPartitionsDefinition(
-        start_date=start.isoformat(), timezone=str(EASTERN), end_offset=1
+        start_date=start.isoformat(), timezone=calendar.zone, end_offset=1
     )
 
 
@@ -37,11 +37,6 @@ def tagged_window(tags: Mapping[str, str]) -> DayRange | None:
     if not first or not last:
         return None
     return DayRange(date.fromisoformat(first), date.fromisoformat(last))
-
-
-def window_of_tags(tags: Mapping[str, str], start: date) -> DayRange:
-    """The days of the run that bears these tags; every day since `start` when it names none."""
-    return tagged_window(tags) or DayRange(start, today())
 
 
 def window_tags(window: DayRange) -> dict[str, str]:

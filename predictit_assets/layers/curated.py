@@ -3,25 +3,28 @@
 import hashlib
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any, TypeVar
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import dagster as dg
 import pyarrow
 import pyarrow.parquet
 
 from predictit_assets.contract.schema import ibis_schema
-from predictit_assets.contract.source import Source
 from predictit_assets.errors import BadDays, ExpectedError
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.parallel import each_day
 from predictit_assets.instance.partitions import days_of_context
-from predictit_assets.layers.raw import raw_key
 from predictit_assets.layers.specs import layer_asset, spec
-from predictit_assets.storage.payloads import PayloadStore, StoredPayload, Zone
+from predictit_assets.storage.migrations import RENAMED
+from predictit_assets.storage.payloads import StoredPayload, Zone
+from predictit_assets.storage.stream import PAYLOADS, Stream, made_of
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
@@ -30,58 +33,74 @@ Done = TypeVar("Done")
 pyarrow.set_memory_pool(pyarrow.system_memory_pool())
 
 PAYLOADS_A_BATCH = 16
-"""Payloads that are read and cut at once."""
+BYTES_A_BATCH = 4_000_000
+"""Payloads (and compressed bytes) that are read at once: one of the two bounds ends a batch."""
+SMALL = 4_000
+"""Compressed bytes of a payload below which a batch takes many more of them."""
 ROWS_A_GROUP = 122_880
 """Rows of a row group: as many as in DuckDB's own, which its threads then load one each."""
 THREADS = 2
-"""That read and cut. Each holds a batch, and there may be as many processes as cores."""
+"""Threads that read payloads. Each holds a batch, and there may be a process for each core."""
 
 
-def curated_object(source: Source, table: str, day: date) -> str:
-    """The key of a day's file."""
-    return f"curated/{source.name}/{table}/date={day}/{table}.parquet"
+@dataclass(frozen=True)
+class CuratedFile:
+    """A day's Parquet file of a table, as it was written."""
+
+    key: str
+    rows: int
+    size: int
+    """Bytes."""
+    sha256: str
 
 
-def write_day(source: Source, payloads: PayloadStore, day: date) -> dict[str, int]:
+def write_day(stream: Stream, day: date) -> dict[str, CuratedFile]:
     """Make a day's Parquet file of each table from the raw payloads of the day.
 
-    Returns the rows by table. A day without raw payloads has no files, but a day whose payloads
+    Returns the files by table. A day without raw payloads has no files, but a day whose payloads
     have expired keeps those it has.
     """
+    payloads = stream.payloads
     while True:
         held = payloads.held(Zone.RAW, day)
-        files = _cut(source, payloads, held)
+        contents = _contents(stream, held)
         # Looked at after reading: what expires is recorded before it goes.
-        if _is_past_cutting(payloads, day):
-            return {table: _rows_kept(source, payloads, table, day) for table in source.tables}
-        for table, (content, _) in files.items():
-            key = curated_object(source, table, day)
+        if _is_past_reading(stream, day):
+            return {table: _kept(stream, table, day) for table in stream.tables}
+        files = {}
+        for table, (content, rows) in contents.items():
+            key = stream.curated_object(table, day)
             if held:
                 payloads.objects.replace(key, content)
+                files[table] = _file(key, content, rows)
             else:
                 payloads.objects.delete(key)
-        # Another process may have proven more meanwhile and written the file before we did.
+        # Another process may have validated more meanwhile and written the file before we did.
         if payloads.held(Zone.RAW, day) == held:
-            return {table: rows for table, (_, rows) in files.items()}
+            return files
 
 
-def _cut_or_fault(source: Source, payloads: PayloadStore, day: date) -> dict[str, int] | str:
-    """As `write_day`, but why a day can't be cut is told: others can be cut none the less."""
+def _file(key: str, content: bytes, rows: int) -> CuratedFile:
+    return CuratedFile(key, rows, len(content), hashlib.sha256(content).hexdigest())
+
+
+def _files_or_fault(stream: Stream, day: date) -> dict[str, CuratedFile] | str:
+    """As `write_day`, but a day that can't be written gives the reason: others can be written."""
     try:
-        return write_day(source, payloads, day)
+        return write_day(stream, day)
     except ExpectedError as error:
         return str(error)
 
 
-def _is_past_cutting(payloads: PayloadStore, day: date) -> bool:
+def _is_past_reading(stream: Stream, day: date) -> bool:
     """Whether raw payloads of the day have expired, so that its files are all there is of them.
 
     Raises ExpectedError when others came afterwards: files made of those alone would lose rows.
     """
-    expired = payloads.expired(day)
+    expired = stream.payloads.expired(day)
     if not expired:
         return False
-    held = {str(stored.name) for stored in payloads.held(Zone.RAW, day)}
+    held = {str(stored.name) for stored in stream.payloads.held(Zone.RAW, day)}
     if expired <= held:  # they were put back
         return False
     if late := held - expired:
@@ -92,20 +111,41 @@ def _is_past_cutting(payloads: PayloadStore, day: date) -> bool:
     return True
 
 
-def _rows_kept(source: Source, payloads: PayloadStore, table: str, day: date) -> int:
-    key = curated_object(source, table, day)
-    content = payloads.objects.get(key)
+def _kept(stream: Stream, table: str, day: date) -> CuratedFile:
+    """The file of a day whose payloads have expired, in the columns of this release."""
+    key = stream.curated_object(table, day)
+    content = stream.payloads.objects.get(key)
     if content is None:
         raise ExpectedError(f"{key} is missing and its raw payloads have expired: restore it")
-    return int(pyarrow.parquet.read_metadata(io.BytesIO(content)).num_rows)
+    schema = ibis_schema(stream.tables[table]).to_pyarrow()
+    rows = int(pyarrow.parquet.read_metadata(io.BytesIO(content)).num_rows)
+    if pyarrow.parquet.read_schema(io.BytesIO(content)).names != schema.names:
+        content = _in_todays_columns(content, schema, key)
+        stream.payloads.objects.replace(key, content)
+    return _file(key, content, rows)
 
 
-class _File:
+def _in_todays_columns(content: bytes, schema: pyarrow.Schema, key: str) -> bytes:
+    """A file of an earlier release with its columns renamed, and NULL in the new ones."""
+    rows = pyarrow.parquet.read_table(io.BytesIO(content))
+    rows = rows.rename_columns([RENAMED.get(name, name) for name in rows.column_names])
+    if gone := set(rows.column_names) - set(schema.names):
+        raise ExpectedError(f"{key} has columns that this release lacks: {', '.join(sorted(gone))}")
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pyarrow.nulls(len(rows), field.type))
+    builder = ParquetBuilder(schema.with_metadata(rows.schema.metadata))
+    for batch in rows.select(schema.names).cast(schema).to_batches():
+        builder.add(batch)
+    return builder.content()
+
+
+class ParquetBuilder:
     """A table's Parquet file in the making."""
 
     def __init__(self, schema: pyarrow.Schema) -> None:
         self.rows = 0
-        self._waiting = schema.empty_table()
+        self._waiting = schema.remove_metadata().empty_table()
         self._buffer = io.BytesIO()
         self._writer = pyarrow.parquet.ParquetWriter(
             self._buffer, schema, compression="zstd", store_decimal_as_integer=True
@@ -127,27 +167,41 @@ class _File:
         return self._buffer.getvalue()
 
 
-def _cut(
-    source: Source, payloads: PayloadStore, held: list[StoredPayload]
-) -> dict[str, tuple[bytes, int]]:
+def _contents(stream: Stream, held: list[StoredPayload]) -> dict[str, tuple[bytes, int]]:
     """The content and the number of rows of each table's file."""
-    files = {
-        table: _File(ibis_schema(schema).to_pyarrow()) for table, schema in source.tables.items()
+    identity = {PAYLOADS: made_of(str(stored.name) for stored in held)}
+    builders = {
+        table: ParquetBuilder(ibis_schema(schema).to_pyarrow().with_metadata(identity))
+        for table, schema in stream.tables.items()
     }
-    batches = (held[n : n + PAYLOADS_A_BATCH] for n in range(0, len(held), PAYLOADS_A_BATCH))
-    for cut in map_ahead(partial(_cut_batch, source, payloads), batches):
-        for table, rows in cut.items():
-            files[table].add(rows)
-    return {table: (file.content(), file.rows) for table, file in files.items()}
+    for rows in map_ahead(partial(_rows_of_batch, stream), _batches(held)):
+        for table, batch in rows.items():
+            builders[table].add(batch)
+    return {table: (one.content(), one.rows) for table, one in builders.items()}
 
 
-def _cut_batch(
-    source: Source, payloads: PayloadStore, batch: list[StoredPayload]
-) -> Mapping[str, pyarrow.RecordBatch]:
-    read = [payloads.read_valid(stored) for stored in batch]
-    # What has been taken out of raw meanwhile is missed by the listing that follows.
-    observations = [observation for observation in read if observation]
-    return source.cut(observations) if observations else {}
+def _batches(held: Sequence[StoredPayload]) -> Iterator[list[StoredPayload]]:
+    """Payloads in batches that fit in memory; many small ones share a batch."""
+    batch: list[StoredPayload] = []
+    cost = 0.0
+    for stored in held:
+        weight = max(stored.size / BYTES_A_BATCH, min(stored.size / SMALL, 1) / PAYLOADS_A_BATCH)
+        if batch and cost + weight > 1:
+            yield batch
+            batch, cost = [], 0.0
+        batch.append(stored)
+        cost += weight
+    if batch:
+        yield batch
+
+
+def _rows_of_batch(stream: Stream, batch: list[StoredPayload]) -> Mapping[str, pyarrow.RecordBatch]:
+    with TemporaryDirectory(prefix="predictit-") as scratch:
+        loaded = [stream.payloads.load_valid(stored, Path(scratch)) for stored in batch]
+        # If an object vanished since the listing, the listing that follows notices, and the day
+        # is written again.
+        payloads = [payload for payload in loaded if payload]
+        return stream.dataset.rows(payloads) if payloads else {}
 
 
 def map_ahead(work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[Done]:
@@ -163,65 +217,50 @@ def map_ahead(work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[D
             yield begun.popleft().result()
 
 
-def curated_key(source: Source, table: str) -> list[str]:
-    """The asset key of a table in this layer."""
-    return ["curated", source.name, table]
-
-
-def curated_assets(
-    source: Source, payloads: PayloadStore, partitions: dg.DailyPartitionsDefinition
-) -> dg.AssetsDefinition:
-    """The tables of a source as Parquet objects."""
+def curated_assets(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The Parquet files of a stream's tables."""
 
     @layer_asset(
-        f"curated_{source.name}_{source.dataset}",
+        f"curated_{stream.name}",
         [
             spec(
-                curated_key(source, table),
+                stream.source,
+                stream.key("curated", table),
                 schema,
-                deps=[raw_key(source)],
+                deps=[stream.key("raw")],
                 kinds={"parquet"},
                 description=(
-                    f"{schema.__doc__} Typed Parquet, one file a day, rows sorted by time and id; "
-                    "the same payloads give the same bytes."
+                    f"{schema.__doc__} Typed Parquet, one file a day; the same payloads give the "
+                    "same bytes."
                 ),
             )
-            for table, schema in source.tables.items()
+            for table, schema in stream.tables.items()
         ],
         partitions,
     )
-    def cut(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
+    def write(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
         faults: dict[date, str] = {}
-        window = days_of_context(context)
-        work = partial(_cut_or_fault, source, payloads)
-        held = sum(len(payloads.held(Zone.RAW, day)) for day in window.days)
-        for day, rows in each_day(work, window, context, held):
-            if isinstance(rows, str):
-                faults[day] = rows
+        days = days_of_context(context)
+        work = partial(_files_or_fault, stream)
+        held = sum(len(stream.payloads.held(Zone.RAW, day)) for day in days.days)
+        for day, files in each_day(work, days, context, held):
+            if isinstance(files, str):
+                faults[day] = files
                 continue
-            for table in source.tables:
-                key = curated_object(source, table, day)
-                context.add_asset_metadata(
-                    {"dagster/partition_row_count": rows[table], **_metadata(payloads, key)},
-                    curated_key(source, table),
-                    str(day),
-                )
+            for table in stream.tables:
+                file = files.get(table)
+                metadata = {"dagster/partition_row_count": file.rows if file else 0}
+                if file:
+                    metadata |= {
+                        "object": dg.MetadataValue.path(stream.payloads.objects.address(file.key)),
+                        "bytes": file.size,
+                        "sha256": file.sha256,
+                    }
+                context.add_asset_metadata(metadata, stream.key("curated", table), str(day))
         with fail_on_expected_error(context.op_execution_context):
             if faults:
                 raise BadDays(faults)
-        for table in source.tables:
-            yield dg.MaterializeResult(asset_key=curated_key(source, table))
+        for table in stream.tables:
+            yield dg.MaterializeResult(asset_key=stream.key("curated", table))
 
-    return cut
-
-
-def _metadata(payloads: PayloadStore, key: str) -> dict[str, Any]:
-    """What the UI shows of a day's file."""
-    content = payloads.objects.get(key)
-    if content is None:
-        return {}
-    return {
-        "object": dg.MetadataValue.path(payloads.objects.address(key)),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    return write

@@ -1,44 +1,60 @@
-"""Landing: each answer of the API as it was received. The only layer without a past."""
+"""Landing: each payload as it was received."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
-from itertools import islice
 from typing import Any
 
 import dagster as dg
 import pyarrow
 
-from predictit_assets.contract.calendar import DayRange, today
+from predictit_assets.contract.arrival import (
+    Arrival,
+    ByDay,
+    Dropped,
+    PerEntity,
+    Polled,
+    Pushed,
+)
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.manifests import LandingManifest
 from predictit_assets.contract.schema import record_batch
-from predictit_assets.contract.source import Source
 from predictit_assets.errors import NothingHeld
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.partitions import days_of_context
+from predictit_assets.layers.intake import Intake
 from predictit_assets.layers.specs import layer_asset, rows_table, spec
 from predictit_assets.storage.payloads import PayloadStore, StoredPayload, Zone
+from predictit_assets.storage.stream import Stream
+from predictit_assets.storage.warehouse import Warehouse
 
-MAX_CALLS = 5
-"""Calls of the API in one run: at the pace that it allows, more would keep others waiting."""
+WAYS: dict[type[Arrival], str] = {
+    Polled: "Today's partition polls the API.",
+    ByDay: (
+        "The API has a past: a partition or a backfill asks about its days that are due, and "
+        "today's partition alone asks about every day that is due."
+    ),
+    PerEntity: "Today's partition asks for what other assets name and has no answer yet.",
+    Pushed: "Batches of what clients post are landed by who receives them.",
+    Dropped: "Files are landed by `predictit import`, from a folder, or from an address.",
+}
+"""How payloads arrive, for the UI."""
 
 
 class LandingConfig(dg.Config):
     """How to materialize landing."""
 
     held_only: bool = False
-    """Ask the API nothing, and take a day for what the store holds of it, be it nothing.
-
-    Otherwise it is asked when today's partition alone is materialized.
-    """
+    """Don't call the API; report what is stored for the days, even if nothing is."""
 
 
-def held_in(payloads: PayloadStore, window: DayRange) -> list[StoredPayload]:
-    """Every payload that the store holds of a window, in whatever zone, by capture time."""
-    held = [stored for day in window.days for zone in Zone for stored in payloads.held(zone, day)]
+def held_in(payloads: PayloadStore, days: DayRange) -> list[StoredPayload]:
+    """Every payload that the store holds of some days, in whatever zone, by capture time."""
+    held = [stored for day in days.days for zone in Zone for stored in payloads.held(zone, day)]
     return sorted(held, key=lambda stored: (stored.captured_at, stored.key))
 
 
-def manifest(held: list[StoredPayload]) -> pyarrow.RecordBatch:
+def manifest(payloads: PayloadStore, held: list[StoredPayload]) -> pyarrow.RecordBatch:
     """The landing manifest of stored payloads. One row per object."""
     names = [stored.name for stored in held]
     return record_batch(
@@ -46,39 +62,42 @@ def manifest(held: list[StoredPayload]) -> pyarrow.RecordBatch:
         {
             "partition_date": [stored.day for stored in held],
             "captured_at": [name and name.captured_at.replace(tzinfo=None) for name in names],
+            "part": [stored.part for stored in held],
             "zone": [str(stored.zone) for stored in held],
             "key": [stored.key for stored in held],
             "bytes": [stored.size for stored in held],
             "sha256": [name and name.sha256 for name in names],
-            "captured_on": [name and name.day for name in names],
+            "own_day": [payloads.own_day(stored) for stored in held],
         },
     )
 
 
-def landing_key(source: Source) -> list[str]:
-    """The asset key of the layer."""
-    return ["landing", source.name, source.dataset]
-
-
 def landing_asset(
-    source: Source, payloads: PayloadStore, partitions: dg.DailyPartitionsDefinition
+    intake: Intake, warehouse: Warehouse, partitions: dg.DailyPartitionsDefinition
 ) -> dg.AssetsDefinition:
-    """Each answer of a source's API, byte for byte."""
+    """Each payload of a stream, byte for byte."""
+    stream = intake.stream
+    payloads = stream.payloads
+    ways = " ".join(WAYS[type(one)] for one in stream.dataset.arrivals)
 
     @layer_asset(
-        "_".join(landing_key(source)),
+        f"landing_{stream.name}",
         [
             spec(
-                landing_key(source),
+                stream.source,
+                stream.key("landing"),
                 LandingManifest,
-                kinds={"api", "json"},
+                kinds={"api"},
                 description=(
-                    "Each answer of the API, byte for byte, one gzipped object a poll, named by "
-                    "its UTC capture time and a hash of its content. The API has no past: "
-                    "today's partition polls, any other reports what the store holds of its day. "
-                    "The columns are those of the manifest, one row per stored payload."
+                    f"{stream.dataset.description} Each payload byte for byte, one gzipped object "
+                    "each, named by its UTC capture time and a hash of its content. "
+                    f"{ways} Any other day reports what the store holds of it. The columns are "
+                    "those of the manifest, one row per stored payload."
                 ),
-                metadata={"source": dg.MetadataValue.url(source.homepage)},
+                metadata={
+                    "source": dg.MetadataValue.url(stream.source.homepage),
+                    "licence": stream.source.licence,
+                },
             )
         ],
         partitions,
@@ -86,28 +105,26 @@ def landing_asset(
     def land(
         context: dg.AssetExecutionContext, config: LandingConfig
     ) -> dg.MaterializeResult[None]:
-        window = days_of_context(context)
+        days = days_of_context(context)
         with fail_on_expected_error(context.op_execution_context):
-            if not config.held_only and window == DayRange(today(), today()):
-                for observation in islice(source.fetch(), MAX_CALLS):
-                    landed = payloads.land(observation)
-                    context.log.info(f"landed {landed.key}" if landed else "it was held already")
-            held = held_in(payloads, window)
-            if not (held or source.may_be_empty or config.held_only):
+            if not config.held_only:
+                _fetch(intake, warehouse, days, context.log.info, context.log.warning)
+            held = held_in(payloads, days)
+            if not (held or stream.may_be_empty or config.held_only):
                 raise NothingHeld(
-                    f"the store holds no payload of {window}, and the API has no past: "
-                    "`predictit import DIR` brings in saved payloads"
+                    f"the store holds no payload of {days}, and the API has no past: "
+                    f"`predictit import {stream.source.name} PATH` brings in saved payloads"
                 )
-        by_day: dict[date, list[StoredPayload]] = {day: [] for day in window.days}
+        by_day: dict[date, list[StoredPayload]] = {day: [] for day in days.days}
         for stored in held:
             by_day[stored.day].append(stored)
         for day, stored_then in by_day.items():
-            if not stored_then and not source.may_be_empty:
+            if not stored_then and not stream.may_be_empty:
                 context.log.warning(f"no payload of {day} is held: nothing to build there")
             metadata = _summary(stored_then)
             if stored_then:
-                rows = manifest(stored_then).to_pylist()
-                columns = ["captured_at", "zone", "bytes", "key"]
+                rows = manifest(payloads, stored_then).to_pylist()
+                columns = ["captured_at", "part", "zone", "bytes", "key"]
                 metadata["newest_payloads"] = rows_table(rows, columns)
             context.add_asset_metadata(metadata, partition_key=str(day))
         return dg.MaterializeResult()
@@ -115,12 +132,44 @@ def landing_asset(
     return land
 
 
-def landing_event(source: Source, payloads: PayloadStore, day: date) -> dg.AssetMaterialization:
-    """What a sensor reports of a day that payloads were landed in, by whomever."""
+def _fetch(
+    intake: Intake,
+    warehouse: Warehouse,
+    days: DayRange,
+    log: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> None:
+    """Ask for what these partitions may ask for. Raises FetchError."""
+    today = intake.stream.calendar.today()
+    is_today = days == DayRange(today, today)
+    if intake.way(ByDay):
+        result = intake.ask_due(log, None if is_today else days.days)
+        log(f"{result.calls} calls: {len(result.asked)} days asked, {result.landed} new answers")
+        for day, refusal in result.refused.items():
+            warn(f"{day} is refused: {refusal}")
+        if result.left:
+            warn(f"{len(result.left)} days stay due: the calls of one run are spent")
+    if not is_today:
+        return
+    if intake.way(Polled):
+        for stored in intake.poll(intake.client(log, None)):
+            log(f"landed {stored.key}" if stored else "the answer is held already")
+    if per_entity := intake.way(PerEntity):
+        rows = intake.pending(warehouse)
+        for stored in intake.ask_pending(rows, log, per_entity.max_calls(intake.settings)):
+            log(f"landed {stored.key}" if stored else "the answer is held already")
+    if intake.way(Dropped):
+        for one in intake.fetch_address(log):
+            if one.refused:
+                warn(f"refused: {one.file}: {one.refused}")
+
+
+def landing_event(stream: Stream, day: date) -> dg.AssetMaterialization:
+    """What a sensor reports of a day in which payloads were landed, by whomever."""
     return dg.AssetMaterialization(
-        dg.AssetKey(landing_key(source)),
+        dg.AssetKey(stream.key("landing")),
         partition=str(day),
-        metadata=_summary(held_in(payloads, DayRange(day, day))),
+        metadata=_summary(held_in(stream.payloads, DayRange(day, day))),
     )
 
 

@@ -1,92 +1,115 @@
-"""Raw: the payloads whose structure is proven. The others go to quarantine, with the reason."""
+"""Raw: the payloads whose structure is valid. The others go to quarantine, with the reason."""
 
 import io
 from datetime import date
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
 import pyarrow
 import pyarrow.parquet
 
+from predictit_assets.contract.payload import InvalidPayload, Validation
 from predictit_assets.contract.schema import record_batch
-from predictit_assets.contract.source import InvalidPayload, Source, Validation
+from predictit_assets.contract.source import raw_manifest
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.parallel import each_day
 from predictit_assets.instance.partitions import days_of_context
-from predictit_assets.layers.landing import landing_key
 from predictit_assets.layers.specs import layer_asset, rows_table, spec
-from predictit_assets.storage.payloads import Name, PayloadStore, StoredPayload, Zone
+from predictit_assets.storage.payloads import MAX_IN_MEMORY, PayloadName, StoredPayload, Zone
+from predictit_assets.storage.stream import Stream
 
 Row = dict[str, Any]
-
-SHOWN = ["captured_at", "markets", "contracts", "bytes", "quarantined_because", "key"]
-"""The columns of the manifest that the UI shows of the newest payloads."""
-
-
-def manifest_object(payloads: PayloadStore, day: date) -> str:
-    """The key of a day's manifest: derived from the payloads, and made anew with them."""
-    return f"{payloads.folder(Zone.RAW, day)}/_manifest.parquet"
+Moment = tuple[Any, str]
+"""Capture time and part: where a dataset says so, they hold one payload."""
 
 
-def validate_day(source: Source, payloads: PayloadStore, day: date) -> list[Row]:
+def validate_day(stream: Stream, day: date) -> list[Row]:
     """Move a day's landed payloads on, to raw or to quarantine, and list what became of each.
 
     Returns the rows of the manifest, which it also stores. Safe to repeat and to interrupt: a
     payload leaves landing only when it is whole where it belongs.
     """
-    validations: dict[Name, Validation] = {}
-    kept = {stored.captured_at: stored for stored in payloads.held(Zone.RAW, day)}
-    for stored in payloads.held(Zone.LANDING, day):
-        name = stored.name
-        # What is misnamed or in another day's folder is left for the check on landing to tell.
-        if name is None or name.day != day:
-            continue
-        try:
-            observation = payloads.read(stored)
-            if observation is None:  # another process moved it on
+    payloads, dataset = stream.payloads, stream.dataset
+    validations: dict[PayloadName, Validation] = {}
+    landed = payloads.held(Zone.LANDING, day)
+    kept: dict[Moment, StoredPayload] = {}
+    quarantined: set[PayloadName | None] = set()
+    if landed:
+        kept = {_moment(stored): stored for stored in payloads.held(Zone.RAW, day)}
+        quarantined = {stored.name for stored in payloads.held(Zone.QUARANTINE, day)}
+    with TemporaryDirectory(prefix="predictit-") as scratch:
+        for stored in landed:
+            name = stored.name
+            # The check on landing tells of what is misnamed or in another day's folder.
+            if name is None or not payloads.in_own_day(stored):
                 continue
-            validation = source.prove(observation)
-            _settle_moment(payloads, name, kept.get(name.captured_at))
-        except InvalidPayload as fault:
-            payloads.quarantine(stored, name, fault)
-        else:
-            kept[name.captured_at] = payloads.accept(stored, name)
-            validations[name] = validation
-    return _write_manifest(source, payloads, day, validations)
+            try:
+                loaded = payloads.load(stored, Path(scratch))
+                if loaded is None:  # another process moved it on
+                    continue
+                validation = dataset.validate(loaded.payload)
+                if dataset.one_per_moment:
+                    _settle_moment(stream, name, kept.get(_moment(stored)))
+            except InvalidPayload as fault:
+                payloads.quarantine(stored, name, fault)
+            else:
+                kept[_moment(stored)] = payloads.accept(
+                    stored, name, loaded.stored_body, name in quarantined
+                )
+                validations[name] = validation
+            for file in Path(scratch).iterdir() if stored.size > MAX_IN_MEMORY else ():
+                file.unlink()
+    return _write_manifest(stream, day, validations)
 
 
-def _settle_moment(payloads: PayloadStore, name: Name, rival: StoredPayload | None) -> None:
-    """Of two different payloads of the same capture time the smallest hash stays.
+def _moment(stored: StoredPayload) -> Moment:
+    return stored.captured_at, stored.part
 
-    It doesn't depend on which came first, so neither does the warehouse. Raises InvalidPayload when the
-    new one has to go; the rival in raw is sent to quarantine when that has to.
+
+def _settle_moment(stream: Stream, name: PayloadName, rival: StoredPayload | None) -> None:
+    """Of two different payloads of the same capture time and part the smallest hash stays.
+
+    It doesn't depend on which came first, so neither does the warehouse. Raises InvalidPayload
+    when the new one has to go; the rival in raw is sent to quarantine when that has to.
     """
     if rival is None or rival.name is None or rival.name == name:
         return
     fault = InvalidPayload("another payload of the same capture time has a smaller hash")
     if name.sha256 > rival.name.sha256:
         raise fault
-    payloads.quarantine(rival, rival.name, fault)
+    stream.payloads.quarantine(rival, rival.name, fault)
 
 
 def _write_manifest(
-    source: Source, payloads: PayloadStore, day: date, validations: dict[Name, Validation]
+    stream: Stream, day: date, validations: dict[PayloadName, Validation]
 ) -> list[Row]:
-    key = manifest_object(payloads, day)
+    payloads = stream.payloads
+    columns = _columns(stream)
+    key = payloads.manifest(day)
     before = payloads.objects.get(key)
     old = read_manifest(before) if before else []
-    # A reason may have changed: what was put back from quarantine can be unsound in another way.
+    if old and list(old[0]) != columns:  # of an earlier release: its payloads are read anew
+        old = []
+    # A reason may have changed: what was put back from quarantine can be invalid in another way.
     known = {row["key"]: row for row in old if row["quarantined_because"] is None}
     rows = []
     for stored in payloads.held(Zone.RAW, day) + payloads.held(Zone.QUARANTINE, day):
-        row = known.get(stored.key) or _row(source, payloads, stored, validations)
+        row = known.get(stored.key) or _row(stream, stored, validations)
         if row:
             rows.append(row)
     rows.sort(key=lambda row: (row["captured_at"], row["key"]))
     if rows != old:
-        columns = {name: [row[name] for row in rows] for name in _columns(source)}
-        table = pyarrow.Table.from_batches([record_batch(source.manifest, columns)])
+        table = pyarrow.Table.from_batches(
+            [
+                record_batch(
+                    raw_manifest(stream.dataset),
+                    {name: [row[name] for row in rows] for name in columns},
+                )
+            ]
+        )
         buffer = io.BytesIO()
         pyarrow.parquet.write_table(table, buffer, compression="zstd")
         payloads.objects.replace(key, buffer.getvalue())
@@ -94,34 +117,37 @@ def _write_manifest(
 
 
 def _row(
-    source: Source,
-    payloads: PayloadStore,
-    stored: StoredPayload,
-    validations: dict[Name, Validation],
+    stream: Stream, stored: StoredPayload, validations: dict[PayloadName, Validation]
 ) -> Row | None:
     name = stored.name
     if name is None:
         return None
-    row: Row = dict.fromkeys(_columns(source)) | {
+    row: Row = dict.fromkeys(_columns(stream)) | {
         "partition_date": stored.day,
         "captured_at": name.captured_at.replace(tzinfo=None),
+        "part": name.part,
         "key": stored.key,
         "bytes": stored.size,
         "sha256": name.sha256,
     }
     if stored.zone is Zone.QUARANTINE:
-        return row | {"quarantined_because": payloads.reason(stored)}
+        return row | {"quarantined_because": stream.payloads.reason(stored)}
     validation = validations.get(name)
-    if validation is None:  # proven in a run that was killed before it wrote the manifest
-        observation = payloads.read_valid(stored)
-        if observation is None:
-            return None
-        validation = source.prove(observation)
-    return row | {**validation.counts, "new_fields": ", ".join(validation.new_fields) or None}
+    if validation is None:  # validated in a run that was killed before it wrote the manifest
+        with TemporaryDirectory(prefix="predictit-") as scratch:
+            payload = stream.payloads.load_valid(stored, Path(scratch))
+            if payload is None:
+                return None
+            validation = stream.dataset.validate(payload)
+    return row | {
+        **validation.counts,
+        "rejected": validation.rejected,
+        "new_fields": ", ".join(validation.new_fields) or None,
+    }
 
 
-def _columns(source: Source) -> list[str]:
-    return list(source.manifest.to_schema().columns)
+def _columns(stream: Stream) -> list[str]:
+    return list(raw_manifest(stream.dataset).to_schema().columns)
 
 
 def read_manifest(stored: bytes) -> list[Row]:
@@ -130,63 +156,54 @@ def read_manifest(stored: bytes) -> list[Row]:
     return rows
 
 
-def raw_key(source: Source) -> list[str]:
-    """The asset key of the layer."""
-    return ["raw", source.name, source.dataset]
-
-
-def raw_asset(
-    source: Source, payloads: PayloadStore, partitions: dg.DailyPartitionsDefinition
-) -> dg.AssetsDefinition:
-    """The proven payloads of a source."""
+def raw_asset(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The valid payloads of a stream."""
+    payloads = stream.payloads
+    shown = ["captured_at", "part", *stream.dataset.counts, "rejected", "bytes"]
 
     @layer_asset(
-        "_".join(raw_key(source)),
+        f"raw_{stream.name}",
         [
             spec(
-                raw_key(source),
-                source.manifest,
-                deps=[landing_key(source)],
+                stream.source,
+                stream.key("raw"),
+                raw_manifest(stream.dataset),
+                deps=[stream.key("landing")],
                 kinds={"json"},
                 description=(
-                    "Payloads whose structure is proven, as they were received and never changed. "
-                    "A payload that isn't sound goes to quarantine/ with the reason and its JSON "
-                    "path beside it, and costs nobody else anything. The columns are those of the "
-                    "manifest, one row per payload."
+                    f"{stream.dataset.description} Payloads whose structure is valid, as they were "
+                    "received and never changed. An invalid payload goes to quarantine/ with the "
+                    "reason and its path beside it, and costs no other payload anything. The "
+                    "columns are those of the manifest, one row per payload."
                 ),
             )
         ],
         partitions,
     )
-    def prove(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        window = days_of_context(context)
-        work = partial(validate_day, source, payloads)
-        landed = sum(len(payloads.held(Zone.LANDING, day)) for day in window.days)
+    def validate(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        days = days_of_context(context)
+        work = partial(validate_day, stream)
+        landed = sum(len(payloads.held(Zone.LANDING, day)) for day in days.days)
         with fail_on_expected_error(context.op_execution_context):
-            for day, rows in each_day(work, window, context, landed):
+            for day, rows in each_day(work, days, context, landed):
                 bad = [row for row in rows if row["quarantined_because"]]
                 for row in bad:
                     context.log.warning(f"quarantined: {row['key']}: {row['quarantined_because']}")
-                context.add_asset_metadata(
-                    {
-                        "dagster/partition_row_count": len(rows) - len(bad),
-                        "quarantined": len(bad),
-                        "manifest": dg.MetadataValue.path(
-                            payloads.objects.address(manifest_object(payloads, day))
-                        ),
-                        **({"newest_payloads": rows_table(rows, SHOWN)} if rows else {}),
-                        **(
-                            {
-                                "quarantined_payloads": rows_table(
-                                    bad, ["captured_at", "quarantined_because", "key"]
-                                )
-                            }
-                            if bad
-                            else {}
-                        ),
-                    },
-                    partition_key=str(day),
-                )
+                metadata = {
+                    "dagster/partition_row_count": len(rows) - len(bad),
+                    "quarantined": len(bad),
+                    "rejected_rows": sum(row["rejected"] or 0 for row in rows),
+                    "manifest": dg.MetadataValue.path(
+                        payloads.objects.address(payloads.manifest(day))
+                    ),
+                }
+                if rows:
+                    metadata["newest_payloads"] = rows_table(rows, [*shown, "key"])
+                if bad:
+                    metadata["quarantined_payloads"] = rows_table(
+                        bad, ["quarantined_because", "captured_at", "part", "key"]
+                    )
+                context.add_asset_metadata(metadata, partition_key=str(day))
         return dg.MaterializeResult()
 
-    return prove
+    return validate

@@ -4,26 +4,39 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from ibis.backends.sql.datatypes import DuckDBType
 
-from predictit_assets.contract.schema import Schema
+from predictit_assets.contract.schema import Schema, column_types
+from predictit_assets.contract.source import Source
 
 WAREHOUSE_POOL = "warehouse"
 """What writes to the warehouse; how many runs may at once is the Dagster instance's to say."""
-OWNERS = ["team:market-data"]
 MAX_ROWS = 5
 """Rows of a metadata table: enough to look, too few to weigh on the instance's storage."""
+STAGES = {
+    **dict.fromkeys(("landing", "raw", "curated", "staging"), "ingest"),
+    "core": "core",
+    **dict.fromkeys(("marts", "live", "report", "serving"), "marts"),
+}
+"""The part of a source's road that a layer belongs to, from landing on: the groups of the UI."""
+LAYERS = tuple(STAGES)
+"""Every layer, in the order in which payloads travel."""
+
+
+def group_of(layer: str, source: str) -> str:
+    """The group of an asset: collapsed, the lineage graph shows a row a source."""
+    return f"{source}_{STAGES[layer]}"
 
 
 def column_schema(schema: Schema) -> dg.TableSchema:
     """A Pandera schema as the column schema that Dagster shows."""
     pandera_schema = schema.to_schema()
     unique = set(pandera_schema.unique or [])
+    types = column_types(schema, "duckdb")
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name=name,
-                type=DuckDBType.to_string(column.dtype.type),
+                type=types[name],
                 description=column.description,
                 constraints=dg.TableColumnConstraints(
                     nullable=column.nullable, unique=column.unique or unique == {name}
@@ -35,6 +48,7 @@ def column_schema(schema: Schema) -> dg.TableSchema:
 
 
 def spec(
+    source: Source,
     key: Sequence[str],
     schema: Schema,
     *,
@@ -44,13 +58,15 @@ def spec(
     metadata: Mapping[str, Any] | None = None,
 ) -> dg.AssetSpec:
     """The spec of an asset; its layer is the first part of its key."""
+    layer = key[0]
     return dg.AssetSpec(
         key=dg.AssetKey(list(key)),
         deps=[dg.AssetKey(list(dep)) for dep in deps],
         description=description,
-        group_name=key[0],
-        owners=OWNERS,
+        group_name=group_of(layer, source.name),
+        owners=[source.owner],
         kinds=kinds,
+        tags={"source": source.name, "layer": layer},
         metadata={"dagster/column_schema": column_schema(schema), **(metadata or {})},
     )
 

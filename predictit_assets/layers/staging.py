@@ -1,85 +1,70 @@
-"""Staging: the curated rows in the warehouse, where they are audited before they are published."""
+"""Staging: the curated rows in the warehouse, where they are checked before they are published."""
 
-import hashlib
-import io
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
 import dagster as dg
-import pyarrow.parquet
 
-from predictit_assets.contract.source import Source
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.parallel import days_of
 from predictit_assets.instance.partitions import days_of_context
-from predictit_assets.layers.curated import curated_key, curated_object
 from predictit_assets.layers.specs import WAREHOUSE_POOL, layer_asset, spec
-from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.storage.warehouse import STAGING, LoadedObject, Warehouse
-
-
-def staging_key(source: Source, table: str) -> list[str]:
-    """The asset key of a table in this layer."""
-    return ["staging", source.name, table]
+from predictit_assets.storage.stream import Stream
+from predictit_assets.storage.warehouse import STAGING, CuratedObject, LoadedObject, Warehouse
 
 
 def staging_assets(
-    source: Source,
-    objects: ObjectStore,
-    warehouse: Warehouse,
-    partitions: dg.DailyPartitionsDefinition,
+    stream: Stream, warehouse: Warehouse, partitions: dg.DailyPartitionsDefinition
 ) -> dg.AssetsDefinition:
-    """The tables of a source in the warehouse."""
+    """The tables of a stream in the warehouse."""
+    objects = stream.payloads.objects
 
     @layer_asset(
-        f"staging_{source.name}_{source.dataset}",
+        f"staging_{stream.name}",
         [
             spec(
-                staging_key(source, table),
+                stream.source,
+                stream.key("staging", table),
                 schema,
-                deps=[curated_key(source, table)],
+                deps=[stream.key("curated", table)],
                 kinds={warehouse.kind, "table"},
                 description=(
-                    f"{schema.__doc__} The window is replaced in one transaction, together with "
-                    "the source's other tables and their rows in staging.load_log, which say what "
-                    "is loaded and where it is from."
+                    f"{schema.__doc__} The days of a run are replaced in one transaction, together "
+                    "with the other tables of the same payloads and their rows in "
+                    "staging.load_log, which say what is loaded and where it is from."
                 ),
                 metadata={"dagster/table_name": f"{STAGING}.{table}"},
             )
-            for table, schema in source.tables.items()
+            for table, schema in stream.tables.items()
         ],
         partitions,
         pool=WAREHOUSE_POOL,
     )
     def load(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
-        window = days_of_context(context)
-        loaded = []
-        for day in days_of(window, context):
-            for table in source.tables:
-                one = _curated(source, table, day, objects)
-                told: dict[str, Any] = {"dagster/partition_row_count": one.rows if one else 0}
-                if one:
-                    loaded.append(one)
-                    told |= {"object": one.key, "sha256": one.sha256}
-                context.add_asset_metadata(told, staging_key(source, table), str(day))
+        days = days_of_context(context)
+        curated = []
+        for day in days_of(days, context):
+            for table in stream.tables:
+                key = stream.curated_object(table, day)
+                if objects.exists(key):
+                    curated.append(CuratedObject(table, day, key))
         with fail_on_expected_error(context.op_execution_context):
-            warehouse.replace_window(source.tables, window, objects, loaded, context.run_id)
-        for table in source.tables:
+            loaded = warehouse.replace_window(stream.tables, days, objects, curated, context.run_id)
+        by_place: dict[tuple[str, date], LoadedObject] = {
+            (one.table, one.partition_date): one for one in loaded
+        }
+        for table in stream.tables:
+            for day in days.days:
+                one = by_place.get((table, day))
+                metadata: dict[str, Any] = {"dagster/partition_row_count": one.rows if one else 0}
+                if one:
+                    metadata |= {"object": one.key, "sha256": one.sha256}
+                context.add_asset_metadata(metadata, stream.key("staging", table), str(day))
             rows = [one.rows for one in loaded if one.table == table]
             yield dg.MaterializeResult(
-                asset_key=staging_key(source, table),
+                asset_key=stream.key("staging", table),
                 metadata={"days_loaded": len(rows), "rows_loaded": sum(rows)},
             )
 
     return load
-
-
-def _curated(source: Source, table: str, day: date, objects: ObjectStore) -> LoadedObject | None:
-    """What is there to load of a day, or None."""
-    key = curated_object(source, table, day)
-    content = objects.get(key)
-    if content is None:
-        return None
-    rows = pyarrow.parquet.read_metadata(io.BytesIO(content)).num_rows
-    return LoadedObject(table, day, key, hashlib.sha256(content).hexdigest(), rows)

@@ -19,8 +19,10 @@ from predictit_assets.storage.warehouse import (
     LOAD_LOG,
     LOAD_LOG_COLUMNS,
     STAGING,
-    Ask,
+    CuratedObject,
     LoadedObject,
+    Query,
+    identify,
 )
 
 # The board only reads, and is to answer at once; a load asks nothing: see loading.
@@ -91,7 +93,7 @@ class DuckDBWarehouse:
             yield
 
     @contextmanager
-    def reading(self) -> Iterator[Ask]:
+    def read_connection(self) -> Iterator[Query]:
         """A connection for queries. Raises NothingPublished when there is nothing to ask."""
         import duckdb
 
@@ -127,54 +129,67 @@ class DuckDBWarehouse:
         tables: "Mapping[str, Schema]",
         window: DayRange,
         objects: ObjectStore,
-        loaded: Sequence[LoadedObject],
+        curated: Sequence[CuratedObject],
         run_id: str,
-    ) -> None:
-        """Make staging tables hold exactly what was loaded of the window; log it."""
+    ) -> list[LoadedObject]:
+        """Make staging tables hold, of the window, exactly what is curated; log it."""
         import pyarrow
 
         from predictit_assets.contract.schema import ibis_schema
 
-        log = pyarrow.table(
-            {
-                "table_name": [one.table for one in loaded],
-                "partition_date": [one.partition_date for one in loaded],
-                "object_key": [one.key for one in loaded],
-                "object_sha256": [one.sha256 for one in loaded],
-                "row_count": pyarrow.array([one.rows for one in loaded], pyarrow.int64()),
-                "run_id": [run_id] * len(loaded),
-            }
-        )
         bounds: list[Any] = [window.first, window.last]
         # The files come first: nobody waits for the warehouse while they are fetched.
-        with objects.files([one.key for one in loaded]) as files, self.connect() as connection:
-            # Closing writes everything to the file anyway: not to the log first.
-            connection.execute("set checkpoint_threshold = '1KB'")
-            connection.execute("begin")
-            for table, schema in tables.items():
-                _create(connection, table, schema)
-                connection.execute(
-                    f'delete from {STAGING}."{table}" where partition_date between ? and ?', bounds
-                )
-                held = [file for one, file in zip(loaded, files, strict=True) if one.table == table]
-                if held:
-                    names = ", ".join(f'"{name}"' for name in ibis_schema(schema))
+        with objects.files([one.key for one in curated]) as files:
+            loaded = [
+                identify(one, file, tables[one.table])
+                for one, file in zip(curated, files, strict=True)
+            ]
+            log = pyarrow.table(
+                {
+                    "table_name": [one.table for one in loaded],
+                    "partition_date": [one.partition_date for one in loaded],
+                    "object_key": [one.key for one in loaded],
+                    "object_sha256": [one.sha256 for one in loaded],
+                    "row_count": pyarrow.array([one.rows for one in loaded], pyarrow.int64()),
+                    "run_id": [run_id] * len(loaded),
+                }
+            )
+            with self.connect() as connection:
+                # Closing writes everything to the file anyway: not to the log first.
+                connection.execute("set checkpoint_threshold = '1KB'")
+                connection.execute("begin")
+                for table, schema in tables.items():
+                    _create(connection, table, schema)
                     connection.execute(
-                        f'insert into {STAGING}."{table}" ({names}) select {names}'
-                        " from read_parquet(?, hive_partitioning = false)",
-                        [held],
+                        f'delete from {STAGING}."{table}" where partition_date between ? and ?',
+                        bounds,
                     )
-            connection.execute(
-                f"create table if not exists {STAGING}.{LOAD_LOG} ({LOAD_LOG_COLUMNS})"
-            )
-            connection.execute(
-                f"delete from {STAGING}.{LOAD_LOG}"
-                " where list_contains(?, table_name) and partition_date between ? and ?",
-                [list(tables), *bounds],
-            )
-            connection.register("log_rows", log)
-            connection.execute(f"insert into {STAGING}.{LOAD_LOG} from log_rows")
-            connection.execute("commit")
+                    held = [
+                        file for one, file in zip(loaded, files, strict=True) if one.table == table
+                    ]
+                    if held:
+                        names = ", ".join(f'"{name}"' for name in ibis_schema(schema))
+                        connection.execute(
+                            f'insert into {STAGING}."{table}" ({names}) select {names}'
+                            " from read_parquet(?, hive_partitioning = false)",
+                            [held],
+                        )
+                _write_load_log(connection, list(tables), bounds, log)
+                connection.execute("commit")
+        return loaded
+
+
+def _write_load_log(
+    connection: "duckdb.DuckDBPyConnection", tables: list[str], bounds: list[Any], log: Any
+) -> None:
+    connection.execute(f"create table if not exists {STAGING}.{LOAD_LOG} ({LOAD_LOG_COLUMNS})")
+    connection.execute(
+        f"delete from {STAGING}.{LOAD_LOG}"
+        " where list_contains(?, table_name) and partition_date between ? and ?",
+        [tables, *bounds],
+    )
+    connection.register("log_rows", log)
+    connection.execute(f"insert into {STAGING}.{LOAD_LOG} from log_rows")
 
 
 def _create(connection: "duckdb.DuckDBPyConnection", table: str, schema: "Schema") -> None:

@@ -79,6 +79,17 @@ class ObjectStore:
         except FileNotFoundError:
             return None
 
+    def download(self, key: str, to: Path) -> bool:
+        """Copy an object to a file, in pieces; False when there is none."""
+        try:
+            pieces = obstore.get(self._store, key)
+        except FileNotFoundError:
+            return False
+        with to.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+        return True
+
     def exists(self, key: str) -> bool:
         """Whether there is an object of that key."""
         try:
@@ -133,9 +144,7 @@ class ObjectStore:
         with TemporaryDirectory(prefix="predictit-") as folder:
             files = [Path(folder) / str(n) for n in range(len(keys))]
             for key, path in zip(keys, files, strict=True):
-                with path.open("wb") as file:
-                    for piece in obstore.get(self._store, key):
-                        file.write(piece)
+                self.download(key, path)
             yield [str(path) for path in files]
 
 

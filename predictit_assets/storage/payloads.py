@@ -2,7 +2,7 @@
 
 A payload is stored byte for byte, gzipped, as
 
-    {zone}/{source}/{dataset}/date={trading day}/{capture time}-{sha256}.json.gz
+    {zone}/{source}/{dataset}/date={day}/{capture time}[.{part}]-{sha256}{suffix}
 
 so that the same payload of the same moment has one key, however often it arrives. It leaves a
 zone only after it is whole in the next one: a crash leaves it in both, and the next move ends it.
@@ -14,22 +14,35 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Self
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, Self
+from urllib.parse import quote, unquote
 
 from isal import igzip, isal_zlib
 
-from predictit_assets.contract.calendar import day_of
-from predictit_assets.contract.source import InvalidPayload, Payload
+from predictit_assets.contract.calendar import Calendar
+from predictit_assets.contract.payload import (
+    CAPTURE_TIME,
+    InvalidPayload,
+    Payload,
+    parse_capture_time,
+)
 from predictit_assets.errors import ExpectedError
 from predictit_assets.storage.objects import Object, ObjectStore
 
 SUFFIX = ".json.gz"
 REASON_SUFFIX = ".reason.json"
-CAPTURE_TIME = r"([1-9][0-9]{7}T[0-9]{6})(?:\.([0-9]{6}))?Z"
-_NAME = re.compile(rf"{CAPTURE_TIME}-([0-9a-f]{{64}}){re.escape(SUFFIX)}")
+MAX_IN_MEMORY = 8_000_000
+"""Bytes of a stored object that is unzipped in memory; a larger one is unzipped to a file."""
+CHUNK = 1 << 20
 
 
 class Zone(StrEnum):
@@ -40,51 +53,42 @@ class Zone(StrEnum):
     QUARANTINE = "quarantine"
 
 
-def parse_capture_time(text: str) -> datetime | None:
-    """The UTC time that a file name begins with, such as `20260120T170501Z`; else None."""
-    match = re.match(CAPTURE_TIME, text)
-    if not match:
-        return None
-    try:
-        whole = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return whole.replace(microsecond=int(match[2] or 0))
-
-
 def _format_capture_time(at: datetime) -> str:
     fraction = f".{at.microsecond:06}" if at.microsecond else ""
     return f"{at.astimezone(UTC):%Y%m%dT%H%M%S}{fraction}Z"
 
 
+@lru_cache
+def _pattern(suffix: str) -> re.Pattern[str]:
+    return re.compile(rf"{CAPTURE_TIME}(?:\.([^/]+))?-([0-9a-f]{{64}}){re.escape(suffix)}")
+
+
 @dataclass(frozen=True)
-class Name:
+class PayloadName:
     """The name of a stored payload, the same in every zone."""
 
     captured_at: datetime
     """Timezone-aware UTC."""
     sha256: str
     """Of the uncompressed payload, hexadecimal."""
+    part: str = ""
+    suffix: str = SUFFIX
 
     @classmethod
-    def of(cls, observation: Payload) -> Self:
-        """The name that an observation is stored under."""
-        return cls(observation.captured_at, hashlib.sha256(observation.body).hexdigest())
-
-    @classmethod
-    def parse(cls, file: str) -> Self | None:
+    def parse(cls, file: str, suffix: str = SUFFIX) -> Self | None:
         """Read a name back; None when it isn't one."""
-        match = _NAME.fullmatch(file)
+        match = _pattern(suffix).fullmatch(file)
         at = parse_capture_time(file)
-        return cls(at, match[3]) if match and at else None
+        if not match or not at:
+            return None
+        name = cls(at, match[4], unquote(match[3] or ""), suffix)
+        # A part has one way to be written, or two objects could be the same payload.
+        return name if not name.part or str(name) == file else None
 
     def __str__(self) -> str:
-        return f"{_format_capture_time(self.captured_at)}-{self.sha256}{SUFFIX}"
-
-    @property
-    def day(self) -> date:
-        """The trading day that the payload belongs to."""
-        return day_of(self.captured_at)
+        # Everything but letters, digits and -_~ is escaped, so that no part can be a path.
+        part = f".{quote(self.part, safe='').replace('.', '%2E')}" if self.part else ""
+        return f"{_format_capture_time(self.captured_at)}{part}-{self.sha256}{self.suffix}"
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,11 @@ class StoredPayload:
 
     zone: Zone
     day: date
-    """The day of the folder: that of the name, unless somebody misplaced it."""
+    """The day of the folder: its partition, unless somebody misplaced it."""
     key: str
     size: int
     """Bytes, compressed."""
-    name: Name | None
+    name: PayloadName | None
     """None when the key doesn't follow the rule."""
 
     @property
@@ -105,21 +109,60 @@ class StoredPayload:
         """When it was received; the beginning of time for an object that doesn't say."""
         return self.name.captured_at if self.name else datetime.min.replace(tzinfo=UTC)
 
+    @property
+    def part(self) -> str:
+        """Which request it answers; empty for an object that doesn't say."""
+        return self.name.part if self.name else ""
+
+
+class Loaded(NamedTuple):
+    """A payload that was read, and its object as stored: to be moved without a second download."""
+
+    payload: Payload
+    stored_body: bytes | Path
+
 
 class PayloadStore:
-    """The payloads of one source."""
+    """The payloads of one dataset."""
 
-    def __init__(self, objects: ObjectStore, source: str, dataset: str) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        source: str,
+        dataset: str,
+        calendar: Calendar,
+        *,
+        day_is_capture: bool = True,
+        suffix: str = SUFFIX,
+        max_body: int | None = None,
+        same_answer: Callable[[bytes, bytes], bool] = bytes.__eq__,
+    ) -> None:
+        """`max_body` are the bytes that an object in landing may unzip to."""
         self.objects = objects
+        self.calendar = calendar
         self._below = f"{source}/{dataset}"
+        self._day_is_capture = day_is_capture
+        self._suffix = suffix
+        self._max_body = max_body
+        self._same_answer = same_answer
 
     def folder(self, zone: Zone, day: date) -> str:
         """The folder of a day."""
         return f"{zone}/{self._below}/date={day}"
 
-    def key(self, zone: Zone, name: Name) -> str:
-        """Where a payload of that name lies in a zone."""
-        return f"{self.folder(zone, name.day)}/{name}"
+    def key(self, zone: Zone, day: date, name: PayloadName) -> str:
+        """Where a payload of that day and name lies in a zone."""
+        return f"{self.folder(zone, day)}/{name}"
+
+    def own_day(self, stored: StoredPayload) -> date | None:
+        """The day that a payload belongs to; None for an object that doesn't say."""
+        if stored.name is None:
+            return None
+        return self.calendar.day_of(stored.captured_at) if self._day_is_capture else stored.day
+
+    def in_own_day(self, stored: StoredPayload) -> bool:
+        """Whether it is named by the rule and lies in the folder of its day."""
+        return self.own_day(stored) == stored.day
 
     def days(self, *zones: Zone) -> list[date]:
         """The days that the zones (default: all) hold payloads of, oldest first."""
@@ -132,75 +175,163 @@ class PayloadStore:
         return sorted(date.fromisoformat(day[1]) for day in days if day)
 
     def held(self, zone: Zone, day: date) -> list[StoredPayload]:
-        """The payloads of a day in a zone, by capture time and hash."""
+        """The payloads of a day in a zone, by capture time, part and hash."""
         files = [(entry, entry.key.rsplit("/", 1)[-1]) for entry in self.objects_of(zone, day)]
         stored = [
-            StoredPayload(zone, day, entry.key, entry.size, Name.parse(file))
+            StoredPayload(zone, day, entry.key, entry.size, PayloadName.parse(file, self._suffix))
             for entry, file in files
             if not file.startswith("_") and not file.endswith(REASON_SUFFIX)
         ]
         return sorted(stored, key=lambda item: (item.captured_at, item.key))
 
-    def land(self, observation: Payload) -> StoredPayload | None:
-        """Keep what was received; None when it is already held, in whatever zone."""
-        name = Name.of(observation)
-        if self.objects.exists(self.key(Zone.RAW, name)):
+    def parts(self, day: date) -> frozenset[str]:
+        """The parts that are held of a day, valid or not yet validated."""
+        zones = (Zone.LANDING, Zone.RAW)
+        return frozenset(stored.part for zone in zones for stored in self.held(zone, day))
+
+    def name_of(self, payload: Payload) -> PayloadName:
+        """The name that a payload is stored under."""
+        digest = hashlib.sha256()
+        with payload.open() as body:
+            while chunk := body.read(CHUNK):
+                digest.update(chunk)
+        return PayloadName(payload.captured_at, digest.hexdigest(), payload.part, self._suffix)
+
+    def land(self, payload: Payload) -> StoredPayload | None:
+        """Keep what was received; None when it is already held, in whatever zone.
+
+        Where the source says the day, an answer that is the same as the newest one to the same
+        request adds nothing.
+        """
+        name = self.name_of(payload)
+        if self.objects.exists(self.key(Zone.RAW, payload.day, name)):
             return None
-        # mtime 0: the same payload gives the same bytes at any time.
-        body = gzip.compress(observation.body, compresslevel=6, mtime=0)
+        if not self._day_is_capture and self._repeats(payload, name):
+            return None
+        body = _zipped(payload)
         # What lies in quarantine under this name may be the payload, or an object that was damaged.
-        if self.objects.get(self.key(Zone.QUARANTINE, name)) == body:
+        if self.objects.get(self.key(Zone.QUARANTINE, payload.day, name)) == body:
             return None
-        key = self.key(Zone.LANDING, name)
+        key = self.key(Zone.LANDING, payload.day, name)
         if not self.objects.put_if_absent(key, body):
             return None
-        return StoredPayload(Zone.LANDING, name.day, key, len(body), name)
+        return StoredPayload(Zone.LANDING, payload.day, key, len(body), name)
 
-    def read(self, stored: StoredPayload) -> Payload | None:
+    def _repeats(self, payload: Payload, name: PayloadName) -> bool:
+        """Whether the newest held answer of the same part says the same."""
+        answers = [
+            stored
+            for zone in Zone
+            for stored in self.held(zone, payload.day)
+            if stored.name and stored.part == payload.part
+        ]
+        newest = max(answers, key=lambda stored: stored.captured_at, default=None)
+        if newest is None or newest.name is None:
+            return False
+        if newest.name.sha256 == name.sha256:
+            return True
+        if isinstance(payload.body, Path) or newest.size > MAX_IN_MEMORY:
+            return False
+        try:
+            before = self.load(newest)
+        except InvalidPayload:
+            return False
+        return before is not None and self._same_answer(before.payload.read(), payload.body)
+
+    def load(self, stored: StoredPayload, scratch: Path | None = None) -> Loaded | None:
         """A payload as it was received, or None when it has moved on meanwhile.
 
-        Raises InvalidPayload when the object isn't what its name says.
+        What is large becomes files in the folder `scratch`. Raises InvalidPayload when the object
+        isn't what its name says, or unzips to more than a payload may have.
         """
-        if stored.name is None:
+        name = stored.name
+        if name is None:
             raise InvalidPayload("the object isn't named by capture time and hash")
+        if scratch and stored.size > MAX_IN_MEMORY:
+            return self._load_large(stored, name, scratch)
         body = self.objects.get(stored.key)
         if body is None:
             return None
+        content = self._unzipped(body, stored.zone)
+        if hashlib.sha256(content).hexdigest() != name.sha256:
+            raise InvalidPayload("the content isn't what the hash in the object's name says")
+        payload = Payload(stored.day, name.captured_at, content, name.part, str(name))
+        return Loaded(payload, body)
+
+    def _unzipped(self, body: bytes, zone: Zone) -> bytes:
         try:
-            payload = igzip.decompress(body)
+            if zone is not Zone.LANDING or self._max_body is None:  # raw was bounded by landing
+                return igzip.decompress(body)
+            unzip = isal_zlib.decompressobj(wbits=31)
+            content = unzip.decompress(body, self._max_body + 1)
+            if len(content) > self._max_body:
+                raise InvalidPayload(
+                    f"the object unzips to more than {self._max_body / 1e6:.0f} MB"
+                )
+            if not unzip.eof or unzip.unused_data:
+                # Rare: a gzip of several members, or one that was cut short.
+                return igzip.decompress(body)
         except (isal_zlib.error, EOFError, OSError) as error:  # type: ignore[misc]
             raise InvalidPayload(f"the object isn't whole gzip: {error}") from None
-        if hashlib.sha256(payload).hexdigest() != stored.name.sha256:
-            raise InvalidPayload("the content isn't what the hash in the object's name says")
-        return Payload(stored.name.captured_at, payload)
+        return bytes(content)
 
-    def read_valid(self, stored: StoredPayload) -> Payload | None:
+    def _load_large(self, stored: StoredPayload, name: PayloadName, scratch: Path) -> Loaded | None:
+        zipped, plain = scratch / f"{name.sha256}.gz", scratch / name.sha256
+        if not self.objects.download(stored.key, zipped):
+            return None
+        digest = hashlib.sha256()
+        size = 0
+        try:
+            with gzip.open(zipped) as content, plain.open("wb") as file:
+                while chunk := content.read(CHUNK):
+                    size += len(chunk)
+                    if self._max_body and stored.zone is Zone.LANDING and size > self._max_body:
+                        raise InvalidPayload(
+                            f"the object unzips to more than {self._max_body / 1e6:.0f} MB"
+                        )
+                    digest.update(chunk)
+                    file.write(chunk)
+        except (EOFError, OSError, zlib.error) as error:
+            raise InvalidPayload(f"the object isn't whole gzip: {error}") from None
+        if digest.hexdigest() != name.sha256:
+            raise InvalidPayload("the content isn't what the hash in the object's name says")
+        payload = Payload(stored.day, name.captured_at, plain, name.part, str(name))
+        return Loaded(payload, zipped)
+
+    def load_valid(self, stored: StoredPayload, scratch: Path | None = None) -> Payload | None:
         """A payload of raw, or None when it has moved on. Raises ExpectedError when damaged."""
         try:
-            return self.read(stored)
-        except (
-            InvalidPayload
-        ) as fault:  # it was sound when it came here, and nothing in raw changes
+            loaded = self.load(stored, scratch)
+        except InvalidPayload as fault:  # it was valid when it came here; nothing in raw changes
             raise ExpectedError(f"{stored.key} is damaged, restore it: {fault.reason}") from None
+        return loaded.payload if loaded else None
 
-    def accept(self, stored: StoredPayload, name: Name) -> StoredPayload:
-        """Move a proven payload to raw; returns where it lies then."""
-        key = self.key(Zone.RAW, name)
-        with contextlib.suppress(FileNotFoundError):
-            self.objects.copy_if_absent(stored.key, key)
-        # It may have been put back into landing from quarantine, to be proven again. Landing
-        # lets go of it last, so that a crash before that is mended by the next validation.
-        self.objects.delete(self.key(Zone.QUARANTINE, name))
-        self.objects.delete(self.key(Zone.QUARANTINE, name) + REASON_SUFFIX)
+    def accept(
+        self, stored: StoredPayload, name: PayloadName, body: bytes | Path, quarantined: bool
+    ) -> StoredPayload:
+        """Move a valid payload from landing to raw; returns where it lies then.
+
+        `body` is its object as stored, `quarantined` says that quarantine holds one of its name.
+        """
+        key = self.key(Zone.RAW, stored.day, name)
+        self.objects.put_if_absent(key, body if isinstance(body, bytes) else body.read_bytes())
+        if quarantined:
+            # It was put back into landing to be validated again. Landing lets go of it last, so
+            # that the next validation mends a crash before that.
+            self.objects.delete(self.key(Zone.QUARANTINE, stored.day, name))
+            self.objects.delete(self.key(Zone.QUARANTINE, stored.day, name) + REASON_SUFFIX)
         self.objects.delete(stored.key)
-        return StoredPayload(Zone.RAW, name.day, key, stored.size, name)
+        return StoredPayload(Zone.RAW, stored.day, key, stored.size, name)
 
-    def quarantine(self, stored: StoredPayload, name: Name, fault: InvalidPayload) -> None:
+    def quarantine(self, stored: StoredPayload, name: PayloadName, fault: InvalidPayload) -> None:
         """Move a payload to quarantine, with the reason beside it."""
-        key = self.key(Zone.QUARANTINE, name)
+        key = self.key(Zone.QUARANTINE, stored.day, name)
         reason = {"reason": fault.reason, "path": fault.path}
         self.objects.replace(key + REASON_SUFFIX, json.dumps(reason, indent=2).encode())
-        self._move(stored, key)
+        # Another process may be moving the same payload to the same place: both succeed.
+        with contextlib.suppress(FileNotFoundError):
+            self.objects.copy_if_absent(stored.key, key)
+        self.objects.delete(stored.key)
 
     def reason(self, stored: StoredPayload) -> str:
         """Why a payload is in quarantine."""
@@ -220,18 +351,31 @@ class PayloadStore:
     def expire_raw(self, day: date, keys: list[str]) -> None:
         """Let go of raw payloads of a day, for ever; which they were is kept."""
         names = self.expired(day) | {key.rsplit("/", 1)[-1] for key in keys}
-        # The record comes first: who finds payloads missing then finds out why.
+        # The record comes first: whoever finds payloads missing then finds out why.
         record = json.dumps({"expired": sorted(names)}, indent=0)
         self.objects.replace(self._record(day), record.encode())
         for key in keys:
             self.objects.delete(key)
 
+    def manifest(self, day: date) -> str:
+        """The key of a day's raw manifest: derived from the payloads, and made anew with them."""
+        return f"{self.folder(Zone.RAW, day)}/_manifest.parquet"
+
     def _record(self, day: date) -> str:
         # It also keeps the day's folder, so that the day still counts as one that is held.
         return f"{self.folder(Zone.RAW, day)}/_expired.json"
 
-    def _move(self, stored: StoredPayload, to: str) -> None:
-        # Another process may be moving the same payload to the same place: both succeed.
-        with contextlib.suppress(FileNotFoundError):
-            self.objects.copy_if_absent(stored.key, to)
-        self.objects.delete(stored.key)
+
+def _zipped(payload: Payload) -> bytes:
+    """The object of a payload. mtime 0: the same payload gives the same bytes at any time."""
+    if isinstance(payload.body, bytes):
+        return gzip.compress(payload.body, compresslevel=6, mtime=0)
+    with TemporaryDirectory(prefix="predictit-") as folder:
+        zipped = Path(folder) / "body.gz"
+        with (
+            payload.body.open("rb") as plain,
+            zipped.open("wb") as file,
+            gzip.GzipFile("", "wb", 6, file, mtime=0) as to,
+        ):
+            shutil.copyfileobj(plain, to, CHUNK)
+        return zipped.read_bytes()

@@ -1,6 +1,6 @@
 """Retention: what has lain in a zone for longer than its setting allows goes, a day at a time.
 
-Off by default. Old is what is about an old trading day and was also put there long ago, so that
+Off by default. Old is what is about an old day and was also put there long ago, so that
 an archive which was imported today isn't gone before it was built. Raw is deleted only where
 its rows are in curated, which from then on is the origin of that day's tables.
 """
@@ -12,14 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pyarrow.parquet
 
-from predictit_assets.contract.calendar import day_of
-from predictit_assets.contract.source import Source
-from predictit_assets.layers.curated import curated_object
-from predictit_assets.layers.raw import manifest_object
 from predictit_assets.settings import Settings
-from predictit_assets.storage.payloads import PayloadStore, StoredPayload, Zone
-
-Chain = tuple[Source, PayloadStore]
+from predictit_assets.storage.payloads import StoredPayload, Zone
+from predictit_assets.storage.stream import PAYLOADS, Stream, made_of
 
 
 @dataclass(frozen=True)
@@ -49,26 +44,28 @@ def limits(settings: Settings) -> dict[Zone, int]:
 
 
 def expire(
-    chains: Iterable[Chain], settings: Settings, tell: Callable[[Expired], None], dry_run: bool
+    streams: Iterable[Stream],
+    settings: Settings,
+    log: Callable[[Expired], None],
+    dry_run: bool,
 ) -> None:
-    """Delete what has expired, telling of each day before it goes. Safe to interrupt."""
+    """Delete what has expired, telling `log` of each day before it goes. Safe to interrupt."""
     now = datetime.now(UTC)
-    for source, payloads in chains:
+    for stream in streams:
         for zone, limit in limits(settings).items():
             before = now - timedelta(days=limit)
-            for day in payloads.days(zone):
-                if day >= day_of(before):
+            for day in stream.payloads.days(zone):
+                if day >= stream.calendar.day_of(before):
                     break
-                for expired in _due(source, payloads, zone, day, before):
-                    tell(expired)
+                for expired in _due(stream, zone, day, before):
+                    log(expired)
                     if not (dry_run or expired.stays):
-                        _delete(payloads, zone, day, expired)
+                        _delete(stream, zone, day, expired)
 
 
-def _due(
-    source: Source, payloads: PayloadStore, zone: Zone, day: date, before: datetime
-) -> Iterator[Expired]:
+def _due(stream: Stream, zone: Zone, day: date, before: datetime) -> Iterator[Expired]:
     """What of a day is old enough, if anything is."""
+    payloads = stream.payloads
     objects = payloads.objects_of(zone, day)
     if zone is Zone.RAW:
         held = payloads.held(zone, day)
@@ -76,7 +73,7 @@ def _due(
         objects = [one for one in objects if one.key in theirs]
         if any(one.stored_at >= before for one in objects):  # it goes as a whole or not at all
             return
-        stays = _needed(source, payloads, day, held) if held else ""
+        stays = _needed(stream, day, held) if held else ""
     else:
         objects = [one for one in objects if one.stored_at < before]
         stays = ""
@@ -85,33 +82,37 @@ def _due(
         yield Expired(payloads.folder(zone, day), [one.key for one in objects], size, stays)
 
 
-def _needed(source: Source, payloads: PayloadStore, day: date, held: list[StoredPayload]) -> str:
+def _needed(stream: Stream, day: date, held: list[StoredPayload]) -> str:
     """What the raw payloads of a day are still needed for; nothing when they may go."""
+    payloads = stream.payloads
+    build = f"`predictit build {stream.source.name} --from {day} --to {day}`"
     if payloads.held(Zone.LANDING, day):
-        return f"others wait in landing: `predictit build --from {day} --to {day}`"
+        return f"others wait in landing: {build}"
     expired = payloads.expired(day)
     names = {str(stored.name) for stored in held}
     if names <= expired:  # a deletion that was interrupted, or they were imported once more
         return ""
     if not expired <= names:
         return "they came after the others of the day had expired, and are in no table"
-    moments = {stored.captured_at.replace(tzinfo=None) for stored in held}
-    for table in source.tables:
-        content = payloads.objects.get(curated_object(source, table, day))
-        if content is None or _moments(content) != moments:
-            return f"curated isn't made of them: `predictit build --from {day} --to {day}`"
+    wanted = made_of(names)
+    for table in stream.tables:
+        content = payloads.objects.get(stream.curated_object(table, day))
+        if content is None or _made_of(content) != wanted:
+            return f"curated isn't made of them: {build}"
     return ""
 
 
-def _moments(parquet: bytes) -> set[datetime]:
-    rows = pyarrow.parquet.read_table(io.BytesIO(parquet), columns=["polled_at"])
-    return set(rows["polled_at"].unique().to_pylist())
+def _made_of(parquet: bytes) -> bytes:
+    metadata = pyarrow.parquet.read_metadata(io.BytesIO(parquet)).metadata or {}
+    found: bytes = metadata.get(PAYLOADS, b"")
+    return found
 
 
-def _delete(payloads: PayloadStore, zone: Zone, day: date, expired: Expired) -> None:
+def _delete(stream: Stream, zone: Zone, day: date, expired: Expired) -> None:
+    payloads = stream.payloads
     if zone is Zone.RAW:
         payloads.expire_raw(day, expired.keys)
-        payloads.objects.delete(manifest_object(payloads, day))
+        payloads.objects.delete(payloads.manifest(day))
         return
     for key in expired.keys:
         payloads.objects.delete(key)

@@ -15,7 +15,14 @@ from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema, ibis_schema
 from predictit_assets.errors import NothingPublished
 from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.storage.warehouse import LOAD_LOG, STAGING, Ask, LoadedObject
+from predictit_assets.storage.warehouse import (
+    LOAD_LOG,
+    STAGING,
+    CuratedObject,
+    LoadedObject,
+    Query,
+    identify,
+)
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -67,7 +74,7 @@ class SnowflakeWarehouse:
         return nullcontext()
 
     @contextmanager
-    def reading(self) -> Iterator[Ask]:
+    def read_connection(self) -> Iterator[Query]:
         """A connection for queries. Raises NothingPublished when there is nothing to ask."""
         from snowflake.connector.errors import ProgrammingError
 
@@ -103,11 +110,16 @@ class SnowflakeWarehouse:
         self,
         tables: Mapping[str, Schema],
         window: DayRange,
-        objects: ObjectStore,  # noqa: ARG002 - the stage shows the same bucket
-        loaded: Sequence[LoadedObject],
+        objects: ObjectStore,
+        curated: Sequence[CuratedObject],
         run_id: str,
-    ) -> None:
-        """Make staging tables hold exactly what was loaded of the window; log it."""
+    ) -> list[LoadedObject]:
+        """Make staging tables hold, of the window, exactly what is curated; log it."""
+        loaded = []
+        for one in curated:
+            # Snowflake reads the bucket itself: here an object is only counted and hashed.
+            with objects.files([one.key]) as (file,):
+                loaded.append(identify(one, file, tables[one.table]))
         with (
             self._connect(Purpose.LOAD, {"table": ", ".join(tables), "run": run_id}) as connection,
             closing(connection.cursor()) as cursor,
@@ -120,6 +132,7 @@ class SnowflakeWarehouse:
                 cursor.execute("rollback")
                 raise
             cursor.execute("commit")
+        return loaded
 
     @staticmethod
     def _replace(

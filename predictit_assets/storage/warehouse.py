@@ -1,12 +1,15 @@
 """What a warehouse is to the layers, whichever engine it runs on, and what all of them share."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from predictit_assets.contract.calendar import DayRange
+from predictit_assets.errors import ExpectedError
 from predictit_assets.storage.objects import ObjectStore
 
 if TYPE_CHECKING:  # who only reads needs neither
@@ -22,13 +25,21 @@ LOAD_LOG_COLUMNS = """
     row_count bigint, run_id varchar
 """
 
-Ask = Callable[..., list[tuple[Any, ...]]]
+Query = Callable[..., list[tuple[Any, ...]]]
 """Runs a query (with `?` for each value that follows it) and gives its rows."""
+
+
+class CuratedObject(NamedTuple):
+    """The Parquet file of one day of one table."""
+
+    table: str
+    day: date
+    key: str
 
 
 @dataclass(frozen=True)
 class LoadedObject:
-    """A curated object: the rows of one day of one table."""
+    """A curated object whose rows are staged."""
 
     table: str
     partition_date: date
@@ -37,8 +48,26 @@ class LoadedObject:
     rows: int
 
 
+def identify(curated: CuratedObject, file: str, schema: "Schema") -> LoadedObject:
+    """What the load log says of a curated object, read from its file. Raises ExpectedError."""
+    import pyarrow.parquet
+
+    from predictit_assets.contract.schema import ibis_schema
+
+    with Path(file).open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    metadata = pyarrow.parquet.read_metadata(file)
+    missing = set(ibis_schema(schema)) - set(metadata.schema.to_arrow_schema().names)
+    if missing:
+        raise ExpectedError(
+            f"{curated.key} was written by another release and lacks {', '.join(sorted(missing))}: "
+            f"`predictit build --from {curated.day} --to {curated.day}` writes it anew"
+        )
+    return LoadedObject(curated.table, curated.day, curated.key, digest, metadata.num_rows)
+
+
 class Warehouse(Protocol):
-    """Tables in schemas. Nothing is kept open between two calls, unless it is said."""
+    """Tables in schemas. Connections are opened per call unless `hold_open()` is active."""
 
     kind: str
     """The engine, in a word."""
@@ -47,7 +76,7 @@ class Warehouse(Protocol):
         """Makes the many connections of one piece of work, dbt's too, as cheap as one."""
         ...
 
-    def reading(self) -> AbstractContextManager[Ask]:
+    def read_connection(self) -> AbstractContextManager[Query]:
         """A connection for queries that both engines understand.
 
         Raises NothingPublished when the warehouse, or a table that is asked for, isn't there.
@@ -67,10 +96,10 @@ class Warehouse(Protocol):
         tables: "Mapping[str, Schema]",
         window: DayRange,
         objects: ObjectStore,
-        loaded: Sequence[LoadedObject],
+        curated: Sequence[CuratedObject],
         run_id: str,
-    ) -> None:
-        """Make staging tables hold exactly what was `loaded` of the window; log it.
+    ) -> list[LoadedObject]:
+        """Make staging tables hold, of the window, exactly what is `curated`; log it.
 
         `objects` keeps the Parquet. One transaction for all tables, a number of statements that
         doesn't grow with the days.
@@ -83,7 +112,7 @@ def rows_by_day(
 ) -> dict[date, int]:
     """Rows of a table by day of the window; all under the last day when it has no days."""
     if not by_day:
-        ((rows,),) = ask(f"select count(*) as row_count from {schema}.{table}")
+        ((rows,),) = query(f"select count(*) as row_count from {schema}.{table}")
         return {window.last: rows}
     counted = ask(
         f"select partition_date, count(*) as row_count from {schema}.{table}"

@@ -1,16 +1,33 @@
-"""Asking PredictIt for its feed: apart from what the feed means, so that a poller can be small."""
+"""Asking PredictIt. It imports little, since a poller outside Dagster imports it too."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from predictit_assets.contract.source import Payload
-from predictit_assets.fetch.client import Client
+from predictit_assets.contract.arrival import Asking
+from predictit_assets.contract.calendar import Calendar
+from predictit_assets.contract.payload import Payload
 
 SOURCE = "predictit"
-DATASET = "market_data"
+MARKET_DATA = "market_data"
+CLOSED_MARKETS = "closed_markets"
+EASTERN = Calendar("America/New_York")
+"""PredictIt's closing prices roll at midnight in New York."""
 
 
-def ask(client: Client, url: str) -> Payload:
-    """All open markets, now. Raises FetchError."""
-    body = client.get(f"{url}/api/marketdata/all/")
+def market_data(asking: Asking) -> Iterator[Payload]:
+    """All open markets, now: one payload. Raises FetchError."""
+    body = asking.client.get("/api/marketdata/all/").body
     # Whole seconds: the feed changes once a minute, and the name of the object says no more.
-    return Payload(datetime.now(UTC).replace(microsecond=0), body)
+    now = datetime.now(UTC).replace(microsecond=0)
+    yield Payload(EASTERN.day_of(now), now, body)
+
+
+def closed_market(asking: Asking, market_id: int) -> Iterator[Payload]:
+    """How a market ended that left the feed. Raises FetchError.
+
+    For a market that it doesn't know, PredictIt answers `null`, which is an invalid payload.
+    """
+    body = asking.client.get(f"/api/marketdata/markets/{market_id}").body
+    # To the microsecond: answers that come right after each other keep different moments.
+    now = datetime.now(UTC)
+    yield Payload(EASTERN.day_of(now), now, body)

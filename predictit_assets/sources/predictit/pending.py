@@ -1,10 +1,9 @@
-"""Markets that left the feed: which of them nobody has asked PredictIt about yet."""
+"""Markets that left the feed and that PredictIt wasn't asked about yet."""
 
-from predictit_assets.errors import NothingPublished
-from predictit_assets.storage.warehouse import Warehouse
+from predictit_assets.contract.arrival import Query
 
-# An answer that says Open isn't the end of it, nor is one from before the market came back.
-UNASKED = """
+# An answer that says Open doesn't settle a market, nor does one from before it came back.
+PENDING = """
 select markets.market_id
 from core.dim_markets as markets
 left join staging.closed_contracts as answers
@@ -17,13 +16,6 @@ order by markets.last_seen_ts desc, markets.market_id
 """
 
 
-def pending_markets(warehouse: Warehouse) -> list[int]:
-    """Ids of the markets that left and haven't been asked for, those that left last first.
-
-    None while nothing has been published.
-    """
-    try:
-        with warehouse.reading() as ask:
-            return [market_id for (market_id,) in ask(UNASKED)]
-    except NothingPublished:
-        return []
+def pending_markets(query: Query) -> list[int]:
+    """Ids of the markets that left and have no answer, those that left last first."""
+    return [market_id for (market_id,) in query(PENDING)]

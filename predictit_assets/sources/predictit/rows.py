@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow
 import pyarrow.compute
 
-from predictit_assets.contract.calendar import day_of, eastern_to_utc
 from predictit_assets.contract.schema import Schema, ibis_schema, record_batch
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.schemas import ContractSnapshots, MarketSnapshots
 
 Poll = tuple[datetime, pyarrow.StructArray]
@@ -92,7 +92,7 @@ def _escapes_surrogates(body: bytes) -> bool:
 def market_columns(polls: Sequence[Poll]) -> dict[str, pyarrow.Array]:
     """One row per poll and market in the order sent, as columns; `contracts` are those of each."""
     counts = [len(markets) for _, markets in polls]
-    days = np.array([day_of(at) for at, _ in polls], "datetime64[D]")
+    days = np.array([EASTERN.day_of(at) for at, _ in polls], "datetime64[D]")
     times = np.array([at.replace(tzinfo=None) for at, _ in polls], "datetime64[us]")
     markets = pyarrow.concat_arrays([markets for _, markets in polls])
     return {name: markets.field(of) for name, of in _MARKET_FIELDS.items()} | {
@@ -132,7 +132,7 @@ def contract_columns(
 def source_ts(stamp: str, near: datetime) -> datetime | None:
     """A `timeStamp` as naive UTC, cut to microseconds; None when it can't be read."""
     try:
-        return eastern_to_utc(datetime.fromisoformat(stamp), near).replace(tzinfo=None)
+        return EASTERN.to_utc(datetime.fromisoformat(stamp), near).replace(tzinfo=None)
     except (ValueError, OverflowError):
         return None
 

@@ -1,13 +1,33 @@
 """PredictIt's own tables, curated and staged: values as sent, one row per poll and thing."""
 
-import ibis
-import pandera.ibis as pa
-from pandera.api.ibis.types import IbisData
+from typing import Annotated
 
-from predictit_assets.contract.schema import Bigint, Day, Moment, Price, Text
+import ibis
+import ibis.expr.datatypes as dt
+import pandera.ibis as pa
+from pandera.ibis import IbisData
+
+from predictit_assets.contract.manifests import OneAMomentManifest
+from predictit_assets.contract.schema import Bigint, Day, Moment, Text
+
+Price = Annotated[dt.Decimal, 6, 4, True]
+"""Dollars a share."""
 
 STALE_AFTER = ibis.interval(minutes=10)
 """The feed is made anew about once a minute."""
+
+
+class MarketManifest(OneAMomentManifest):
+    """What became of each payload of a day. One row per payload, valid or quarantined."""
+
+    @pa.dataframe_check(
+        raise_warning=True, description="no payload lost over a fifth of the markets before it"
+    )
+    def no_sharp_drop(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+        """The number of open markets differs by year, so only a relative drop says something."""
+        table = data.table
+        before = table.markets.lag().over(order_by=[table.markets.isnull(), table.captured_at])
+        return (table.markets >= before * 0.8).fill_null(True)
 
 
 class MarketSnapshots(pa.DataFrameModel):

@@ -4,21 +4,30 @@ Prices are dollars a share, 0..1. `timeStamp` is naive Eastern wall time; everyt
 this module is UTC.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import msgspec
 import pyarrow
 
-from predictit_assets.contract.calendar import EASTERN
-from predictit_assets.contract.manifests import RawManifest
+from predictit_assets.contract.arrival import Arrival, Dropped, FileDrop, PerEntity, Polled, Refused
+from predictit_assets.contract.calendar import Calendar
+from predictit_assets.contract.payload import (
+    InvalidPayload,
+    Payload,
+    Validation,
+    parse_capture_time,
+)
 from predictit_assets.contract.schema import Schema, record_batch
-from predictit_assets.contract.source import InvalidPayload, Payload, Validation
-from predictit_assets.fetch.client import Client
-from predictit_assets.sources.predictit import ask as predictit_feed
+from predictit_assets.contract.source import (
+    Dataset,
+    Limits,
+    Published,
+    RateLimit,
+    Source,
+)
 from predictit_assets.sources.predictit.api import (
     CONTRACT_KEYS,
     MARKET_KEYS,
@@ -27,6 +36,15 @@ from predictit_assets.sources.predictit.api import (
     Market,
     MarketData,
 )
+from predictit_assets.sources.predictit.ask import (
+    CLOSED_MARKETS,
+    EASTERN,
+    MARKET_DATA,
+    closed_market,
+    market_data,
+)
+from predictit_assets.sources.predictit.ask import SOURCE as NAME
+from predictit_assets.sources.predictit.pending import pending_markets
 from predictit_assets.sources.predictit.rows import (
     MARKET,
     Poll,
@@ -39,26 +57,29 @@ from predictit_assets.sources.predictit.rows import (
 from predictit_assets.sources.predictit.schemas import (
     ClosedContracts,
     ContractSnapshots,
+    MarketManifest,
     MarketSnapshots,
 )
+from predictit_assets.sources.predictit.settings import PredictItSettings
+
+POLLED = Limits(warn=timedelta(minutes=10), fail=timedelta(minutes=30))
+"""The feed is asked for every minute."""
+MAX_CALLS = 5
+"""Closed markets asked about in one run: at one call a minute, more would keep polls waiting."""
 
 
-@dataclass(frozen=True)
-class _Markets(ABC):
+class _Markets(Dataset):
     """What both of the API's answers have in common: markets with their contracts."""
 
-    client: Client
-    url: str
-    """Scheme and host of the API."""
-
-    name: ClassVar[str] = predictit_feed.SOURCE
-    homepage: ClassVar[str] = "https://www.predictit.org/"
-    manifest: ClassVar[Schema] = RawManifest
+    calendar: ClassVar[Calendar] = EASTERN
+    counts: ClassVar[Sequence[str]] = ("markets", "contracts")
+    one_per_moment: ClassVar[bool] = True
+    warnings: ClassVar[type] = MarketManifest
     path: ClassVar[str]
     """The JSON path of a market, its number in braces."""
     decoder: ClassVar[msgspec.json.Decoder[Any]]
     known_decoder: ClassVar[msgspec.json.Decoder[Any]]
-    """As strict, and refuses a field that nobody knew of."""
+    """As strict, and refuses an unknown field."""
 
     @staticmethod
     @abstractmethod
@@ -68,21 +89,20 @@ class _Markets(ABC):
     @staticmethod
     @abstractmethod
     def new_fields_of(answer: Any) -> set[str]:
-        """Paths of the fields of an answer, decoded without a model, that nobody knew of."""
+        """Paths of the unknown fields of an answer that was decoded without a model."""
 
     def timestamp_in(self, body: bytes) -> datetime | None:
         """The payload's `timeStamp` in UTC, or None when it can't be read."""
         try:
             market = self._decode(body)[0]
-            stamp = datetime.fromisoformat(market.time_stamp)
             # Of an hour that happens twice nothing tells which one it is: the first is taken.
-            return stamp.replace(tzinfo=EASTERN).astimezone(UTC)
+            return EASTERN.to_utc(datetime.fromisoformat(market.time_stamp))
         except (InvalidPayload, ValueError, OverflowError):
             return None
 
-    def prove(self, observation: Payload) -> Validation:
+    def validate(self, payload: Payload) -> Validation:
         """Decode the payload against the typed model. Raises InvalidPayload with the JSON path."""
-        markets, new_fields = self._decode_all(observation.body)
+        markets, new_fields = self._decode_all(payload.read())
         paths = [self.path.format(i) for i in range(len(markets))]
         _refuse_twins("market", [m.id for m in markets], (f"{path}.id" for path in paths))
         _refuse_twins(
@@ -97,7 +117,7 @@ class _Markets(ABC):
         # Each time stamp once, where it is first.
         stamps = {m.time_stamp: path for m, path in reversed([*zip(markets, paths, strict=True)])}
         for stamp, path in stamps.items():
-            if source_ts(stamp, observation.captured_at) is None:
+            if source_ts(stamp, payload.captured_at) is None:
                 raise InvalidPayload(f"{stamp!r:.60} is no date-time", f"{path}.timeStamp")
         counts = {"markets": len(markets), "contracts": sum(len(m.contracts) for m in markets)}
         return Validation(counts, new_fields)
@@ -122,15 +142,16 @@ class _Markets(ABC):
         try:
             answer = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidPayload(f"a field that nobody knew of can't be read: {error}") from None
+            raise InvalidPayload(f"a unknown field can't be read: {error}") from None
         return markets, sorted(self.new_fields_of(answer))
 
 
-class PredictIt(_Markets):
-    """The feed of all open markets, as a Source."""
+class MarketFeed(_Markets):
+    """The feed of all open markets."""
 
-    dataset: ClassVar[str] = predictit_feed.DATASET
-    may_be_empty: ClassVar[bool] = False
+    name: ClassVar[str] = MARKET_DATA
+    description: ClassVar[str] = "The odds of every open market at one moment."
+    max_age: ClassVar[Limits | None] = POLLED
     tables: ClassVar[Mapping[str, Schema]] = {
         "market_snapshots": MarketSnapshots,
         "contract_snapshots": ContractSnapshots,
@@ -139,9 +160,21 @@ class PredictIt(_Markets):
     decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(MarketData)
     known_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(KnownMarketData)
 
-    def fetch(self) -> Iterator[Payload]:
-        """All open markets, now: one observation. Raises FetchError."""
-        yield predictit_feed.ask(self.client, self.url)
+    @property
+    def arrivals(self) -> Sequence[Arrival]:
+        """Polled each minute; saved payloads can be imported."""
+        return (
+            Polled(market_data, lambda settings: settings.poll_interval),
+            Dropped(self.identify),
+        )
+
+    def identify(self, drop: FileDrop) -> Payload:
+        """A saved payload under its own capture time. Raises Refused."""
+        body = drop.read()
+        at = parse_capture_time(drop.name) or self.timestamp_in(body)
+        if at is None:
+            raise Refused("neither its name (YYYYMMDDTHHMMSSZ...) nor its timeStamp tells its time")
+        return Payload(EASTERN.day_of(at), at, body)
 
     @staticmethod
     def markets_of(answer: MarketData) -> list[Market]:
@@ -150,16 +183,16 @@ class PredictIt(_Markets):
 
     @staticmethod
     def new_fields_of(answer: Any) -> set[str]:
-        """Paths of the fields that nobody knew of."""
+        """Paths of the unknown fields."""
         markets = answer["markets"]
         return {f"$.{key}" for key in answer.keys() - {"markets"}} | _new_in(markets, "$.markets[]")
 
-    def cut(self, observations: Sequence[Payload]) -> dict[str, pyarrow.RecordBatch]:
+    def rows(self, payloads: Sequence[Payload]) -> dict[str, pyarrow.RecordBatch]:
         """One row per payload and market, one per payload and contract, sorted by time and id."""
         fields = [pyarrow.field("markets", pyarrow.list_(pyarrow.struct(MARKET)))]
         polls: list[Poll] = [
-            (one.captured_at, read(one.body, fields, self.decoder).field("markets").flatten())
-            for one in observations
+            (one.captured_at, read(one.read(), fields, self.decoder).field("markets").flatten())
+            for one in payloads
         ]
         markets = market_columns(polls)
         return {
@@ -168,29 +201,23 @@ class PredictIt(_Markets):
         }
 
 
-@dataclass(frozen=True)
 class ClosedMarkets(_Markets):
-    """How markets that left the feed ended, asked for one by one, as a Source."""
+    """How markets that left the feed ended, asked for one by one."""
 
-    wanted: Callable[[], Sequence[int]]
-    """The ids of the markets to ask for."""
-
-    dataset: ClassVar[str] = "closed_markets"
-    may_be_empty: ClassVar[bool] = True
+    name: ClassVar[str] = CLOSED_MARKETS
+    description: ClassVar[str] = "How a market ended that left the feed, asked for by its id."
     tables: ClassVar[Mapping[str, Schema]] = {"closed_contracts": ClosedContracts}
     path: ClassVar[str] = "$"
     decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Market)
     known_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(KnownMarket)
-
-    def fetch(self) -> Iterator[Payload]:
-        """Each market that is wanted, one observation each. Raises FetchError.
-
-        Of a market that it doesn't know PredictIt says `null`, which is a payload that isn't sound.
-        """
-        for market_id in self.wanted():
-            body = self.client.get(f"{self.url}/api/marketdata/markets/{market_id}")
-            # To the microsecond: answers that come right after each other keep moments apart.
-            yield Payload(datetime.now(UTC), body)
+    arrivals: ClassVar[Sequence[Arrival]] = (
+        PerEntity(
+            ("core", NAME, "dim_markets"),
+            pending_markets,
+            closed_market,
+            lambda settings: MAX_CALLS,
+        ),
+    )
 
     @staticmethod
     def markets_of(answer: Market) -> list[Market]:
@@ -199,18 +226,37 @@ class ClosedMarkets(_Markets):
 
     @staticmethod
     def new_fields_of(answer: Any) -> set[str]:
-        """Paths of the fields that nobody knew of."""
+        """Paths of the unknown fields."""
         return _new_in([answer], "$")
 
-    def cut(self, observations: Sequence[Payload]) -> dict[str, pyarrow.RecordBatch]:
+    def rows(self, payloads: Sequence[Payload]) -> dict[str, pyarrow.RecordBatch]:
         """One row per payload and contract, sorted by time and id."""
-        polls = [(one.captured_at, read(one.body, MARKET, self.decoder)) for one in observations]
+        polls = [(one.captured_at, read(one.read(), MARKET, self.decoder)) for one in payloads]
         columns = contract_columns(market_columns(polls), market_status="status")
         return {"closed_contracts": record_batch(ClosedContracts, columns)}
 
 
+SOURCE = Source(
+    name=NAME,
+    title="PredictIt's political odds",
+    homepage="https://www.predictit.org/",
+    licence="for non-commercial use, with PredictIt named as the source",
+    datasets=(MarketFeed(), ClosedMarkets()),
+    settings=PredictItSettings,
+    owner="team:market-data",
+    # One limit for all answers: what may be called once a minute is the API.
+    rate_limit=lambda settings: RateLimit(1, settings.poll_interval),
+    published=Published(
+        table="fact_prices",
+        days="select distinct partition_date from core.market_attribute_runs",
+        newest="select max(last_seen_ts) as newest from core.dim_markets",
+    ),
+    products="predictit_assets.sources.predictit.products",
+)
+
+
 def _new_in(markets: Sequence[Mapping[str, Any]], path: str) -> set[str]:
-    """Paths of the fields of markets and their contracts that nobody knew of."""
+    """Paths of the fields of markets and their contracts that are unknown."""
     contracts = [contract for market in markets for contract in market["contracts"]]
     return {f"{path}.{key}" for market in markets for key in market.keys() - MARKET_KEYS} | {
         f"{path}.contracts[].{key}"

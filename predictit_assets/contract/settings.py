@@ -1,0 +1,89 @@
+"""What every source can be told by the environment, beside what is its own."""
+
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from predictit_assets.errors import SettingsError
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class Poller(StrEnum):
+    """Who asks an API that only says what is true now."""
+
+    DAGSTER = "dagster"
+    OTHERS = "others"
+
+
+class SourceSettings(BaseSettings):
+    """The settings of a source. A subclass says the prefix of its variables and its own fields."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, populate_by_name=True)
+    needs_key: ClassVar[bool] = False
+    """Whether the API refuses everybody without a key."""
+
+    start: date = Field(date(2014, 1, 1), description="the first partition")
+    api_url: str = Field("", description="the address of the API")
+    api_key: SecretStr = Field(SecretStr(""), description="the key of the API, where it wants one")
+    api_key_file: str = Field("", description="or the path of a file that holds the key")
+    poller: Poller = Field(
+        Poller.DAGSTER, description="who polls: a sensor of Dagster, or others (a Lambda function)"
+    )
+
+    @field_validator("api_url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("should begin with http:// or https://")
+        return url.rstrip("/")
+
+    @classmethod
+    def load(cls) -> "SourceSettings":
+        """Read them from the environment. Raises SettingsError, one line a value."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("; ".join(cls._sentence(one) for one in error.errors())) from None
+
+    @classmethod
+    def variable(cls, name: str) -> str:
+        """The environment variable of a field."""
+        return f"{cls.model_config.get('env_prefix', '')}{name}".upper()
+
+    @classmethod
+    def _sentence(cls, fault: Any) -> str:
+        name = str(fault["loc"][0])
+        secret = (
+            cls.model_fields[name].annotation is SecretStr if name in cls.model_fields else True
+        )
+        shown = "" if secret else f"{fault['input']!r}"
+        return f"{cls.variable(name)}={shown}: {fault['msg']}"
+
+    def missing(self) -> list[str]:
+        """The variables without which the API can't be asked."""
+        if self.needs_key and not (self.api_key.get_secret_value() or self.api_key_file):
+            return [f"{self.variable('api_key')} (or {self.variable('api_key_file')})"]
+        return []
+
+    def key(self) -> str:
+        """The key of the API, or nothing. Raises SettingsError."""
+        if value := self.api_key.get_secret_value():
+            return value
+        if not self.api_key_file:
+            return ""
+        try:
+            return Path(self.api_key_file).read_text().strip()
+        except OSError as error:
+            reason = error.strerror or "it can't be read"
+            raise SettingsError(f"{self.variable('api_key_file')}: {reason}") from None
+
+    def sends_key_in_the_clear(self) -> bool:
+        """Whether a key would cross a network unencrypted."""
+        url = urlsplit(self.api_url)
+        return url.scheme == "http" and url.hostname not in LOOPBACK

@@ -1,0 +1,184 @@
+"""The ways in at work: what a stream's source is asked for, within its limits, and landed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from predictit_assets.contract.arrival import (
+    Asking,
+    ByDay,
+    Dropped,
+    FileBounds,
+    PerEntity,
+    Polled,
+)
+from predictit_assets.contract.settings import SourceSettings
+from predictit_assets.errors import FetchError, NothingPublished, SettingsError
+from predictit_assets.fetch.client import CallsSpent, Client
+from predictit_assets.fetch.days import DaysAsked, ask_days, due_days, forecast
+from predictit_assets.fetch.files import Imported, dropped_files, import_files
+from predictit_assets.storage.asked import Asked, AskedDays
+from predictit_assets.storage.payloads import StoredPayload
+from predictit_assets.storage.stream import Stream
+
+if TYPE_CHECKING:
+    from predictit_assets.storage.warehouse import Warehouse
+
+Way = TypeVar("Way", Polled, ByDay, PerEntity, Dropped)
+Log = Callable[[str], None]
+"""What is told of progress, waits and retries."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """How the payloads of one stream are asked for."""
+
+    stream: Stream
+    settings: SourceSettings
+    client: Callable[[Log, int | None], Client]
+    """Makes a client that logs there, and makes so many calls at most."""
+    max_body: int
+    """Bytes of a payload, where the source says nothing else."""
+
+    def way(self, kind: type[Way]) -> Way | None:
+        """The way in of this kind, if the dataset has it."""
+        return next((one for one in self.stream.dataset.arrivals if isinstance(one, kind)), None)
+
+    def ready(self) -> None:
+        """See to it that the source can be asked. Raises SettingsError in one sentence."""
+        if missing := self.settings.missing():
+            raise SettingsError(f"{self.stream.source.name} needs {' and '.join(missing)}")
+
+    def poll(self, client: Client) -> Iterator[StoredPayload | None]:
+        """Ask what is true now: each answer is landed (None: it was held). Raises FetchError."""
+        polled = self.way(Polled)
+        if polled:
+            self.ready()
+            for payload in polled.ask(self._asking(client)):
+                yield self.stream.payloads.land(payload)
+
+    def due(self, days: Sequence[date] | None = None) -> list[date]:
+        """The days that are due, of these or of all, oldest first."""
+        by_day = self.way(ByDay)
+        if by_day is None:
+            return []
+        now = datetime.now(UTC)
+        return due_days(by_day, days or self.stream.days.days, self._asked_days.all(), now)
+
+    def ask_due(self, log: Log, days: Sequence[date] | None = None) -> DaysAsked:
+        """Ask about the days that are due, of these or of all. Raises FetchError.
+
+        It says beforehand what that needs. At most as many calls are made as a run may; what is
+        left stays due.
+        """
+        by_day = self.way(ByDay)
+        if by_day is None:
+            return DaysAsked()
+        self.ready()
+        client = self.client(log, by_day.max_calls(self.settings))
+        known = self._asked_days.all()
+        due = due_days(by_day, days or self.stream.days.days, known, datetime.now(UTC))
+        seconds = client.rate_limit.interval if client.rate_limit else 0
+        log(forecast(due, by_day.calls_a_day(self.settings), seconds))
+
+        def note(day: date, at: datetime, calls: int, outcome: str) -> None:
+            self._asked_days.note(day, Asked(at, calls, outcome), known.get(day))
+
+        return ask_days(
+            by_day,
+            due,
+            self._asking(client),
+            lambda: client.calls,
+            self.stream.payloads.land,
+            note,
+            log,
+        )
+
+    def pending(self, warehouse: "Warehouse") -> Sequence[Any]:
+        """The rows of the other asset that have no answer yet; none while nothing is published."""
+        per_entity = self.way(PerEntity)
+        if per_entity is None:
+            return []
+        try:
+            with warehouse.read_connection() as query:
+                return per_entity.pending(query)
+        except NothingPublished:
+            return []
+
+    def ask_pending(
+        self, rows: Sequence[Any], log: Log, max_calls: int | None = None
+    ) -> Iterator[StoredPayload | None]:
+        """Ask for each row, and land each answer before the next call. Raises FetchError."""
+        per_entity = self.way(PerEntity)
+        if per_entity is None or not rows:
+            return
+        self.ready()
+        client = self.client(log, max_calls)
+        try:
+            for done, row in enumerate(rows):
+                if max_calls is not None and client.calls >= max_calls:
+                    log(f"{len(rows) - done} requests are left to the next run")
+                    return
+                for payload in per_entity.ask(self._asking(client), row):
+                    yield self.stream.payloads.land(payload)
+        except CallsSpent as spent:
+            log(str(spent))
+
+    def import_path(
+        self, path: Path, progress: Callable[[int], None] = lambda total: None
+    ) -> Iterator[Imported]:
+        """Land the payloads of a file, a zip or a folder; `progress` is told how many files."""
+        dropped = self.way(Dropped)
+        if dropped is None:
+            raise SettingsError(f"{self.stream.name} takes no files")
+        files = dropped_files(path, dropped)
+        progress(len(files))
+        yield from import_files(
+            files,
+            dropped,
+            self._bounds(dropped),
+            self.stream.payloads.land,
+            self.stream.days,
+            self.settings.variable("start"),
+        )
+
+    def fetch_address(self, log: Log) -> list[Imported]:
+        """Land what the address of a drop answers. Raises FetchError."""
+        dropped = self.way(Dropped)
+        url = dropped.url(self.settings) if dropped else ""
+        if dropped is None or not url:
+            return []
+        with TemporaryDirectory(prefix="predictit-") as folder:
+            file = Path(folder) / "drop.zip"
+            client = self.client(log, None)
+            client.max_body = self._bounds(dropped).max_archive
+            client.download(url, file)
+            imported = list(
+                import_files(
+                    [file],
+                    dropped,
+                    self._bounds(dropped),
+                    self.stream.payloads.land,
+                    self.stream.days,
+                    self.settings.variable("start"),
+                )
+            )
+        if imported and all(one.refused for one in imported):
+            raise FetchError(f"nothing could be landed: {imported[0].refused}")
+        return imported
+
+    def _bounds(self, dropped: Dropped) -> FileBounds:
+        if dropped.bounds:
+            return dropped.bounds(self.settings)
+        return FileBounds(max_file=self.max_body)
+
+    @property
+    def _asked_days(self) -> AskedDays:
+        stream = self.stream
+        return AskedDays(stream.payloads.objects, stream.source.name, stream.dataset.name)
+
+    def _asking(self, client: Client) -> Asking:
+        return Asking(client, self.settings, self.stream.payloads.parts)

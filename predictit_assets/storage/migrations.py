@@ -1,0 +1,3 @@
+"""x"""
+
+RENAMED = {"snapshot_date": "partition_date"}

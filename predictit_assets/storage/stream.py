@@ -1,0 +1,67 @@
+"""A dataset of a source together with the store of its payloads: what a layer works on."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from predictit_assets.contract.calendar import Calendar, DayRange
+from predictit_assets.contract.source import Dataset, Source, all_tables, may_be_empty
+from predictit_assets.storage.payloads import PayloadStore
+
+if TYPE_CHECKING:
+    from predictit_assets.contract.schema import Schema
+
+PAYLOADS = b"payloads"
+"""The metadata of a Parquet file that identifies the raw payloads it is made of."""
+
+
+def made_of(names: Iterable[str]) -> bytes:
+    """What identifies a set of payloads, by the names of their objects."""
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest().encode()
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A dataset and its payloads. Its keys are the same in the object store and in Dagster."""
+
+    source: Source
+    dataset: Dataset
+    payloads: PayloadStore
+    start: date
+    """The first partition."""
+
+    @property
+    def name(self) -> str:
+        """What steps, jobs and cursors call it."""
+        return f"{self.source.name}_{self.dataset.name}"
+
+    @property
+    def calendar(self) -> Calendar:
+        """Whose days the partitions are."""
+        return self.dataset.calendar
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a day without payloads is nothing unusual."""
+        return may_be_empty(self.dataset)
+
+    @property
+    def days(self) -> DayRange:
+        """Every day that has a partition."""
+        return DayRange(self.start, max(self.start, self.calendar.today()))
+
+    @cached_property
+    def tables(self) -> "Mapping[str, Schema]":
+        """Its tables from curated on, those of rejected rows included."""
+        return all_tables(self.dataset)
+
+    def key(self, layer: str, table: str | None = None) -> list[str]:
+        """The asset key in a layer: of the payloads, or of a table."""
+        return [layer, self.source.name, table or self.dataset.name]
+
+    def curated_object(self, table: str, day: date) -> str:
+        """The key of a day's Parquet file."""
+        return f"curated/{self.source.name}/{table}/date={day}/{table}.parquet"
