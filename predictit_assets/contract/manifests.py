@@ -2,7 +2,6 @@
 
 import ibis
 import pandera.ibis as pa
-from pandera.api.ibis.types import IbisData
 
 from predictit_assets.contract.schema import Bigint, Day, Moment, Text
 
@@ -31,7 +30,7 @@ class LandingManifest(pa.DataFrameModel):
         strict = True
 
     @pa.dataframe_check(description="the object lies in the folder of its own day")
-    def in_its_own_day(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def in_its_own_day(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """A payload in another day's folder would be counted for the wrong day."""
         return data.table.captured_on == data.table.partition_date
 
@@ -65,14 +64,14 @@ class RawManifest(pa.DataFrameModel):
         strict = True
 
     @pa.dataframe_check(description="a payload is either counted or quarantined")
-    def counted_or_quarantined(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def counted_or_quarantined(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """Sound payloads have counts, the others a reason."""
         table = data.table
         sound = table.quarantined_because.isnull()
         return (sound == table.markets.notnull()) & (sound == table.contracts.notnull())
 
     @pa.dataframe_check(description="one sound payload a capture time")
-    def one_payload_a_moment(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def one_payload_a_moment(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """Two would give each contract two rows of the same moment."""
         sound = data.table.filter(data.table.quarantined_because.isnull())
         crowded = sound.group_by("captured_at").having(sound.count() > 1).agg(n=sound.count())
@@ -80,19 +79,19 @@ class RawManifest(pa.DataFrameModel):
         return data.table.quarantined_because.notnull() | kept_apart
 
     @pa.dataframe_check(raise_warning=True, description="no payload was quarantined")
-    def nothing_quarantined(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def nothing_quarantined(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """One bad payload costs one payload, and somebody should look at it."""
         return data.table.quarantined_because.isnull()
 
     @pa.dataframe_check(raise_warning=True, description="no payload has a field nobody knew of")
-    def no_new_fields(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def no_new_fields(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """A new field is kept in raw; a human decides whether it is worth a column."""
         return data.table.new_fields.isnull()
 
     @pa.dataframe_check(
         raise_warning=True, description="no payload lost over a fifth of the markets before it"
     )
-    def no_sharp_drop(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def no_sharp_drop(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """The number of open markets differs by year, so only a relative drop says something."""
         table = data.table
         before = table.markets.lag().over(order_by=[table.markets.isnull(), table.captured_at])

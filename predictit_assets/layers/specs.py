@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from ibis.backends.sql.datatypes import DuckDBType
+import ibis
 
 from predictit_assets.contract.schema import Schema
 
@@ -19,17 +19,20 @@ def column_schema(schema: Schema) -> dg.TableSchema:
     """A Pandera schema as the column schema that Dagster shows."""
     pandera_schema = schema.to_schema()
     unique = set(pandera_schema.unique or [])
+    types = ibis.schema({name: one.dtype.type for name, one in pandera_schema.columns.items()})
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name=name,
-                type=DuckDBType.to_string(column.dtype.type),
+                type=definition.kind.sql("duckdb"),
                 description=column.description,
                 constraints=dg.TableColumnConstraints(
                     nullable=column.nullable, unique=column.unique or unique == {name}
                 ),
             )
-            for name, column in pandera_schema.columns.items()
+            for (name, column), definition in zip(
+                pandera_schema.columns.items(), types.to_sqlglot_column_defs("duckdb"), strict=True
+            )
         ]
     )
 

@@ -2,7 +2,6 @@
 
 import ibis
 import pandera.ibis as pa
-from pandera.api.ibis.types import IbisData
 
 from predictit_assets.contract.schema import Bigint, Day, Moment, Price, Text
 
@@ -31,7 +30,7 @@ class MarketSnapshots(pa.DataFrameModel):
         unique = ("polled_at", "market_id")
 
     @pa.dataframe_check(raise_warning=True, description="the feed was made anew before each poll")
-    def no_stale_feed(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def no_stale_feed(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """An API that repeats old odds looks healthy to everything but this."""
         return data.table.source_ts >= data.table.polled_at - STALE_AFTER
 
@@ -72,14 +71,14 @@ class ContractSnapshots(pa.DataFrameModel):
         unique = ("polled_at", "contract_id")
 
     @pa.dataframe_check(raise_warning=True, description="every price is a whole cent")
-    def whole_cents(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def whole_cents(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """PredictIt trades in whole cents; a fraction means that the feed changed."""
         prices = [name for name, kind in data.table.schema().items() if kind.is_decimal()]
         cents = [data.table[name] * 100 for name in prices]
         return ibis.and_(*(cent.isnull() | (cent == cent.round()) for cent in cents))
 
     @pa.dataframe_check(raise_warning=True, description="no YES bid above the YES ask")
-    def no_crossed_book(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def no_crossed_book(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """A crossed book would be free money; it was never seen in 15 million quotes."""
         crossed = data.table.best_sell_yes_cost > data.table.best_buy_yes_cost
         return ~crossed.fill_null(False)
