@@ -15,10 +15,11 @@ from predictit_assets.automation.housekeeping import housekeeping, is_wanted
 from predictit_assets.automation.landed import landing_sensor
 from predictit_assets.automation.pending import RESOLVE_JOB, pending_sensor
 from predictit_assets.automation.poll import poll_sensor
+from predictit_assets.checks import freshness
 from predictit_assets.checks.completeness import Completeness, completeness_check
 from predictit_assets.checks.registry import published_checks, source_checks
-from predictit_assets.checks import freshness
 from predictit_assets.checks.schema import asset_checks
+from predictit_assets.contract.calendar import EASTERN, DayRange, today
 from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.partitions import backfill_policy, daily_partitions
 from predictit_assets.layers.curated import curated_assets
@@ -40,7 +41,11 @@ BEAT = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Every asset, check, job, sensor and schedule, for the home that the settings describe."""
-    partitions = daily_partitions(settings.start)
+    partitions = daily_partitions(settings.start, EASTERN)
+
+    def all_days() -> DayRange:
+        return DayRange(settings.start, today())
+
     warehouse = home.warehouse(settings)
     dbt = home.dbt(settings)
     say = dg.get_dagster_logger().info
@@ -58,7 +63,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             staging_assets(source, payloads.objects, warehouse, partitions),
         ]
         staged |= source.tables
-        audits += source_checks(source, payloads, warehouse)
+        audits += source_checks(source, payloads, warehouse, all_days)
     assets += [
         model_assets(
             layer,
@@ -71,10 +76,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         )
         for layer, schemas in PUBLISHED.items()
     ]
-    audits += published_checks(warehouse)
+    audits += published_checks(warehouse, all_days)
     objects = home.objects(settings)
     assets.append(report_asset(objects, warehouse))
-    checks = [*asset_checks(audits, settings.start), report_check(objects)]
+    checks = [*asset_checks(audits), report_check(objects)]
 
     _, payloads = chains[0]
     # What a sensor asks for has to come soon, or it is asked for again.
@@ -98,7 +103,13 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     )
     channels = open_channels(settings.alerts)
     telling = [
-        alerts_sensor(channels, [*assets, *checks, *timed_checks], BUILD_JOB, settings.ui_url),
+        alerts_sensor(
+            channels,
+            [*assets, *checks, *timed_checks],
+            {BUILD_JOB: polled.name},
+            lambda _: today(),
+            settings.ui_url,
+        ),
         moves_sensor(partial(moves, impatient, settings.move_alert), channels),
     ]
     polling = (

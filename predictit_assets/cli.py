@@ -195,6 +195,7 @@ def _build_all(
     definitions: "dg.Definitions", instance: "dg.DagsterInstance", windows: list[DayRange]
 ) -> list[str]:
     """Build windows one after the other; returns why some failed, a sentence each."""
+    from predictit_assets.build import BUILD_JOB
     from predictit_assets.instance.runs import BuildFailed, run_build
     from predictit_assets.instance.runs import Progress as Step
 
@@ -212,7 +213,7 @@ def _build_all(
                 )
 
             try:
-                warnings = run_build(definitions, instance, window, tell)
+                warnings = run_build(definitions, instance, BUILD_JOB, window, tell)
             except BuildFailed as failure:
                 failures.append(str(failure))
                 good = [day for day in window.days if day not in failure.bad_days]

@@ -1,6 +1,6 @@
-"""How a window of each layer's tables is opened for its check: the registry of audits."""
+"""How a window of each layer's tables is opened for its check: the registry of targets."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -21,8 +21,10 @@ from predictit_assets.storage.payloads import PayloadStore, Zone
 from predictit_assets.storage.warehouse import STAGING, Warehouse
 
 
-def source_checks(source: Source, payloads: PayloadStore, warehouse: Warehouse) -> list[CheckStep]:
-    """The audits of a source's tables, from landing to staging: a step each layer."""
+def source_checks(
+    source: Source, payloads: PayloadStore, warehouse: Warehouse, all_days: Callable[[], DayRange]
+) -> list[CheckStep]:
+    """The checks of a source's tables, from landing to staging: a step each layer."""
     made = f"{source.name}_{source.dataset}"
     landed = CheckTarget(landing.landing_key(source), LandingManifest, partial(_landing, payloads))
     proven = CheckTarget(raw.raw_key(source), source.manifest, partial(_raw, source, payloads))
@@ -35,20 +37,20 @@ def source_checks(source: Source, payloads: PayloadStore, warehouse: Warehouse) 
             staging_key(source, table),
             schema,
             partial(_table, warehouse, STAGING, table),
-            warning_checks=False,
+            warnings=False,
         )
         for table, schema in source.tables.items()
     ]
     return [
-        CheckStep(f"landing_{made}", [landed]),
-        CheckStep(f"raw_{made}", [proven]),
-        CheckStep(f"curated_{made}", cut),
-        CheckStep(f"staging_{made}", staged, warehouse.hold_open),
+        CheckStep(f"landing_{made}", [landed], all_days),
+        CheckStep(f"raw_{made}", [proven], all_days),
+        CheckStep(f"curated_{made}", cut, all_days),
+        CheckStep(f"staging_{made}", staged, all_days, warehouse.hold_open),
     ]
 
 
-def published_checks(warehouse: Warehouse) -> list[CheckStep]:
-    """The audits of what dbt publishes: a step each layer."""
+def published_checks(warehouse: Warehouse, all_days: Callable[[], DayRange]) -> list[CheckStep]:
+    """The checks of what dbt publishes: a step each layer."""
     return [
         CheckStep(
             layer,
@@ -61,6 +63,7 @@ def published_checks(warehouse: Warehouse) -> list[CheckStep]:
                 )
                 for table, schema in schemas.items()
             ],
+            all_days,
             warehouse.hold_open,
         )
         for layer, schemas in PUBLISHED.items()

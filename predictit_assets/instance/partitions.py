@@ -1,47 +1,42 @@
-"""The trading day as Dagster's partition, and the window of days that a run is about."""
+"""Days as Dagster's partitions, and the days that a run is about."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, tzinfo
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import EASTERN, DayRange, today
+from predictit_assets.contract.calendar import DayRange
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 PARTITION_TAG = "dagster/partition"
 
 
-def daily_partitions(start: date) -> dg.DailyPartitionsDefinition:
-    """One partition a trading day, today's among them."""
+def daily_partitions(start: date, zone: str | tzinfo) -> dg.DailyPartitionsDefinition:
+    """One partition for each day of a time zone since `start`, today included."""
     return dg.DailyPartitionsDefinition(
-        start_date=start.isoformat(), timezone=str(EASTERN), end_offset=1
+        start_date=start.isoformat(), timezone=str(zone), end_offset=1
     )
 
 
 def backfill_policy(days_a_run: int) -> dg.BackfillPolicy:
-    """How a range of days becomes runs: one, or one for so many days each (0: any number)."""
+    """How a range of days becomes runs: one, or one for each `days_a_run` days (0: no limit)."""
     return dg.BackfillPolicy.multi_run(days_a_run) if days_a_run else dg.BackfillPolicy.single_run()
 
 
 def days_of_context(context: dg.AssetExecutionContext) -> DayRange:
-    """The days that an asset's step is to make: one partition or a range."""
+    """The days that a step has to make: one partition or a range."""
     asked = context.partition_key_range
     return DayRange(date.fromisoformat(asked.start), date.fromisoformat(asked.end))
 
 
 def tagged_window(tags: Mapping[str, str]) -> DayRange | None:
-    """The days of the run that bears these tags; None when it names none."""
+    """The days of a run with these tags; None when they name none."""
     first = tags.get(RANGE_START_TAG) or tags.get(PARTITION_TAG)
     last = tags.get(RANGE_END_TAG) or tags.get(PARTITION_TAG)
     if not first or not last:
         return None
     return DayRange(date.fromisoformat(first), date.fromisoformat(last))
-
-
-def window_of_tags(tags: Mapping[str, str], start: date) -> DayRange:
-    """The days of the run that bears these tags; every day since `start` when it names none."""
-    return tagged_window(tags) or DayRange(start, today())
 
 
 def window_tags(window: DayRange) -> dict[str, str]:
