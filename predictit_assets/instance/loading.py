@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import sys
 from typing import TYPE_CHECKING
 
 from predictit_assets.settings import Settings
@@ -27,4 +28,10 @@ def load_definitions(settings: Settings) -> "dg.Definitions":
         gc.freeze()
         gc.set_threshold(NEW_OBJECTS)
         gc.enable()
-        atexit.register(gc.unfreeze)  # DuckDB complains at exit about objects that aren't freed
+        atexit.register(_unfreeze)
+
+
+def _unfreeze() -> None:
+    # DuckDB complains at exit about objects that weren't freed. To free them takes a second.
+    if "duckdb" in sys.modules:
+        gc.unfreeze()
