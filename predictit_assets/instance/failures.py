@@ -23,6 +23,8 @@ MAX_DAYS = 100
 RETRIES = 2
 FIRST_WAIT = 5.0
 """Seconds before the first retry; twice as long before each further one."""
+QUERY_INTERRUPTED = "Query interrupted"
+"""What DuckDB makes of Ctrl-C, or of Terminate in the UI, in the middle of a query."""
 MAX_TEXT = 400
 """Characters of a cause that has to fit on a line."""
 
@@ -31,7 +33,8 @@ MAX_TEXT = 400
 def fail_on_expected_error(context: dg.OpExecutionContext) -> Iterator[None]:
     """Turn an ExpectedError into Dagster's Failure, or into a retry if the error may pass.
 
-    A defect is no ExpectedError: it fails the step at once, with its traceback.
+    A defect is no ExpectedError: it fails the step at once, with its traceback. An interrupted
+    query ends the run.
     """
     try:
         yield
@@ -44,6 +47,11 @@ def fail_on_expected_error(context: dg.OpExecutionContext) -> Iterator[None]:
         raise dg.Failure(
             str(error), metadata=failing_days_metadata(days), allow_retries=False
         ) from None
+    except RuntimeError as error:
+        if str(error) != QUERY_INTERRUPTED:
+            raise
+        # Dagster would take it for a failure of this step, and start the next ones.
+        raise KeyboardInterrupt from error
 
 
 def failing_days_metadata(days: Iterable[date]) -> dict[str, dg.MetadataValue]:
