@@ -37,6 +37,7 @@ def counted(folder: str, days: str) -> Callable[[], dict[str, int]]:
     """A build of so many days with the statements of the layers and of dbt counted."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager as Dbt
 
+    from predictit_assets.build import BUILD_JOB
     from predictit_assets.instance.loading import load_definitions
     from predictit_assets.instance.runs import open_instance, run_build
 
@@ -57,7 +58,9 @@ def counted(folder: str, days: str) -> Callable[[], dict[str, int]]:
     window = DayRange(first_day(), first_day() + timedelta(days=int(days) - 1))
 
     def work() -> dict[str, int]:
-        run_build(load_definitions(settings), open_instance(settings), window, lambda _: None)
+        run_build(
+            load_definitions(settings), open_instance(settings), BUILD_JOB, window, lambda _: None
+        )
         return dict(counts)
 
     return work

@@ -21,6 +21,7 @@ EMPTY = [sys.executable, "-m", "bench.empty"]
 
 def by_step(folder: str) -> Callable[[], dict[str, float]]:
     """The same build in this process, its CPU by step."""
+    from predictit_assets.build import BUILD_JOB
     from predictit_assets.contract.calendar import DayRange
     from predictit_assets.instance.loading import load_definitions
     from predictit_assets.instance.runs import Progress, open_instance, run_build
@@ -33,7 +34,7 @@ def by_step(folder: str) -> Callable[[], dict[str, float]]:
         begun.append((progress.doing, cpu_seconds()))
 
     def work() -> dict[str, float]:
-        run_build(definitions, instance, DayRange(first_day(), first_day()), tell)
+        run_build(definitions, instance, BUILD_JOB, DayRange(first_day(), first_day()), tell)
         ends = [*begun[1:], ("end", cpu_seconds())]
         made, checked = Counter[str](), Counter[str]()  # by layer
         for (step, start), (_, end) in zip(begun, ends, strict=True):

@@ -14,7 +14,7 @@ import pytest
 from s3_server import s3_server
 
 from predictit_assets import factory as home
-from predictit_assets.build import build_definitions
+from predictit_assets.build import BUILD_JOB, build_definitions
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.source import Payload
 from predictit_assets.instance.partitions import window_tags
@@ -125,8 +125,9 @@ def build(settings: Settings, window: DayRange, instance: dg.DagsterInstance | N
     run_build(
         build_definitions(settings),
         instance or dg.DagsterInstance.ephemeral(),
+        BUILD_JOB,
         window,
-        tell=lambda progress: None,
+        notify=lambda progress: None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What is broken is told once, with its cause, a link and the next step; so is its recovery."""
+"""What fails is reported once, with its cause, a link and the next step; so is its recovery."""
 
 import io
 import json
@@ -27,16 +27,17 @@ from pydantic import SecretStr
 
 from predictit_assets import factory as home
 from predictit_assets.alerts import channels
-from predictit_assets.alerts import incidents as incidents
-from predictit_assets.alerts import state as news
+from predictit_assets.alerts import state as alert_state
 from predictit_assets.alerts.channels import open_channels
 from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.build import BUILD_JOB, build_definitions
 from predictit_assets.checks.freshness import FRESH
 from predictit_assets.checks.schema import days_judged
-from predictit_assets.contract.calendar import DayRange, day_of, today
+from predictit_assets.contract.calendar import EASTERN, DayRange, day_of, today
 from predictit_assets.contract.source import Payload
 from predictit_assets.errors import SettingsError
+from predictit_assets.instance import runs
+from predictit_assets.instance.failures import MAX_DAYS, failing_days_metadata
 from predictit_assets.instance.partitions import daily_partitions, window_tags
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.fake import World
@@ -45,8 +46,9 @@ from predictit_assets.storage.payloads import PayloadStore
 
 DAY, NEXT_DAY = date(2026, 3, 4), date(2026, 3, 5)
 UI = "http://dagster.example.org"
-PRICES = dg.AssetKey(["core", "prices"])
-BOARD = dg.AssetKey(["marts", "board"])
+WHOLE_JOBS = {BUILD_JOB: "predictit", "hourly": "predictit"}
+PRICES = dg.AssetKey(["core", "predictit", "prices"])
+BOARD = dg.AssetKey(["marts", "predictit", "board"])
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
@@ -130,7 +132,7 @@ class Graph:
     """By asset or check, why it fails."""
 
     def __post_init__(self) -> None:
-        days = daily_partitions(DAY)
+        days = daily_partitions(DAY, EASTERN)
         shared: Any = {
             "partitions_def": days,
             "backfill_policy": dg.BackfillPolicy.single_run(),
@@ -219,6 +221,10 @@ class Home:
         return result.skip_message or ""
 
 
+def today_of(source: str) -> date:
+    return {"predictit": today()}[source]
+
+
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Apprise leaves 5 s between two mails, which ticks a minute apart don't notice."""
@@ -231,67 +237,67 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
-def told_by(instance: dg.DagsterInstance, *addresses: str) -> Home:
+def notified_by(instance: dg.DagsterInstance, *addresses: str) -> Home:
     """A home whose alerts go to these addresses."""
     graph = Graph()
     settings = Settings.model_validate({"alerts": ", ".join(addresses), "ui_url": UI + "/"})
     sensor = alerts_sensor(
-        open_channels(settings.alerts), graph.definitions, BUILD_JOB, settings.ui_url
+        open_channels(settings.alerts), graph.definitions, WHOLE_JOBS, today_of, settings.ui_url
     )
     return Home(instance, sensor, graph)
 
 
 @pytest.fixture
 def here(instance: dg.DagsterInstance, hook: Webhook) -> Home:
-    return told_by(instance, f"json://{hook.address}/alerts")
+    return notified_by(instance, f"json://{hook.address}/alerts")
 
 
-def test_a_failed_run_is_told_once_with_its_cause_a_link_and_the_next_step(
+def test_a_failed_run_is_reported_once_with_its_cause_a_link_and_the_next_step(
     here: Home, hook: Webhook
 ) -> None:
     here.graph.faults["board"] = "the warehouse is held by DBeaver"
     run_id = here.run(DAY, NEXT_DAY)
-    assert here.tick() == "json 1 was told: predictit: 1 broken"
-    assert (hook.posts[0]["title"], hook.posts[0]["type"]) == ("predictit: 1 broken", "failure")
+    assert here.tick() == "json 1 was notified: predictit: 1 failing"
+    assert (hook.posts[0]["title"], hook.posts[0]["type"]) == ("predictit: 1 failing", "failure")
     assert hook.texts == [
-        "BROKEN: run of build, 2026-03-04 to 2026-03-05\n"
-        "marts__board: the warehouse is held by DBeaver\n"
+        "FAILING: run of build, 2026-03-04 to 2026-03-05\n"
+        "marts__predictit__board: the warehouse is held by DBeaver\n"
         f"{UI}/runs/{run_id}\n"
-        "next: predictit build --from 2026-03-04 --to 2026-03-05"
+        "next: predictit build predictit --from 2026-03-04 --to 2026-03-05"
     ]
     here.run(DAY, NEXT_DAY)  # still broken
-    assert here.tick() == here.tick() == "nothing new to tell"
+    assert here.tick() == here.tick() == "nothing new"
     assert len(hook.posts) == 1
 
 
-def test_what_is_new_is_told_in_one_message(here: Home, hook: Webhook) -> None:
+def test_what_is_new_is_reported_in_one_message(here: Home, hook: Webhook) -> None:
     here.graph.faults["board"] = "no disk"
     here.run(DAY)
     here.run(NEXT_DAY)
     here.report(passed=False)
-    assert here.tick() == "json 1 was told: predictit: 3 broken"
+    assert here.tick() == "json 1 was notified: predictit: 3 failing"
     assert len(hook.posts) == 1
-    assert hook.texts[0].count("BROKEN") == hook.texts[0].count("next: ") == 3
+    assert hook.texts[0].count("FAILING") == hook.texts[0].count("next: ") == 3
 
 
-def test_recovery_is_told_once(here: Home, hook: Webhook) -> None:
+def test_recovery_is_reported_once(here: Home, hook: Webhook) -> None:
     here.graph.faults["board"] = "no disk"
     here.run(DAY)
     here.tick()
     del here.graph.faults["board"]
     here.run(NEXT_DAY)
-    assert here.tick() == "nothing new to tell", "another day says nothing of this one"
+    assert here.tick() == "nothing new", "another day says nothing of this one"
     here.run(DAY, NEXT_DAY)
-    assert here.tick() == "json 1 was told: predictit: 1 mended"
-    assert hook.texts[-1] == "MENDED: run of build, 2026-03-04"
+    assert here.tick() == "json 1 was notified: predictit: 1 resolved"
+    assert hook.texts[-1] == "RESOLVED: run of build, 2026-03-04"
     assert hook.posts[-1]["type"] == "success"
-    assert here.tick() == "nothing new to tell"
+    assert here.tick() == "nothing new"
     here.graph.faults["board"] = "no disk again"
     here.run(DAY)
-    assert here.tick() == "json 1 was told: predictit: 1 broken"
+    assert here.tick() == "json 1 was notified: predictit: 1 failing"
 
 
-def test_a_range_is_mended_when_each_of_its_days_is(here: Home, hook: Webhook) -> None:
+def test_a_range_is_resolved_when_each_of_its_days_is(here: Home, hook: Webhook) -> None:
     here.graph.faults["board"] = "no disk"
     last = DAY + timedelta(days=4)
     here.run(DAY, last)
@@ -299,18 +305,18 @@ def test_a_range_is_mended_when_each_of_its_days_is(here: Home, hook: Webhook) -
     here.graph.faults.clear()
     here.run(DAY + timedelta(days=2))
     here.run(DAY, NEXT_DAY)
-    assert here.tick() == "nothing new to tell"
+    assert here.tick() == "nothing new"
     here.run(DAY + timedelta(days=3), last)
     here.tick()
-    assert hook.texts[1] == f"MENDED: run of build, {DAY} to {last}"
+    assert hook.texts[1] == f"RESOLVED: run of build, {DAY} to {last}"
 
 
-def test_what_mended_before_anybody_knew_isnt_told(here: Home, hook: Webhook) -> None:
+def test_what_resolved_before_anybody_knew_isnt_reported(here: Home, hook: Webhook) -> None:
     here.graph.faults["board"] = "no disk"
     here.run(DAY)
     here.graph.faults.clear()
     here.run(DAY)
-    assert here.tick() == "nothing new to tell"
+    assert here.tick() == "nothing new"
     assert hook.posts == []
 
 
@@ -321,57 +327,57 @@ def test_a_part_mends_no_whole_and_the_whole_graph_mends_every_part(
     here.run(job="hourly", assets=[BOARD])
     here.run(job="hourly")
     here.tick()
-    assert "run of marts/board, 2026-03-04\n" in hook.texts[0]
+    assert "run of marts/predictit/board, 2026-03-04\n" in hook.texts[0]
     assert "run of hourly, 2026-03-04\n" in hook.texts[0]
     here.graph.faults.clear()
     here.run(job="hourly", assets=[PRICES])
-    assert here.tick() == "nothing new to tell"
+    assert here.tick() == "nothing new"
     here.run(job="hourly", assets=[BOARD])
     here.tick()
-    assert hook.texts[1] == "MENDED: run of marts/board, 2026-03-04"
+    assert hook.texts[1] == "RESOLVED: run of marts/predictit/board, 2026-03-04"
     here.run(job=BUILD_JOB)
     here.tick()
-    assert hook.texts[2] == "MENDED: run of hourly, 2026-03-04"
+    assert hook.texts[2] == "RESOLVED: run of hourly, 2026-03-04"
 
 
-def test_a_failed_blocking_check_is_told_with_the_run_that_it_broke(
+def test_a_failed_blocking_check_is_reported_with_the_run_that_it_failed(
     here: Home, hook: Webhook
 ) -> None:
     here.graph.faults["schema"] = "price: 3 rows"
     here.run()
-    assert here.tick() == "json 1 was told: predictit: 1 broken"
-    assert "check schema of core/prices: price: 3 rows\n" in hook.texts[0]
+    assert here.tick() == "json 1 was notified: predictit: 1 failing"
+    assert "check schema of core/predictit/prices: price: 3 rows\n" in hook.texts[0]
     here.graph.faults.clear()
     here.run()
-    assert here.tick() == "json 1 was told: predictit: 1 mended"
+    assert here.tick() == "json 1 was notified: predictit: 1 resolved"
 
 
 @pytest.mark.parametrize(
     ("name", "step"),
     [(FRESH, "predictit poll"), ("schema", "look at what it found, then build it again")],
 )
-def test_a_check_that_a_sensor_reports_is_told_and_so_is_its_recovery(
+def test_a_check_that_a_sensor_reports_is_reported_and_so_is_its_recovery(
     here: Home, hook: Webhook, name: str, step: str
 ) -> None:
     here.report(passed=False, name=name)
     here.tick()
     assert hook.texts[0].startswith(
-        f"BROKEN: check {name} of core/prices\n"
+        f"FAILING: check {name} of core/predictit/prices\n"
         "nothing was heard for 40 minutes\n"
-        f"{UI}/assets/core/prices?view=checks&checkDetail={name}\n"
+        f"{UI}/assets/core/predictit/prices?view=checks&checkDetail={name}\n"
         f"next: {step}"
     )
     here.report(passed=False, name=name)
-    assert here.tick() == "nothing new to tell"
+    assert here.tick() == "nothing new"
     here.report(passed=True, name=name)
     here.tick()
-    assert hook.texts[1:] == [f"MENDED: check {name} of core/prices"]
+    assert hook.texts[1:] == [f"RESOLVED: check {name} of core/predictit/prices"]
 
 
-def test_a_run_that_is_tried_again_isnt_told(here: Home, hook: Webhook) -> None:
+def test_a_run_that_is_tried_again_isnt_reported(here: Home, hook: Webhook) -> None:
     here.graph.faults["board"] = "no disk"
     here.run(tags={"dagster/will_retry": "true"})
-    assert here.tick() == "nothing new to tell"
+    assert here.tick() == "nothing new"
 
 
 def test_a_poll_that_failed_today_sends_one_to_the_poll(
@@ -379,24 +385,30 @@ def test_a_poll_that_failed_today_sends_one_to_the_poll(
 ) -> None:
     settings = Settings.model_validate({"alerts": f"json://{hook.address}"})
 
-    @dg.asset(key=["landing", "feed"], partitions_def=daily_partitions(DAY))
+    @dg.asset(key=["landing", "predictit", "feed"], partitions_def=daily_partitions(DAY, EASTERN))
     def landing_feed() -> None:
         raise dg.Failure("https://www.predictit.org can't be reached")
 
     sensor = alerts_sensor(
-        open_channels(settings.alerts), [landing_feed], BUILD_JOB, settings.ui_url
+        open_channels(settings.alerts), [landing_feed], WHOLE_JOBS, today_of, settings.ui_url
     )
+    job = dg.Definitions(
+        [landing_feed], jobs=[dg.define_asset_job(BUILD_JOB)], executor=dg.in_process_executor
+    ).resolve_job_def(BUILD_JOB)
     for day in (DAY, today()):
-        dg.materialize(
-            [landing_feed], partition_key=str(day), instance=instance, raise_on_error=False
+        job.execute_in_process(
+            partition_key=str(day),
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=[landing_feed.key],
         )
     sensor(dg.build_sensor_context(instance=instance))
     newest, oldest = hook.texts[0].split("\n\n")
-    assert newest.endswith("next: predictit poll (it asks again, and says what is wrong)")
-    assert oldest.endswith("next: predictit build --from 2026-03-04 --to 2026-03-04")
+    assert newest.endswith("next: predictit poll predictit (it asks again, and says what is wrong)")
+    assert oldest.endswith("next: predictit build predictit --from 2026-03-04 --to 2026-03-04")
 
 
-def test_a_quarantined_payload_is_told_with_its_key_and_reason_and_its_recovery(
+def test_a_quarantined_payload_is_reported_with_its_key_and_reason_and_its_recovery(
     settings: Settings, world: World, hook: Webhook, instance: dg.DagsterInstance
 ) -> None:
     watched = settings.model_copy(
@@ -424,24 +436,24 @@ def test_a_quarantined_payload_is_told_with_its_key_and_reason_and_its_recovery(
         assert part.execute_in_process(instance=instance, tags=window_tags(DayRange(day, day)))
 
     build(DAY)
-    assert watch.tick() == "json 1 was told: predictit: 1 broken"
+    assert watch.tick() == "json 1 was notified: predictit: 1 failing"
     what, cause, link, step = hook.texts[0].splitlines()
-    assert what == "BROKEN: check nothing_quarantined of raw/predictit/market_data, 2026-03-04"
-    assert cause.startswith("quarantine/predictit/market_data/date=2026-03-04/20260304T170700")
+    assert what == "FAILING: check nothing_quarantined of raw/predictit/market_data, 2026-03-04"
+    assert "quarantine/predictit/market_data/date=2026-03-04/20260304T170700" in cause
     assert "$.markets" in cause
     assert link.endswith(
         "/assets/raw/predictit/market_data?view=checks&checkDetail=nothing_quarantined"
     )
-    assert step.endswith("then predictit build --from 2026-03-04 --to 2026-03-04")
+    assert step.endswith("then predictit build predictit --from 2026-03-04 --to 2026-03-04")
     build(NEXT_DAY)
-    assert watch.tick() == "nothing new to tell", "the next day's is sound, this one's isn't"
+    assert watch.tick() == "nothing new", "the next day's is sound, this one's isn't"
     shutil.rmtree(watched.objects_dir / "quarantine")
     build(DAY)
-    assert watch.tick() == "json 1 was told: predictit: 1 mended"
-    assert hook.texts[1].startswith("MENDED: check nothing_quarantined of raw/")
+    assert watch.tick() == "json 1 was notified: predictit: 1 resolved"
+    assert hook.texts[1].startswith("RESOLVED: check nothing_quarantined of raw/")
 
 
-def test_each_channel_is_told_and_a_mail_reads_well(
+def test_each_channel_is_reported_and_a_mail_reads_well(
     instance: dg.DagsterInstance, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(NotifySlack, "webhook_url", f"http://{hook.address}/services")
@@ -449,7 +461,7 @@ def test_each_channel_is_told_and_a_mail_reads_well(
     server = mail_server(mailbox, port)
     server.start()
     try:
-        here = told_by(
+        here = notified_by(
             instance,
             f"mailto://ops:hunter2@127.0.0.1:{port}?from=predictit@example.org"
             "&to=ann@example.org,bob@example.org",
@@ -457,59 +469,60 @@ def test_each_channel_is_told_and_a_mail_reads_well(
         )
         here.graph.faults["board"] = "no disk"
         here.run()
-        assert here.tick() == (
-            "mailto 1 was told: predictit: 1 broken; slack 2 was told: predictit: 1 broken"
-        )
+        said = "was notified: predictit: 1 failing"
+        assert here.tick() == f"mailto 1 {said}; slack 2 {said}"
     finally:
         server.stop()
     assert {mail["To"] for mail in mailbox.mails} == {"ann@example.org", "bob@example.org"}
     mail = mailbox.mails[0]
-    assert mail["Subject"] == "predictit: 1 broken"
+    assert mail["Subject"] == "predictit: 1 failing"
     plain = mail.get_body(("plain",))
     assert plain is not None
-    assert "\nnext: predictit build --from 2026-03-04 --to 2026-03-04" in plain.get_content()
+    assert (
+        "\nnext: predictit build predictit --from 2026-03-04 --to 2026-03-04" in plain.get_content()
+    )
     (post,) = hook.posts
     assert "no disk" in post["attachments"][0]["text"]
 
 
-def test_a_channel_that_takes_nothing_is_told_at_the_next_tick_and_the_others_once(
+def test_a_channel_that_takes_nothing_is_reported_at_the_next_tick_and_the_others_once(
     instance: dg.DagsterInstance, hook: Webhook
 ) -> None:
     mailbox, port = Mailbox(), free_port()
-    here = told_by(
+    here = notified_by(
         instance,
         f"json://{hook.address}",
         f"mailto://ops:hunter2@127.0.0.1:{port}?from=ops@example.org",
     )
     here.graph.faults["board"] = "no disk"
     here.run()
-    line = "mailto 2 couldn't be told (it can't be reached, or it refused): the next tick tries"
-    assert here.tick() == f"json 1 was told: predictit: 1 broken; {line}"
+    line = "mailto 2 wasn't notified (it can't be reached, or it refused): the next tick retries"
+    assert here.tick() == f"json 1 was notified: predictit: 1 failing; {line}"
     here.report(passed=False)
-    assert here.tick() == f"json 1 was told: predictit: 1 broken; {line}"
+    assert here.tick() == f"json 1 was notified: predictit: 1 failing; {line}"
     server = mail_server(mailbox, port)
     server.start()
     try:
-        assert here.tick() == "mailto 2 was told: predictit: 2 broken"
+        assert here.tick() == "mailto 2 was notified: predictit: 2 failing"
     finally:
         server.stop()
     assert len(hook.posts) == 2
     plain = mailbox.mails[0].get_body(("plain",))
     assert plain is not None
     assert "no disk" in plain.get_content()
-    assert here.tick() == "nothing new to tell"
+    assert here.tick() == "nothing new"
 
 
-def test_a_refusal_is_told_with_its_status_and_a_slow_server_holds_nothing_up(
+def test_a_refusal_is_reported_with_its_status_and_a_slow_server_holds_nothing_up(
     here: Home, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here.report(passed=False)
     hook.status = 503
-    assert here.tick() == "json 1 couldn't be told (the answer was 503): the next tick tries"
+    assert here.tick() == "json 1 wasn't notified (the answer was 503): the next tick retries"
     hook.status, hook.delay = 200, 1.5
     monkeypatch.setattr(channels, "TIMEOUT", 0.3)
     begun = time.monotonic()
-    assert here.tick() == "json 1 couldn't be told (no answer within 0 s): the next tick tries"
+    assert here.tick() == "json 1 wasn't notified (no answer within 0 s): the next tick retries"
     assert time.monotonic() - begun < hook.delay
 
 
@@ -528,81 +541,151 @@ def test_no_credential_comes_out(
         f"mailto://ops:hunter2@127.0.0.1:{dead}?from=ops@example.org",
         f"json://ops:hunter2@127.0.0.1:{dead}/s3cr3tpath?-key=t0ken",
     ]
-    here = told_by(instance, *addresses)
+    here = notified_by(instance, *addresses)
     here.report(passed=False)
     shown = [here.tick(), str(here.cursor), repr(here.sensor)]
-    assert "2 couldn't be told" in shown[0]
+    assert "2 wasn't notified" in shown[0]
     settings = Settings.model_validate({"alerts": ", ".join(addresses)})
     shown += [repr(settings), repr(channels.open_channels(settings.alerts))]
     with pytest.raises(
         SettingsError, match="address 2 of 2 is none that Apprise can use"
     ) as refused:
-        told_by(instance, addresses[0], "nonsense://hunter2:s3cr3tpath@t0ken")
+        notified_by(instance, addresses[0], "nonsense://hunter2:s3cr3tpath@t0ken")
     shown += [str(refused.value), repr(refused.value), *capfd.readouterr(), logs.getvalue()]
     assert [secret for secret in secrets for text in shown if secret in text] == []
 
 
-def test_nobody_to_tell_no_sensor(settings: Settings) -> None:
+def test_nobody_to_notify_no_sensor(settings: Settings) -> None:
     names = {sensor.name for sensor in build_definitions(settings).sensors or []}
     assert "poll_predictit" in names
     assert not {"alerts", "tell_moves"} & names
 
 
-def test_no_old_failure_is_told_at_the_first_look(
+def test_no_old_failure_is_reported_at_the_first_look(
     here: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here.graph.faults["board"] = "no disk"
     here.run()
     monkeypatch.setattr("predictit_assets.alerts.sensor.LOOK_BACK", -60)
-    assert here.tick() == "nothing new to tell"
+    assert here.tick() == "nothing new"
 
 
 def test_a_cursor_of_another_release_is_no_obstacle(here: Home) -> None:
     here.cursor = '{"version": 0}x'
     here.report(passed=False)
-    assert here.tick() == "json 1 was told: predictit: 1 broken"
+    assert here.tick() == "json 1 was notified: predictit: 1 failing"
 
 
-def test_what_is_remembered_is_bounded_and_what_is_forgotten_isnt_called_mended(
+def test_what_is_remembered_is_bounded_and_what_is_forgotten_isnt_called_resolved(
     here: Home, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(news, "MAX_BROKEN", 3)
-    monkeypatch.setattr(news, "MAX_LISTED", 2)
-    monkeypatch.setattr(incidents, "MAX_RUNS", 2)  # more than one page of them
+    monkeypatch.setattr(alert_state, "MAX_INCIDENTS", 3)
+    monkeypatch.setattr(alert_state, "MAX_LISTED", 2)
+    monkeypatch.setattr(runs, "MAX_RUNS", 2)  # more than one page of them
     here.graph.faults["board"] = "no disk"
     for n in range(4):
         here.run(DAY + timedelta(days=n))
     for _ in range(3):
         here.tick()
-    assert hook.texts[0].count("BROKEN") == 2
-    assert sum(text.count("BROKEN") for text in hook.texts) == 4
-    assert "MENDED" not in "".join(hook.texts)
+    assert hook.texts[0].count("FAILING") == 2
+    assert sum(text.count("FAILING") for text in hook.texts) == 4
+    assert "RESOLVED" not in "".join(hook.texts)
     remembered = json.loads(here.cursor or "")
-    assert list(remembered["broken"]) == [f"run of build, 2026-03-0{n}" for n in (5, 6, 7)]
+    assert list(remembered["failing"]) == [f"run of build, 2026-03-0{n}" for n in (5, 6, 7)]
     assert remembered["texts"] == {}
 
 
 @pytest.mark.parametrize(
     ("window", "failing", "days"),
     [
-        ("2026-03-01 to 2026-03-07", "2026-03-02, 2026-03-04", [date(2026, 3, 2), DAY]),
-        ("2026-03-04 to 2026-03-05", "2026-03-04 and more", [DAY, NEXT_DAY]),
-        ("2026-03-04", None, [DAY]),
-        (None, None, []),
+        (
+            DayRange(date(2026, 3, 1), date(2026, 3, 7)),
+            [date(2026, 3, 2), DAY],
+            [date(2026, 3, 2), DAY],
+        ),
+        (DayRange(DAY, DAY + timedelta(days=MAX_DAYS)), None, None),
+        (DayRange(DAY, DAY), [], [DAY]),
+        (None, [], []),
     ],
+    ids=["those listed", "all, as not all are listed", "all, as none is listed", "no days"],
 )
 def test_the_days_of_a_check_are_those_that_failed(
-    window: str | None, failing: str | None, days: list[date]
+    window: DayRange | None, failing: list[date] | None, days: list[date] | None
 ) -> None:
-    texts = {"window": window, "failing_days": failing}
-    metadata = {name: dg.MetadataValue.text(text) for name, text in texts.items() if text}
-    assert days_judged(metadata)[1] == days
+    metadata = failing_days_metadata(window.days if window and failing is None else failing or [])
+    if window:
+        metadata["window"] = dg.MetadataValue.json([str(window.first), str(window.last)])
+    judged, failed = days_judged(metadata)
+    assert judged == (window.days if window else [])
+    assert failed == (judged if days is None else days)
+
+
+def test_a_whole_build_resolves_what_failed_in_its_own_source_only(
+    instance: dg.DagsterInstance, hook: Webhook
+) -> None:
+    days = daily_partitions(DAY, EASTERN)
+    fails = {"odds", "coins"}
+
+    def asset(source: str, name: str) -> dg.AssetsDefinition:
+        @dg.asset(key=["core", source, name], partitions_def=days)
+        def made() -> None:
+            if name in fails:
+                raise dg.Failure("no disk", allow_retries=False)
+
+        return made
+
+    odds, coins = asset("one", "odds"), asset("two", "coins")
+
+    @dg.job
+    def tidy() -> None:
+        @dg.op(out=dg.Out(dg.Nothing))
+        def tidy_up() -> None:
+            if fails:
+                raise dg.Failure("no room", allow_retries=False)
+
+        tidy_up()
+
+    jobs = dg.Definitions(
+        assets=[odds, coins],
+        jobs=[
+            dg.define_asset_job("build_one", [odds], partitions_def=days),
+            dg.define_asset_job("build_two", [coins], partitions_def=days),
+            tidy,
+        ],
+        executor=dg.in_process_executor,
+    )
+    whole = {"build_one": "one", "build_two": "two"}
+    sensor = alerts_sensor(
+        open_channels(SecretStr(f"json://{hook.address}")),
+        [odds, coins],
+        whole,
+        lambda source: {"one": DAY, "two": NEXT_DAY}[source],
+        UI,
+    )
+    here = Home(instance, sensor, Graph())
+    here.graph.jobs = jobs
+    assert here.tick() == "nothing new"
+    for job in ("build_one", "build_two"):
+        here.run(job=job)
+    here.run(job="tidy")
+    assert here.tick() == "json 1 was notified: predictit: 3 failing"
+    assert "next: predictit build one --from" in hook.texts[0]
+    fails.clear()
+    here.run(job="build_two")
+    here.tick()
+    assert hook.texts[1] == f"RESOLVED: run of build_two, {DAY}"
+    here.run(job="build_one")
+    here.tick()
+    assert hook.texts[2] == f"RESOLVED: run of build_one, {DAY}"
+    here.run(NEXT_DAY, job="tidy")
+    here.tick()
+    assert hook.texts[3] == "RESOLVED: run of tidy"
 
 
 # Moves
 
 
-def test_moves_are_told_once_an_hour_when_the_facts_were_made(
+def test_moves_are_reported_once_an_hour_when_the_facts_were_made(
     instance: dg.DagsterInstance, hook: Webhook
 ) -> None:
     noon = datetime(2026, 3, 4, 17)

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import ibis
+import pandera.ibis as pa
 import pytest
 import yaml
 from conftest import TIMED, observe
@@ -21,6 +22,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 from predictit_assets import factory as home
 from predictit_assets.build import build_definitions
 from predictit_assets.checks.schema import (
+    BUILT_IN_RULES,
     CheckStep,
     CheckTarget,
     asset_checks,
@@ -29,9 +31,11 @@ from predictit_assets.checks.schema import (
     warning_violation,
 )
 from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.manifests import RawManifest
 from predictit_assets.contract.schema import Schema, ibis_schema
 from predictit_assets.contract.source import Payload
 from predictit_assets.instance.dbt_runner import DBT_DIR
+from predictit_assets.instance.failures import MAX_DAYS
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings
@@ -183,7 +187,7 @@ def test_a_payload_in_another_days_folder_blocks_raw(settings: Settings) -> None
     ran = run(settings, checks_and_what_follows("landing"))
     assert ran.red == {"landing/predictit/market_data:schema"}
     assert ran.warned == ran.materialized == set()
-    assert ran.metadata["landing/predictit/market_data:schema"]["failing_days"] == str(DAYS.last)
+    assert ran.metadata["landing/predictit/market_data:schema"]["failing_days"] == [str(DAYS.last)]
 
 
 def test_an_object_that_is_not_named_by_the_rule_blocks_raw(settings: Settings) -> None:
@@ -231,7 +235,7 @@ def test_a_suspicious_payload_only_warns(
     assert ran.warned == {f"raw/predictit/market_data:{check}"}
     assert f"curated/{CONTRACTS}" in ran.materialized
     told = ran.metadata[f"raw/predictit/market_data:{check}"]
-    assert told["failing_days"] == str(DAYS.first)
+    assert told["failing_days"] == [str(DAYS.first)]
 
 
 def test_a_fifth_of_the_markets_gone_is_no_sharp_drop(settings: Settings, world: World) -> None:
@@ -251,7 +255,7 @@ def test_a_sharp_drop_is_seen_over_midnight_and_over_bad_payloads(
     land_edited(settings, world, lambda markets: markets[0].pop("name"), midnight)
     land_edited(settings, world, lambda markets: markets.__delitem__(slice(5)), midnight + minute)
     told = run(settings, UP_TO_CURATED).metadata["raw/predictit/market_data:no_sharp_drop"]
-    assert told["failing_days"] == str(DAYS.last)
+    assert told["failing_days"] == [str(DAYS.last)]
 
 
 def manifest(settings: Settings, day: date) -> Path:
@@ -387,7 +391,7 @@ def test_a_fault_in_staging_blocks_core(settings: Settings, table: str, fault: s
     assert ran.red == {f"staging/predictit/{table}:schema"}
     assert ran.warned == ran.materialized == set()
     told = ran.metadata[f"staging/predictit/{table}:schema"]
-    assert told["failing_days"] == str(DAYS.last)
+    assert told["failing_days"] == [str(DAYS.last)]
 
 
 def test_the_failing_days_are_those_of_all_faults(settings: Settings) -> None:
@@ -400,7 +404,7 @@ def test_the_failing_days_are_those_of_all_faults(settings: Settings) -> None:
             f"update staging.contract_snapshots set {fault} where partition_date = '{day}'",
         )
     told = run(settings, only_checks("staging")).metadata[f"staging/{CONTRACTS}:schema"]
-    assert told["failing_days"] == f"{DAYS.first}, {DAYS.last}"
+    assert told["failing_days"] == [str(DAYS.first), str(DAYS.last)]
 
 
 # --- Core ----------------------------------------------------------------------------------------
@@ -547,8 +551,8 @@ def test_checks_look_at_the_days_of_their_run_only(
     assert run(settings, only_this, DayRange(DAYS.last, DAYS.last)).red == {check}
     whole = run(settings, only_this, DAYS)
     assert whole.red == {check}
-    assert whole.metadata[check]["failing_days"] == str(DAYS.last)
-    assert whole.metadata[check]["window"] == str(DAYS)
+    assert whole.metadata[check]["failing_days"] == [str(DAYS.last)]
+    assert whole.metadata[check]["window"] == [str(DAYS.first), str(DAYS.last)]
 
 
 # --- What a failure says -------------------------------------------------------------------------
@@ -558,7 +562,7 @@ def test_checks_look_at_the_days_of_their_run_only(
 def table_of(schema: Schema, rows: str) -> Iterator[ibis.Table]:
     """A DuckDB table of that schema; `rows` is a query that gives some of its columns by name."""
     columns = ", ".join(
-        f'"{name}" {DuckDBType.to_string(kind)}' for name, kind in ibis_schema(schema).items()
+        column.sql("duckdb") for column in ibis_schema(schema).to_sqlglot_column_defs("duckdb")
     )
     with duckdb.connect() as engine:
         engine.execute(f"create table rows ({columns})")
@@ -603,28 +607,29 @@ def test_a_sound_table_breaks_no_rule() -> None:
 )
 def test_a_broken_rule_names_its_column_and_counts_rows_and_days(column: str, value: str) -> None:
     with table_of(ContractSnapshots, quotes(10_000, **{column: value})) as table:
-        (fault,) = violations(ContractSnapshots, table)
-    assert column in fault.rule
-    assert fault.rows == 2
-    assert fault.days == (date(2026, 1, 1), date(2026, 1, 2))
-    assert len(fault.examples) == 2
+        (found,) = violations(ContractSnapshots, table)
+    assert column in found.rule
+    assert found.rows == 2
+    assert found.days == (date(2026, 1, 1), date(2026, 1, 2))
+    assert len(found.examples) == 2
+    assert str(found).startswith(f"2 rows break: {column} ")
 
 
 def test_rows_of_the_same_key_are_counted() -> None:
     query = f"{quotes(10_000)} union all by name {quotes(3)}"
     with table_of(ContractSnapshots, query) as table:
-        (fault,) = violations(ContractSnapshots, table)
-    assert fault.rows == 6
-    assert fault.days == (date(2026, 1, 1),)
+        (found,) = violations(ContractSnapshots, table)
+    assert found.rows == 6
+    assert found.days == (date(2026, 1, 1),)
 
 
-def test_a_suspicion_counts_rows_and_days() -> None:
+def test_a_warning_counts_rows_and_days() -> None:
     half_cents = quotes(10_000, last_close_price="if(n = 7, 0.255, 0.25)")
     check = next(one for one in warning_checks(ContractSnapshots) if one.name == "whole_cents")
     with table_of(ContractSnapshots, half_cents) as table:
-        fault = warning_violation(check, table)
-    assert fault is not None
-    assert (fault.rows, fault.days) == (1, (date(2026, 1, 1),))
+        found = warning_violation(check, table)
+    assert found is not None
+    assert (found.rows, found.days) == (1, (date(2026, 1, 1),))
 
 
 MANY_FAULTS = quotes(
@@ -636,12 +641,12 @@ MANY_FAULTS = quotes(
 """Two hundred thousand faulty rows on forty days."""
 
 
-def checks_of(audit: CheckTarget) -> dg.JobDefinition:
+def checks_of(target: CheckTarget) -> dg.JobDefinition:
     """The checks of one table alone."""
     definitions = dg.Definitions(
-        assets=[dg.AssetSpec(list(audit.key))],
-        asset_checks=asset_checks([CheckStep("quotes", [audit])], DAYS.first),
-        jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(*audit.key))],
+        assets=[dg.AssetSpec(list(target.key))],
+        asset_checks=asset_checks([CheckStep("quotes", [target], lambda: DAYS)]),
+        jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(*target.key))],
     )
     return definitions.resolve_job_def("checks")
 
@@ -656,11 +661,11 @@ def test_of_a_view_only_the_last_day_is_judged(last_day_only: bool) -> None:
         with table_of(ContractSnapshots, MANY_FAULTS) as table:
             yield table
 
-    audit = CheckTarget(["quotes"], ContractSnapshots, open_table, last_day_only=last_day_only)
-    ran = outcome(checks_of(audit), DAYS)
+    target = CheckTarget(["quotes"], ContractSnapshots, open_table, last_day_only=last_day_only)
+    ran = outcome(checks_of(target), DAYS)
     window = DayRange(DAYS.last, DAYS.last) if last_day_only else DAYS
     assert judged == [window]
-    assert ran.metadata["quotes:schema"]["window"] == str(window)
+    assert ran.metadata["quotes:schema"]["window"] == [str(window.first), str(window.last)]
 
 
 def test_of_many_faulty_rows_little_is_told() -> None:
@@ -675,9 +680,94 @@ def test_of_many_faulty_rows_little_is_told() -> None:
     for told in ran.metadata.values():
         assert len(json.dumps(told, default=str)) < 8_000
         assert len(told["description"]) <= 300
-        assert told["failing_days"].startswith("2026-01-01, 2026-01-02, ")
-        assert told["failing_days"].endswith(" and more")
-        assert 10 <= told["failing_days"].count("2026-") < 40
+        assert told["failing_days"] == [str(date(2026, 1, 1) + timedelta(n)) for n in range(40)]
+
+
+def test_more_failing_days_than_are_listed_are_said() -> None:
+    @contextmanager
+    def open_table(window: DayRange) -> Iterator[ibis.Table]:
+        days = f"date '2026-01-01' + (n % {MAX_DAYS + 5})::integer"
+        with table_of(ContractSnapshots, quotes(200, market_id="0", partition_date=days)) as table:
+            yield table
+
+    ran = outcome(checks_of(CheckTarget(["quotes"], ContractSnapshots, open_table)), DAYS)
+    told = ran.metadata["quotes:schema"]
+    assert len(told["failing_days"]) == MAX_DAYS
+    assert told["more_failing_days"] is True
+
+
+class EveryRule(pa.DataFrameModel):
+    """A column for each rule of Pandera that the checks know."""
+
+    equal: ibis.expr.datatypes.Int64 = pa.Field(eq=1)
+    other: ibis.expr.datatypes.Int64 = pa.Field(ne=9)
+    above: ibis.expr.datatypes.Int64 = pa.Field(gt=0)
+    least: ibis.expr.datatypes.Int64 = pa.Field(ge=1)
+    below: ibis.expr.datatypes.Int64 = pa.Field(lt=2)
+    most: ibis.expr.datatypes.Int64 = pa.Field(le=1)
+    between: ibis.expr.datatypes.Int64 = pa.Field(
+        in_range={"min_value": 0, "max_value": 2, "include_min": False}
+    )
+    within: ibis.expr.datatypes.Int64 = pa.Field(isin=[1, 2])
+    without: ibis.expr.datatypes.Int64 = pa.Field(notin=[9])
+    text: ibis.expr.datatypes.String = pa.Field(str_matches="^1")
+
+
+def test_every_built_in_rule_means_what_it_means_to_pandera() -> None:
+    """The checks have expressions of their own for them; Pandera itself is the judge of these."""
+    names = list(EveryRule.to_schema().columns)
+    used = {check.name for one in EveryRule.to_schema().columns.values() for check in one.checks}
+    assert used == set(BUILT_IN_RULES)
+    for value in (0, 1, 2, 9):
+        row = ", ".join(f"{value} as {name}" for name in names)
+        with table_of(EveryRule, f"select {row}") as table:
+            found = {one.rule.split()[0] for one in violations(EveryRule, table)}
+            try:
+                EveryRule.validate(table, lazy=True)
+                judged = set()
+            except pa.errors.SchemaErrors as errors:
+                judged = {error.schema.name for error in errors.schema_errors}
+        assert found == judged, value
+
+
+def test_a_rule_of_a_column_that_isnt_known_says_so() -> None:
+    class Odd(pa.DataFrameModel):
+        name: ibis.expr.datatypes.String = pa.Field(str_startswith="a")
+
+    with (
+        table_of(Odd, "select 'b' as name") as table,
+        pytest.raises(NotImplementedError, match="str_startswith of column name"),
+    ):
+        violations(Odd, table)
+
+
+def test_a_schema_that_only_blocks_isnt_made_before_it_is_needed() -> None:
+    class Late:
+        __name__ = "Late"
+
+        def to_schema(self) -> pa.DataFrameSchema:
+            raise AssertionError("not while the definitions load")
+
+    @contextmanager
+    def open_table(window: DayRange) -> Iterator[ibis.Table]:
+        raise AssertionError
+        yield
+
+    target = CheckTarget(["quotes"], Late(), open_table, warnings=False)
+    assert checks_of(target).name == "checks"
+
+
+def test_why_a_payload_is_in_quarantine_is_in_the_sentence() -> None:
+    rows = (
+        "select 'raw/' || n as key, timestamp '2026-03-04' + interval (n) hour as captured_at,"
+        " date '2026-03-04' as partition_date, 20 as bytes, 'a hash' as sha256,"
+        " 'broken at ' || n as quarantined_because from range(3) as numbers(n)"
+    )
+    (check,) = (one for one in warning_checks(RawManifest) if one.name == "nothing_quarantined")
+    with table_of(RawManifest, rows) as table:
+        found = warning_violation(check, table)
+    assert str(found).startswith("3 rows break: ")
+    assert str(found).endswith(" (broken at 2: raw/2)")
 
 
 def test_faulty_rows_stay_in_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:

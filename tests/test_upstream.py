@@ -1,6 +1,10 @@
 """What we lean on in Dagster, dagster-dbt and Pandera without their promise: pinned here."""
 
+import os
 import shutil
+import signal
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +14,10 @@ import pandera.ibis as pa
 import pytest
 import sqlalchemy
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.instance import RUNLESS_RUN_ID
+from dagster._core.storage import tags
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
@@ -18,7 +26,14 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
-from predictit_assets.instance.cleanup import RUNLESS
+from predictit_assets.instance.cleanup import FINISHED
+from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.instance.names import (
+    CHECK_FAILED_ERROR,
+    HIDDEN_TAG_PREFIX,
+    RUNLESS,
+    WILL_RETRY_TAG,
+)
 from predictit_assets.instance.partitions import RANGE_END_TAG, RANGE_START_TAG
 from predictit_assets.settings import PROJECT_DIR
 
@@ -57,6 +72,41 @@ def test_an_instance_tells_its_listeners_of_a_run() -> None:
         instance=instance, run_id="11111111-1111-1111-1111-111111111111"
     )
     assert heard
+
+
+def test_the_names_that_dagster_keeps_to_itself_are_these() -> None:
+    assert RUNLESS_RUN_ID == RUNLESS
+    assert tags.WILL_RETRY_TAG == WILL_RETRY_TAG
+    assert tags.HIDDEN_TAG_PREFIX == HIDDEN_TAG_PREFIX
+    assert DagsterAssetCheckFailedError.__name__ == CHECK_FAILED_ERROR
+    assert set(FINISHED_STATUSES) == set(FINISHED)
+
+
+def test_a_run_that_is_interrupted_in_a_query_starts_no_further_step() -> None:
+    """DuckDB makes an error of its own of an interrupt: Dagster would go on after that."""
+
+    @dg.asset
+    def asks(context: dg.AssetExecutionContext) -> None:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with fail_on_expected_error(context.op_execution_context), duckdb.connect() as connection:
+            connection.execute(
+                "select count(*) from range(1000000000000) as t(n) where n = sqrt(n)"
+            )
+
+    @dg.asset
+    def unrelated() -> None: ...
+
+    job = dg.define_asset_job("job")
+    definitions = dg.Definitions([asks, unrelated], jobs=[job], executor=dg.in_process_executor)
+    with dg.DagsterInstance.ephemeral() as instance:
+        with suppress(KeyboardInterrupt):
+            definitions.resolve_job_def("job").execute_in_process(
+                instance=instance, raise_on_error=False
+            )
+        (run,) = instance.get_runs()
+        begun = instance.all_logs(run.run_id, of_type={dg.DagsterEventType.STEP_START})
+        assert [entry.step_key for entry in begun] == ["asks"]
+        assert run.status is not dg.DagsterRunStatus.SUCCESS
 
 
 def test_dagster_dbt_has_what_runs_dbt_in_this_process() -> None:

@@ -1,1 +1,1 @@
-"""Alerts: what is broken, who knows of it, and how it reaches them."""
+"""Alerts: which incidents there are, which channel knows of them, and how it is notified."""

@@ -18,12 +18,12 @@ TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Message:
-    """What is told at once."""
+    """What is sent at once."""
 
     title: str
     body: str
     alarming: bool
-    """Whether it tells of anything but recovery."""
+    """Whether it says of anything that it fails, rather than only that it is resolved."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Channel:
     """One of the configured addresses."""
 
     name: str
-    """All that is ever shown of an address, since any part of it may be a credential."""
+    """Shown instead of the address, since any part of that may be a credential."""
     service: "NotifyBase" = field(repr=False)
 
     def deliver(self, message: Message) -> str | None:
-        """Send a message. Returns why it wasn't taken; None when it was."""
+        """Send a message. Returns why it was refused; None when it was taken."""
         from apprise import Apprise, AppriseResultStatus, NotifyFormat, NotifyType
 
         result = Apprise(self.service).notify(
@@ -57,11 +57,11 @@ class Channel:
 def open_channels(addresses: SecretStr) -> list[Channel]:
     """The channels at these addresses, separated by commas or spaces.
 
-    Raises SettingsError, which says which of them can't be used, but not what it is.
+    Raises SettingsError, which says which address can't be used, by its number only.
     """
     if not addresses.get_secret_value().strip():
         return []
-    # Not needed by those who configure no channel.
+    # Imported only where a channel is configured.
     from apprise import Apprise, AppriseAsset, OverflowMode
 
     logging.getLogger("apprise").propagate = False  # it may quote addresses
@@ -78,7 +78,7 @@ def open_channels(addresses: SecretStr) -> list[Channel]:
                 "`apprise -v -b test ADDRESS` says why"
             )
         if service.overflow_mode is OverflowMode.UPSTREAM:
-            # Else a service with short messages refuses a long one, for ever.
+            # Otherwise a service that allows only short messages would refuse a long one for ever.
             service.overflow_mode = OverflowMode.SPLIT
         channels.append(Channel(f"{url.split(':')[0]} {n}", service))
     return channels

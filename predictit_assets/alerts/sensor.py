@@ -1,51 +1,57 @@
-"""The sensor that tells: each minute a look at what is broken, and a message if that is new."""
+"""The sensor that notifies: each minute it looks for failures, and sends what is new."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 
 import dagster as dg
 
 from predictit_assets.alerts.channels import Channel
-from predictit_assets.alerts.incidents import Monitored, ended_runs
+from predictit_assets.alerts.incidents import Monitored
 from predictit_assets.alerts.state import AlertState
+from predictit_assets.instance.runs import ended_runs
 
 INTERVAL = 60
-"""Seconds between two looks."""
+"""Seconds between two ticks."""
 LOOK_BACK = 24 * 3600
-"""Seconds before its first look in which a failed run is still told of."""
+"""Seconds before its first tick; a run that failed since then is still reported."""
 
 
 def alerts_sensor(
     channels: Sequence[Channel],
     definitions: Sequence[dg.AssetsDefinition],
-    whole_job: str,
+    whole_jobs: Mapping[str, str],
+    today: Callable[[str], date],
     ui_url: str,
 ) -> dg.SensorDefinition:
-    """Tell the channels what is broken in these assets and checks.
+    """Notify the channels of what fails in these assets and checks.
 
-    `whole_job` is the job of the whole graph: its success mends whatever failed in its days.
+    `whole_jobs` names the jobs that build all assets of a source, each with its source: their
+    success resolves whatever failed in that source on their days. `today` gives the day that it
+    is in a source's calendar.
     """
-    watch = Monitored.of(definitions, whole_job, ui_url)
+    monitored = Monitored(definitions, whole_jobs, today, ui_url)
 
     @dg.sensor(
         name="alerts",
         minimum_interval_seconds=INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Tells of failed runs, failed blocking checks, a stale feed and quarantined payloads, "
-            "once each, and of their recovery: by e-mail, Slack or whatever PREDICTIT_ALERTS names."
+            "Notifies of failed runs, failed blocking checks, stale data and quarantined payloads, "
+            "once each, and when they are resolved: by e-mail, Slack or whatever PREDICTIT_ALERTS "
+            "names."
         ),
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        news = AlertState.recall(context.cursor)
-        for end in ended_runs(context.instance, news.seen, since=time.time() - LOOK_BACK):
-            for outcome in watch.outcomes_of(context.instance, end):
-                news.take(outcome)
-            news.seen = end.storage_id
-        for outcome in watch.outcomes_without_run(context.instance):
-            news.take(outcome)
-        lines = news.tell(channels)
-        context.update_cursor(news.model_dump_json())
-        return dg.SkipReason("; ".join(lines) or "nothing new to tell")
+        state = AlertState.load(context.cursor)
+        for end in ended_runs(context.instance, state.last_seen, since=time.time() - LOOK_BACK):
+            for outcome in monitored.outcomes_of(context.instance, end):
+                state.record(outcome)
+            state.last_seen = end.storage_id
+        for outcome in monitored.outcomes_without_run(context.instance):
+            state.record(outcome)
+        lines = state.notify(channels)
+        context.update_cursor(state.model_dump_json())
+        return dg.SkipReason("; ".join(lines) or "nothing new")
 
     return alerts

@@ -1,4 +1,4 @@
-"""What is broken and which channel knows of it: kept from tick to tick, bounded, told once."""
+"""What fails and which channel knows of it: kept from tick to tick, bounded, reported once."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,105 +6,107 @@ from concurrent.futures import ThreadPoolExecutor
 from pydantic import BaseModel, ValidationError
 
 from predictit_assets.alerts.channels import Channel, Message
-from predictit_assets.alerts.incidents import Outcome, Scope
+from predictit_assets.alerts.incidents import Incident, Outcome, Scope
 
-MAX_BROKEN = 30
-"""Troubles remembered; the oldest is forgotten. Every tick's record holds what is remembered."""
+MAX_INCIDENTS = 30
+"""Incidents that are remembered; the oldest is forgotten. Every tick keeps a copy of them."""
 MAX_LISTED = 10
-"""Troubles spelt out in one message."""
+"""Incidents that one message describes."""
 
 
 class AlertState(BaseModel):
     """What one tick leaves to the next."""
 
-    seen: int | None = None
-    """The last end of a run that was looked at, by its storage id."""
-    broken: dict[str, Scope] = {}
-    """What is broken, by name, oldest first; of days those that are left to mend."""
+    last_seen: int | None = None
+    """The storage id of the last end of a run that was looked at."""
+    failing: dict[str, Scope] = {}
+    """The incidents by name, oldest first, with the days that are left to mend."""
     texts: dict[str, str] = {}
-    """What there is to say of it, as long as some channel doesn't know."""
-    told: dict[str, list[str]] = {}
-    """By channel, what it was told is broken, and not yet that it is mended."""
+    """The texts of the incidents that some channel doesn't know yet."""
+    reported: dict[str, list[str]] = {}
+    """By channel, the incidents that it was told of, but not that they are resolved."""
 
     @classmethod
-    def recall(cls, cursor: str | None) -> "AlertState":
-        """What the last tick left; nothing, when it was the first or an older release's."""
+    def load(cls, cursor: str | None) -> "AlertState":
+        """The state that the last tick left; an empty one at the first, or after an upgrade."""
         try:
             return cls.model_validate_json(cursor or "")
         except ValidationError:
             return cls()
 
-    def take(self, outcome: Outcome) -> None:
-        """Note how something ended."""
-        if outcome.done:
-            for what, scope in list(self.broken.items()):
-                left = scope.without(outcome.done)
+    def record(self, outcome: Outcome) -> None:
+        """Take in how a run or a check ended."""
+        if isinstance(outcome, Incident):
+            if outcome.name not in self.failing:
+                self.texts[outcome.name] = outcome.text
+            self.failing[outcome.name] = outcome.scope
+        else:
+            for name, scope in list(self.failing.items()):
+                left = scope.after(outcome)
                 if left:
-                    self.broken[what] = left
+                    self.failing[name] = left
                 else:
-                    self._forget(what)
-        if incident := outcome.incident:
-            if incident.what not in self.broken:
-                self.texts[incident.what] = incident.text
-            self.broken[incident.what] = incident.scope
-        for what in list(self.broken)[:-MAX_BROKEN]:
-            self._forget(what)
-            for known in self.told.values():
-                if what in known:  # nobody is to take it for mended
-                    known.remove(what)
+                    self._forget(name)
+        for name in list(self.failing)[:-MAX_INCIDENTS]:
+            self._forget(name)
+            for known in self.reported.values():
+                if name in known:  # evicted, not resolved: don't report it as resolved
+                    known.remove(name)
 
-    def tell(self, channels: Sequence[Channel]) -> list[str]:
-        """Tell each channel what it doesn't know yet, in one message. Returns a line for each.
+    def notify(self, channels: Sequence[Channel]) -> list[str]:
+        """Send each channel, in one message, what it doesn't know yet. Returns a line for each.
 
-        A channel that doesn't take its message is none the wiser, and is told the next time.
+        A channel that doesn't take its message gets it at the next tick.
         """
-        self.told = {channel.name: self.told.get(channel.name, []) for channel in channels}
+        self.reported = {channel.name: self.reported.get(channel.name, []) for channel in channels}
         waiting = [
             (channel, message)
             for channel in channels
-            if (message := self._message(self.told[channel.name]))
+            if (message := self._message(self.reported[channel.name]))
         ]
-        # At once, so that several dead servers take no longer than one.
+        # In parallel, so that several dead servers take no longer than one.
         with ThreadPoolExecutor(max_workers=max(1, len(waiting))) as pool:
             refusals = list(pool.map(lambda pair: pair[0].deliver(pair[1]), waiting))
         lines = []
         for (channel, message), refusal in zip(waiting, refusals, strict=True):
             if refusal is None:
-                self.told[channel.name] = list(self.broken)
-                lines.append(f"{channel.name} was told: {message.title}")
+                self.reported[channel.name] = list(self.failing)
+                lines.append(f"{channel.name} was notified: {message.title}")
             else:
-                lines.append(f"{channel.name} couldn't be told ({refusal}): the next tick tries")
+                lines.append(f"{channel.name} wasn't notified ({refusal}): the next tick retries")
         unknown = {
-            what for what in self.broken if any(what not in known for known in self.told.values())
+            name
+            for name in self.failing
+            if any(name not in known for known in self.reported.values())
         }
-        self.texts = {what: text for what, text in self.texts.items() if what in unknown}
+        self.texts = {name: text for name, text in self.texts.items() if name in unknown}
         return lines
 
-    def _forget(self, what: str) -> None:
-        self.broken.pop(what)
-        self.texts.pop(what, None)
+    def _forget(self, name: str) -> None:
+        self.failing.pop(name)
+        self.texts.pop(name, None)
 
     def _message(self, known: list[str]) -> Message | None:
-        """What is new to a channel that knows this much; None when nothing is."""
-        broken = [what for what in self.broken if what not in known]
-        mended = [what for what in known if what not in self.broken]
+        """What is new to a channel that knows these incidents; None when nothing is."""
+        failing = [name for name in self.failing if name not in known]
+        resolved = [name for name in known if name not in self.failing]
         counts = [
             f"{len(names)} {how}"
-            for how, names in [("broken", broken), ("mended", mended)]
+            for how, names in [("failing", failing), ("resolved", resolved)]
             if names
         ]
         if not counts:
             return None
         lines = [
-            *(f"BROKEN: {what}\n{self.texts.get(what, '')}".strip() for what in newest(broken)),
-            *(f"MENDED: {what}" for what in newest(mended)),
+            *(f"FAILING: {name}\n{self.texts.get(name, '')}".strip() for name in newest(failing)),
+            *(f"RESOLVED: {name}" for name in newest(resolved)),
         ]
-        unlisted = len(broken) + len(mended) - len(lines)
+        unlisted = len(failing) + len(resolved) - len(lines)
         if unlisted:
             lines.append(f"and {unlisted} more, which the UI shows")
-        return Message(f"predictit: {', '.join(counts)}", "\n\n".join(lines), bool(broken))
+        return Message(f"predictit: {', '.join(counts)}", "\n\n".join(lines), bool(failing))
 
 
 def newest(names: list[str]) -> list[str]:
-    """The newest of these, as many as are spelt out, newest first."""
+    """The newest MAX_LISTED of these names, newest first."""
     return names[: -MAX_LISTED - 1 : -1]

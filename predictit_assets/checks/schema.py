@@ -1,8 +1,8 @@
-"""Pandera schemas as asset checks: one factory, from a registry of audits.
+"""Pandera schemas as asset checks: one factory, which the registry gives its targets.
 
-Of each audited table, `schema` blocks what comes after it; every rule of the schema that is
-marked `raise_warning` is a check of its own name that warns. Rows stay in the engine: only counts,
-days and a few examples come out.
+The check `schema` of a table blocks what comes after it. Every rule of the table's schema that is
+marked `raise_warning` becomes a check of its own, which only warns. Rows stay in the engine: only
+counts, days and a few examples come out.
 """
 
 import json
@@ -11,54 +11,81 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
+from typing import Any, Protocol
 
 import dagster as dg
 import ibis
 import pandera.ibis as pa
-from pandera.api.ibis.types import IbisData
 from pandera.config import ValidationDepth, config_context
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.failures import (
-    FAILING_DAYS,
     MAX_DAYS,
+    MORE_DAYS,
     fail_on_expected_error,
-    list_days,
-    named_days,
+    failing_days_metadata,
+    listed_days,
 )
-from predictit_assets.instance.partitions import window_of_tags
+from predictit_assets.instance.partitions import tagged_window
 
 SCHEMA_CHECK = "schema"
-MAX_FAULTS = 10
+WINDOW = "window"
+"""The metadata that says which days were checked: the first and the last, as ISO dates."""
+REASON, KEY = "quarantined_because", "key"
+"""Columns of a manifest: why a payload is in quarantine, and which object it is."""
+MAX_VIOLATIONS = 10
 MAX_EXAMPLES = 3
 MAX_TEXT = 300
-"""Bounds of what a failure tells: a Pandera error can print hundreds of kilobytes."""
+"""Bounds of what a failed check says: a Pandera error can print hundreds of kilobytes."""
+
+BUILT_IN_RULES: Mapping[str, Callable[..., ibis.Value]] = {
+    "equal_to": lambda column, value: column == value,
+    "not_equal_to": lambda column, value: column != value,
+    "greater_than": lambda column, min_value: column > min_value,
+    "greater_than_or_equal_to": lambda column, min_value: column >= min_value,
+    "less_than": lambda column, max_value: column < max_value,
+    "less_than_or_equal_to": lambda column, max_value: column <= max_value,
+    "in_range": lambda column, min_value, max_value, include_min=True, include_max=True: (
+        (column >= min_value if include_min else column > min_value)
+        & (column <= max_value if include_max else column < max_value)
+    ),
+    "isin": lambda column, allowed_values: column.isin(list(allowed_values)),
+    "notin": lambda column, forbidden_values: column.notin(list(forbidden_values)),
+    "str_matches": lambda column, pattern: column.re_search(pattern),
+}
+"""Pandera's checks of one column, by name, as expressions over it; named as their statistics are.
+
+Pandera gives the rule of a frame as an expression, but that of a column only with all its rows.
+"""
+
+
+class LazySchema(Protocol):
+    """A schema that is made when it is needed, as that of a dbt model is."""
+
+    __name__: str
+
+    def to_schema(self) -> pa.DataFrameSchema:
+        """The Pandera schema."""
+        ...
+
+
+TableSchema = Schema | LazySchema
 
 
 @dataclass(frozen=True)
 class CheckTarget:
-    """A table, the schema that it has to meet, and how a window of it is opened."""
+    """A table, the schema that it has to meet, and how a range of its days is opened."""
 
     key: Sequence[str]
     """The asset's key."""
-    schema: Schema
+    schema: TableSchema
+    """Built while the definitions load only if `warnings` is set, to name the checks that warn."""
     open: Callable[[DayRange], AbstractContextManager[ibis.Table]]
-    warning_checks: bool = True
-    """Whether the warnings are looked for too: once on the road is enough."""
+    warnings: bool = True
+    """Whether the rules that warn are checked too: once for the same rows is enough."""
     last_day_only: bool = False
-    """Of a view: its earlier days repeat what is checked where it is kept."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One rule that a table breaks."""
-
-    rule: str
-    rows: int | None
-    """How many rows break it; None when it isn't about rows."""
-    days: tuple[date, ...]
-    examples: tuple[str, ...]
+    """Check only the last day: earlier rows were checked in the table that the view reads."""
 
 
 @dataclass(frozen=True)
@@ -66,139 +93,176 @@ class CheckStep:
     """What is checked in one step: tables that are made together."""
 
     name: str
-    audits: Sequence[CheckTarget]
+    targets: Sequence[CheckTarget]
+    all_days: Callable[[], DayRange]
+    """The days to check in a run that names none."""
     hold_open: Callable[[], AbstractContextManager[None]] = nullcontext
-    """What all of them are in."""
+    """Entered once around all checks of the step."""
 
 
-def asset_checks(of: Iterable[CheckStep], start: date) -> list[dg.AssetChecksDefinition]:
-    """The Dagster checks of all audits; `start` bounds a run that names no partitions."""
-    return [_asset_checks(audits, start) for audits in of]
+@dataclass(frozen=True)
+class Violation:
+    """One rule that a table breaks."""
+
+    rule: str
+    """What should hold."""
+    rows: int | None
+    """How many rows break it; None when it isn't about rows."""
+    days: tuple[date, ...] = ()
+    """Days with such rows, at most one more than MAX_DAYS."""
+    examples: tuple[str, ...] = ()
+    reason: str = ""
+    """Why the newest of these rows is what it is, where the table says so."""
+
+    def __str__(self) -> str:
+        if self.rows is None:
+            return self.rule
+        broken = "1 row breaks" if self.rows == 1 else f"{self.rows} rows break"
+        return f"{broken}: {self.rule}" + (f" ({self.reason})" if self.reason else "")
 
 
-def _asset_checks(of: CheckStep, start: date) -> dg.AssetChecksDefinition:
+def asset_checks(steps: Iterable[CheckStep]) -> list[dg.AssetChecksDefinition]:
+    """The Dagster checks of all targets: one definition a step."""
+    return [_asset_checks(step) for step in steps]
+
+
+def _asset_checks(step: CheckStep) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
-        name=f"check_{of.name}",
-        specs=[spec for audit in of.audits for spec in _specs(audit)],
+        name=f"check_{step.name}",
+        specs=[spec for target in step.targets for spec in _specs(target)],
         can_subset=True,
     )
     def run_checks(context: dg.AssetCheckExecutionContext) -> Iterable[dg.AssetCheckResult]:
-        window = window_of_tags(context.run.tags, start)
-        with fail_on_expected_error(context.op_execution_context), of.hold_open():
-            for audit in of.audits:
-                yield from _results(audit, window, context.selected_asset_check_keys)
+        window = tagged_window(context.run.tags) or step.all_days()
+        with fail_on_expected_error(context.op_execution_context), step.hold_open():
+            for target in step.targets:
+                yield from _results(target, window, context.selected_asset_check_keys)
 
     return run_checks
 
 
-def _specs(audit: CheckTarget) -> Iterator[dg.AssetCheckSpec]:
-    asset = dg.AssetKey(list(audit.key))
+def _specs(target: CheckTarget) -> Iterator[dg.AssetCheckSpec]:
+    asset = dg.AssetKey(list(target.key))
     yield dg.AssetCheckSpec(
         SCHEMA_CHECK,
         asset=asset,
         blocking=True,
-        description=f"Pandera: columns, types, keys and ranges of {audit.schema.__name__}.",
+        description=f"Pandera: columns, types, keys and ranges of {target.schema.__name__}.",
     )
-    if audit.warning_checks:
-        for check in warning_checks(audit.schema):
+    if target.warnings:
+        for check in warning_checks(target.schema):
             yield dg.AssetCheckSpec(
                 check.name, asset=asset, description=f"Pandera: {check.description}."
             )
 
 
 def _results(
-    audit: CheckTarget, window: DayRange, selected: AbstractSet[dg.AssetCheckKey]
+    target: CheckTarget, window: DayRange, selected: AbstractSet[dg.AssetCheckKey]
 ) -> Iterator[dg.AssetCheckResult]:
-    asset = dg.AssetKey(list(audit.key))
+    asset = dg.AssetKey(list(target.key))
     names = {key.name for key in selected if key.asset_key == asset}
     if not names:
         return
-    if audit.last_day_only:
+    if target.last_day_only:
         window = DayRange(window.last, window.last)
-    with audit.open(window) as table:
+    with target.open(window) as table:
         if SCHEMA_CHECK in names:
-            faults = violations(audit.schema, table)
-            yield _result(asset, SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, window, faults)
-        for check in warning_checks(audit.schema):
+            found = violations(target.schema, table)
+            yield _result(asset, SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, window, found)
+        for check in warning_checks(target.schema) if target.warnings else ():
             if check.name in names:
-                fault = warning_violation(check, table)
-                faults = [fault] if fault else []
-                yield _result(asset, check.name, dg.AssetCheckSeverity.WARN, window, faults)
+                one = warning_violation(check, table)
+                found = [one] if one else []
+                yield _result(asset, check.name, dg.AssetCheckSeverity.WARN, window, found)
 
 
-def warning_checks(schema: Schema) -> list[pa.Check]:
-    """The rules of a schema that warn."""
+def warning_checks(schema: TableSchema) -> list[pa.Check]:
+    """The rules of a schema that only warn."""
     return [check for check in schema.to_schema().checks if check.raise_warning]
 
 
-def warning_violation(check: pa.Check, table: ibis.Table) -> Fault | None:
-    """What is suspicious about a table by one of its rules that warn."""
-    return next(iter(_faults(table, {check.description: ~_holds(check, table)})), None)
+def warning_violation(check: pa.Check, table: ibis.Table) -> Violation | None:
+    """How a table breaks one of the rules that only warn; None when it doesn't."""
+    return next(iter(_violations(table, {check.description: ~_holds(check, table)})), None)
 
 
-def violations(schema: Schema, table: ibis.Table) -> list[Fault]:
-    """The rules of a schema, other than those that warn, that a table breaks.
+def violations(schema: TableSchema, table: ibis.Table) -> list[Violation]:
+    """The rules of a schema, other than those that only warn, that a table breaks.
 
-    Pandera would fetch every faulty row to tell of it. So it judges columns and types, and gives
-    the rules of the rows as expressions, which the engine counts in one query.
+    Pandera would fetch every bad row to report it. So it judges only columns and types, and the
+    rules of the rows are turned into expressions, which the engine counts in one query.
     """
-    strict = schema.to_schema()
+    pandera_schema = schema.to_schema()
     try:
         with config_context(validation_depth=ValidationDepth.SCHEMA_ONLY):
-            strict.validate(table, lazy=True)
+            pandera_schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        return [Fault(str(error)[:MAX_TEXT], None, (), ()) for error in errors.schema_errors]
-    return _faults(table, dict(_breaches(strict, table)))
+        found = [Violation(str(error)[:MAX_TEXT], None) for error in errors.schema_errors]
+        return found[:MAX_VIOLATIONS]
+    return _violations(table, dict(_breaches(pandera_schema, table)))
 
 
 def _breaches(schema: pa.DataFrameSchema, table: ibis.Table) -> Iterator[tuple[str, ibis.Value]]:
     """Each rule of the rows, and when a row breaks it."""
     for name, column in schema.columns.items():
         if not column.nullable:
-            yield f"{name} is NULL", table[name].isnull()
+            yield f"{name} is never NULL", table[name].isnull()
         for check in column.checks:
-            breach = table[name].notnull() & ~_holds(check, table, name)
-            yield f"{name}: {check.error or check.name}", breach
+            breach = table[name].notnull() & ~_holds_of(check, table[name])
+            yield f"{name} is {check.error or check.name}", breach
     for check in schema.checks:
         if not check.raise_warning:
             yield check.description, ~_holds(check, table)
     keys = [[name] for name, column in schema.columns.items() if column.unique]
     for key in [*keys, list(schema.unique or [])]:
         if key:
-            yield f"rows of the same {', '.join(key)}", table.count().over(group_by=key) > 1
+            yield f"one row for each {', '.join(key)}", table.count().over(group_by=key) > 1
 
 
-def _holds(check: pa.Check, table: ibis.Table, column: str | None = None) -> ibis.Value:
-    """A Pandera check as a boolean expression over the rows of the table."""
-    name = getattr(check._check_fn, "__name__", "")
-    if check.is_builtin_check(name):  # Pandera's own get their Ibis form late; so does its __call__
-        check._check_fn = check.get_builtin_check_fn(name)
-    holds = check.get_backend(table)(check).check_fn(IbisData(table, column))
-    if isinstance(holds, ibis.Table):  # Pandera's own checks select it into a table of one column
-        (holds,) = (value.to_expr() for value in holds.op().values.values())
-    return holds
+def _holds(check: pa.Check, table: ibis.Table) -> ibis.Value:
+    """A rule of the frame as a boolean expression over its rows."""
+    return check(table).check_output
 
 
-def _faults(table: ibis.Table, breaches: Mapping[str, ibis.Value]) -> list[Fault]:
-    """The rules that are broken, the most faults that are told of. Unknown is not broken."""
+def _holds_of(check: pa.Check, column: ibis.Value) -> ibis.Value:
+    """A rule of one column as a boolean expression over it."""
+    rule = BUILT_IN_RULES.get(str(check.name))
+    if rule is None:
+        raise NotImplementedError(
+            f"the rule {check.name} of column {column.get_name()} can't be turned into a query: "
+            f"known are {', '.join(BUILT_IN_RULES)}; write it as a @pa.dataframe_check"
+        )
+    return rule(column, **check.statistics)
+
+
+def _violations(table: ibis.Table, breaches: Mapping[str, ibis.Value]) -> list[Violation]:
+    """The rules that are broken, at most MAX_VIOLATIONS. Unknown is not broken."""
+    if not breaches:
+        return []
     flags = table.select(**{f"rule_{n}": breach for n, breach in enumerate(breaches.values())})
     counts = flags.aggregate(**{name: flags[name].sum() for name in flags.columns})
     (broken,) = counts.to_pyarrow().to_pylist()
     return [
-        _fault(rule, int(rows), table.filter(breaches[rule]))
+        _violation(rule, int(rows), table.filter(breaches[rule]))
         for rule, rows in zip(breaches, broken.values(), strict=True)
         if rows
-    ][:MAX_FAULTS]
+    ][:MAX_VIOLATIONS]
 
 
-def _fault(rule: str, rows: int, failing: ibis.Table) -> Fault:
+def _violation(rule: str, rows: int, failing: ibis.Table) -> Violation:
     days: tuple[date, ...] = ()
     if "partition_date" in failing.columns:
         distinct = failing.select("partition_date").distinct().order_by("partition_date")
         days = tuple(distinct.limit(MAX_DAYS + 1).to_pyarrow()["partition_date"].to_pylist())
+    if {REASON, KEY, "captured_at"} <= set(failing.columns):
+        failing = failing.order_by(ibis.desc("captured_at"))
     examples = failing.limit(MAX_EXAMPLES).to_pyarrow().to_pylist()
     texts = tuple(json.dumps(row, default=str, ensure_ascii=False)[:MAX_TEXT] for row in examples)
-    return Fault(rule, rows, days, texts)
+    return Violation(rule, rows, days, texts, _reason(examples[0]) if examples else "")
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    return f"{row[REASON]}: {row[KEY]}" if row.get(REASON) else ""
 
 
 def _result(
@@ -206,42 +270,40 @@ def _result(
     name: str,
     severity: dg.AssetCheckSeverity,
     window: DayRange,
-    faults: Sequence[Fault],
+    found: Sequence[Violation],
 ) -> dg.AssetCheckResult:
     metadata: dict[str, dg.MetadataValue] = {
-        "window": dg.MetadataValue.text(str(window)),
-        "failing_rows": dg.MetadataValue.int(sum(fault.rows or 0 for fault in faults)),
+        WINDOW: dg.MetadataValue.json([window.first.isoformat(), window.last.isoformat()]),
+        "failing_rows": dg.MetadataValue.int(sum(one.rows or 0 for one in found)),
+        **failing_days_metadata({day for one in found for day in one.days}),
     }
-    if faults:
-        metadata["faults"] = dg.MetadataValue.md("\n".join(_markdown(fault) for fault in faults))
-        days = sorted({day for fault in faults for day in fault.days})
-        if days:
-            metadata[FAILING_DAYS] = dg.MetadataValue.text(list_days(days))
+    if found:
+        metadata["violations"] = dg.MetadataValue.md("\n".join(_markdown(one) for one in found))
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=name,
-        passed=not faults,
+        passed=not found,
         severity=severity,
         metadata=metadata,
-        description="; ".join(_sentence(fault) for fault in faults)[:MAX_TEXT] or None,
+        description="; ".join(map(str, found))[:MAX_TEXT] or None,
     )
 
 
 def days_judged(metadata: Mapping[str, dg.MetadataValue]) -> tuple[list[date], list[date]]:
-    """Of a result's metadata: the days that were judged, and those of them that failed.
+    """By the metadata of a failed result: the days that were checked, and those that failed.
 
     All of them when the failing ones aren't all listed; none when it isn't about days.
     """
-    ends = named_days(metadata.get("window")) or []
-    judged = DayRange(ends[0], ends[-1]).days if ends else []
-    return judged, named_days(metadata.get(FAILING_DAYS)) or judged
+    window = metadata.get(WINDOW)
+    if not isinstance(window, dg.JsonMetadataValue) or not isinstance(window.data, list):
+        return [], []
+    first, last = (date.fromisoformat(str(day)) for day in window.data)
+    judged = DayRange(first, last).days
+    failing = [] if MORE_DAYS in metadata else listed_days(metadata)
+    return judged, failing or judged
 
 
-def _sentence(fault: Fault) -> str:
-    return fault.rule if fault.rows is None else f"{fault.rule}: {fault.rows} rows"
-
-
-def _markdown(fault: Fault) -> str:
+def _markdown(violation: Violation) -> str:
     return "\n".join(
-        [f"- **{_sentence(fault)}**", *(f"  - `{example}`" for example in fault.examples)]
+        [f"- **{violation}**", *(f"  - `{example}`" for example in violation.examples)]
     )

@@ -1,12 +1,13 @@
-"""The memory of the Dagster instance: runs and events that nothing depends on go after some days.
+"""Clean-up of the Dagster instance: old runs and events that nothing depends on are deleted.
 
-Dagster purges ticks by itself (dagster.yaml), but neither runs nor events. Here the newest event
-of each kind stays, of each day of each asset, and so does the newest result of each check: they
-are what partitions, freshness, automation and alerts look at. A run stays whole while one of them
-is its own. This leans on the tables of Dagster's event log, which tests/test_upstream.py pins.
+Dagster purges ticks itself (dagster.yaml), but neither runs nor events. Kept is the newest event
+of each kind, of each day of each asset, and the newest result of each kind of each check: they
+decide partitions, freshness, automation and alerts. A run is kept whole while one of them is its
+own. The SQL relies on the tables of Dagster's event log, which tests/test_upstream.py pins.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any, cast
 
 import dagster as dg
 import sqlalchemy as sql
-from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     AssetEventTagsTable,
@@ -23,23 +23,41 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
+from predictit_assets.instance.names import RUNLESS
+
 EVALUATIONS_DAYS = 1
-"""Days for which it can be looked up why automation asked for something, or didn't.
+"""Days for which the UI can say why automation requested something; each poll adds 158 kB.
 
-Dagster keeps that for 30 days, and each poll adds 158 kB to it.
+Dagster's own limit is 30 days.
 """
-RUNLESS = ""
-"""What Dagster calls the run of an event that a sensor reported."""
-ROWS_A_STATEMENT = 500
-"""A writer shuts out the others: it had better be quick."""
+MAX_ROWS = 500
+"""Rows that one statement deletes: it locks out all other writers."""
+FINISHED = [
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+]
 
+Connect = Callable[[], AbstractContextManager[sql.Connection]]
 events = SqlEventLogStorageTable.c
 results = AssetCheckExecutionsTable.c
+
+# The last event of all is kept too: SQLite would give its id to the next event, and cursors
+# would miss that one.
+NEWEST_EVENTS = sql.union_all(
+    sql.select(sql.func.max(events.id))
+    .where(events.asset_key.is_not(None))
+    .group_by(events.asset_key, events.partition, events.dagster_event_type),
+    sql.select(sql.func.max(events.id)),
+)
+NEWEST_RESULTS = sql.select(sql.func.max(results.id)).group_by(
+    results.asset_key, results.check_name, results.execution_status
+)
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What went, or would go."""
+    """What was deleted, or would be."""
 
     runs: int
     events: int
@@ -48,122 +66,62 @@ class Pruned:
     """Of checks."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.runs} runs, {self.events} events without a run and {self.results} results of "
-            "checks that nothing depends on any more"
-        )
+        return f"{self.runs} runs, {self.events} events without a run, {self.results} check results"
 
 
 def prune(instance: dg.DagsterInstance, days: int, dry_run: bool = False) -> Pruned:
-    """Make a Dagster instance forget what is older than so many days and was superseded.
-
-    Safe to interrupt and to repeat.
-    """
+    """Delete what is more than `days` days old and superseded. Safe to interrupt and to repeat."""
     before = datetime.now(UTC) - timedelta(days=days)
     storage = cast(SqlEventLogStorage, instance.event_log_storage)
-    runs = _superseded_runs(instance, storage, before)
-    with storage.index_connection() as index:
-        old_events = _ids(index, _superseded_events(before))
-        old_results = _ids(index, _superseded_results(before))
-    if not dry_run:
-        for run_id in runs:
-            _forget_run(instance, storage, run_id)
-        _forget_results(storage, old_results)
-        _forget_events(storage.index_connection, old_events)
-        # SQLite keeps a second copy of them, under ids of its own.
-        with storage.run_connection(RUNLESS) as shard:
-            copies = _ids(shard, _superseded_events(before))
-        _forget_events(lambda: storage.run_connection(RUNLESS), copies)
-        if schedules := instance.schedule_storage:
-            looked_up = datetime.now(UTC) - timedelta(days=min(days, EVALUATIONS_DAYS))
-            schedules.purge_asset_evaluations(looked_up.timestamp())
-    return Pruned(len(runs), len(old_events), len(old_results))
-
-
-def _superseded_runs(
-    instance: dg.DagsterInstance, storage: SqlEventLogStorage, before: datetime
-) -> list[str]:
-    """The runs that ended before a moment, and of which nothing is the newest of its kind."""
-    ended = instance.get_runs(dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=before))
-    with storage.index_connection() as index:
-        needed = {
-            *_ids(index, sql.select(events.run_id).where(events.id.in_(_newest_events()))),
-            *_ids(index, sql.select(results.run_id).where(results.id.in_(_newest_results()))),
-        }
-    return [run.run_id for run in ended if run.run_id not in needed]
-
-
-def _newest_events() -> Any:
-    """Ids of the newest event of each kind, of each day of each asset, and of the newest of all.
-
-    SQLite would give the id of a deleted last row to the next one: cursors would miss that.
-    """
-    of_assets = (
-        sql.select(sql.func.max(events.id))
-        .where(events.asset_key.is_not(None))
-        .group_by(events.asset_key, events.partition, events.dagster_event_type)
-    )
-    return sql.union_all(of_assets, sql.select(sql.func.max(events.id)))
-
-
-def _newest_results() -> Any:
-    """Ids of the newest result of each kind (planned, succeeded, failed) of each check."""
-    return sql.select(sql.func.max(results.id)).group_by(
-        results.asset_key, results.check_name, results.execution_status
-    )
-
-
-def _superseded_events(before: datetime) -> Any:
-    """Ids of the events without a run that are older than a moment, and not the newest."""
-    return sql.select(events.id).where(
+    index: Connect = storage.index_connection
+    old_events = sql.select(events.id).where(
         events.run_id == RUNLESS,
         events.timestamp < before.replace(tzinfo=None),
-        events.id.not_in(_newest_events()),
+        events.id.not_in(NEWEST_EVENTS),
     )
-
-
-def _superseded_results(before: datetime) -> Any:
-    return sql.select(results.id).where(
+    old_results = sql.select(results.id).where(
         results.evaluation_event_timestamp < before.replace(tzinfo=None),
-        results.id.not_in(_newest_results()),
+        results.id.not_in(NEWEST_RESULTS),
     )
+    needed = set(_column(index, sql.select(events.run_id).where(events.id.in_(NEWEST_EVENTS))))
+    needed |= set(_column(index, sql.select(results.run_id).where(results.id.in_(NEWEST_RESULTS))))
+    ended = instance.get_runs(dg.RunsFilter(statuses=FINISHED, updated_before=before))
+    runs = [run.run_id for run in ended if run.run_id not in needed]
+    event_ids, result_ids = _column(index, old_events), _column(index, old_results)
+    if not dry_run:
+        for run_id in runs:
+            _delete_run(instance, run_id)
+        _delete(index, results.id, result_ids)
+        _delete(index, AssetEventTagsTable.c.event_id, event_ids)
+        _delete(index, events.id, event_ids)
+        # SQLite has a second copy of them, under other ids.
+        copies: Connect = lambda: storage.run_connection(RUNLESS)  # noqa: E731
+        _delete(copies, events.id, _column(copies, old_events))
+        if schedules := instance.schedule_storage:
+            evaluated = datetime.now(UTC) - timedelta(days=min(days, EVALUATIONS_DAYS))
+            schedules.purge_asset_evaluations(evaluated.timestamp())
+    return Pruned(len(runs), len(event_ids), len(result_ids))
 
 
-def _ids(connection: Any, query: Any) -> list[Any]:
-    return [row[0] for row in connection.execute(query)]
-
-
-def _forget_run(instance: dg.DagsterInstance, storage: SqlEventLogStorage, run_id: str) -> None:
-    """Delete a run with its events and logs; the run itself last, or else nobody finds the rest."""
+def _delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete a run, its events and its logs; the run last, as without it nothing finds the rest."""
     instance.compute_log_manager.delete_logs(prefix=[run_id])
+    storage = instance.event_log_storage
     storage.delete_events(run_id)
-    instance.run_storage.delete_run(run_id)
-    if isinstance(storage, SqliteEventLogStorage):
-        for file in _files(Path(storage.path_for_shard(run_id))):
-            file.unlink(missing_ok=True)
+    instance.delete_run(run_id)
+    if isinstance(storage, SqliteEventLogStorage):  # which leaves the file of the run
+        file = Path(storage.path_for_shard(run_id))
+        for suffix in ("", "-wal", "-shm"):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
-def _files(database: Path) -> Iterator[Path]:
-    """A SQLite database and what lies beside it."""
-    for suffix in ("", "-wal", "-shm"):
-        yield database.with_name(database.name + suffix)
+def _column(connect: Connect, query: Any) -> list[Any]:
+    with connect() as connection:
+        return list(connection.execute(query).scalars())
 
 
-def _batches(ids: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(ids), ROWS_A_STATEMENT):
-        yield ids[start : start + ROWS_A_STATEMENT]
-
-
-def _forget_events(connect: Any, ids: list[int]) -> None:
-    for some in _batches(ids):
+def _delete(connect: Connect, column: Any, values: list[int]) -> None:
+    for start in range(0, len(values), MAX_ROWS):
+        some = column.in_(values[start : start + MAX_ROWS])
         with connect() as connection:
-            connection.execute(
-                sql.delete(AssetEventTagsTable).where(AssetEventTagsTable.c.event_id.in_(some))
-            )
-            connection.execute(sql.delete(SqlEventLogStorageTable).where(events.id.in_(some)))
-
-
-def _forget_results(storage: SqlEventLogStorage, ids: list[int]) -> None:
-    for some in _batches(ids):
-        with storage.index_connection() as index:
-            index.execute(sql.delete(AssetCheckExecutionsTable).where(results.id.in_(some)))
+            connection.execute(sql.delete(column.table).where(some))

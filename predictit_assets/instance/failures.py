@@ -1,9 +1,8 @@
-"""How what we expect to go wrong fails a step, or gives it another try; and why a run failed.
+"""How an expected error fails a step, or has it retried; and why a run failed.
 
 An expected failure is one sentence.
 """
 
-import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,27 +10,31 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError
 
 from predictit_assets.errors import BadDays, ExpectedError
+from predictit_assets.instance.names import CHECK_FAILED_ERROR
 
 FAILING_DAYS = "failing_days"
-"""The metadata that names the days which failed a check or a step."""
-DAY = re.compile(r"\d{4}-\d\d-\d\d")
-MAX_DAYS = 30
-MORE = " and more"
+"""The metadata that lists the days which failed a check or a step, as ISO dates."""
+MORE_DAYS = "more_failing_days"
+"""The metadata that says that other days failed too, which aren't listed."""
+MAX_DAYS = 100
+"""Failing days that are listed: a result is kept for years, and read at each look."""
 RETRIES = 2
 FIRST_WAIT = 5.0
 """Seconds before the first retry; twice as long before each further one."""
+QUERY_INTERRUPTED = "Query interrupted"
+"""What DuckDB makes of Ctrl-C, or of Terminate in the UI, in the middle of a query."""
 MAX_TEXT = 400
-"""Characters of a cause, where there is room for a line."""
+"""Characters of a cause that has to fit on a line."""
 
 
 @contextmanager
 def fail_on_expected_error(context: dg.OpExecutionContext) -> Iterator[None]:
-    """Turn a ExpectedError into Dagster's Failure, or into another try if the error may pass.
+    """Turn an ExpectedError into Dagster's Failure, or into a retry if the error may pass.
 
-    A defect is no ExpectedError: it fails the step at once, with its traceback.
+    A defect is no ExpectedError: it fails the step at once, with its traceback. An interrupted
+    query ends the run.
     """
     try:
         yield
@@ -42,29 +45,37 @@ def fail_on_expected_error(context: dg.OpExecutionContext) -> Iterator[None]:
             raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=wait) from error
         days = error.days if isinstance(error, BadDays) else []
         raise dg.Failure(
-            str(error),
-            metadata={FAILING_DAYS: list_days(days)} if days else {},
-            allow_retries=False,
+            str(error), metadata=failing_days_metadata(days), allow_retries=False
         ) from None
+    except RuntimeError as error:
+        if str(error) != QUERY_INTERRUPTED:
+            raise
+        # Dagster would take it for a failure of this step, and start the next ones.
+        raise KeyboardInterrupt from error
 
 
-def list_days(days: Sequence[date]) -> str:
-    """Days as metadata tells them: so many that a person still reads them."""
-    more = MORE if len(days) > MAX_DAYS else ""
-    return ", ".join(map(str, days[:MAX_DAYS])) + more
+def failing_days_metadata(days: Iterable[date]) -> dict[str, dg.MetadataValue]:
+    """The metadata that lists failing days, at most MAX_DAYS of them; none when none failed."""
+    listed = [day.isoformat() for day in sorted(days)]
+    metadata: dict[str, dg.MetadataValue] = {}
+    if listed:
+        metadata[FAILING_DAYS] = dg.MetadataValue.json(listed[:MAX_DAYS])
+    if len(listed) > MAX_DAYS:
+        metadata[MORE_DAYS] = dg.MetadataValue.bool(True)
+    return metadata
 
 
-def named_days(listed: dg.MetadataValue | None) -> list[date] | None:
-    """The days that metadata tells of; None when it doesn't name them all."""
-    text = str(listed.value) if listed else MORE
-    if text.endswith(MORE):
-        return None
-    return [date.fromisoformat(day) for day in DAY.findall(text)]
+def listed_days(metadata: Mapping[str, dg.MetadataValue]) -> list[date]:
+    """The failing days that metadata lists."""
+    listed = metadata.get(FAILING_DAYS)
+    if not isinstance(listed, dg.JsonMetadataValue):
+        return []
+    return [date.fromisoformat(str(day)) for day in listed.data or []]
 
 
 def bad_days(events: Iterable[dg.DagsterEvent]) -> set[date]:
-    """The days that the blocking checks and the steps of a run failed for, as far as they tell."""
-    days = set()
+    """The days that the blocking checks and the steps of a run failed for, where they list them."""
+    days: set[date] = set()
     for event in events:
         metadata: Mapping[str, dg.MetadataValue] = {}
         if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -73,13 +84,12 @@ def bad_days(events: Iterable[dg.DagsterEvent]) -> set[date]:
                 metadata = check.metadata
         elif event.is_step_failure and event.step_failure_data.user_failure_data:
             metadata = event.step_failure_data.user_failure_data.metadata
-        if listed := metadata.get(FAILING_DAYS):
-            days |= {date.fromisoformat(day) for day in DAY.findall(str(listed.value))}
+        days.update(listed_days(metadata))
     return days
 
 
 def why(events: Sequence[dg.DagsterEvent]) -> str:
-    """Why a run failed, of its events: the checks that block, and the steps that failed."""
+    """Why a run failed, by its events: the blocking checks and the steps that failed."""
     broken = {}
     for event in events:
         if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -95,7 +105,7 @@ def why(events: Sequence[dg.DagsterEvent]) -> str:
         for event in events
         if event.is_step_failure and not _only_says_that_a_check_failed(event)
     ]
-    # A run whose process died has no step that failed.
+    # No step failed in a run whose process died.
     causes = causes or [event.message or "" for event in events if event.is_run_failure]
     return "; ".join(causes)
 
@@ -106,22 +116,22 @@ def breaks(check: dg.AssetCheckEvaluation) -> bool:
 
 
 def failed_steps(events: Sequence[dg.DagsterEvent]) -> list[str]:
-    """The steps that failed, of a run's events."""
+    """The keys of the steps that failed, by the events of a run."""
     return [str(event.step_key) for event in events if event.is_step_failure]
 
 
 def one_line(text: str) -> str:
-    """A cause for where there is room for a line only."""
+    """A text shortened to what fits where there is room for a line."""
     return textwrap.shorten(text, MAX_TEXT, placeholder=" ...")
 
 
 def _only_says_that_a_check_failed(event: dg.DagsterEvent) -> bool:
     error = event.step_failure_data.error
-    return error is not None and error.cls_name == DagsterAssetCheckFailedError.__name__
+    return error is not None and error.cls_name == CHECK_FAILED_ERROR
 
 
 def _cause(failure: Any) -> str:
-    """Why a step failed, of Dagster's StepFailureData (which it doesn't export)."""
+    """Why a step failed, by Dagster's StepFailureData (which it doesn't export)."""
     if failure.user_failure_data and failure.user_failure_data.description:
         return str(failure.user_failure_data.description)
     error = failure.error

@@ -1,4 +1,4 @@
-"""The load of the code location: every run is a process, and begins with it."""
+"""Loading the code location: every run is a process that begins with it."""
 
 import atexit
 import gc
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     import dagster as dg
 
 NEW_OBJECTS = 10_000
-"""That Python waits for before it looks for garbage. At its own 700 a run spends a tenth of its
-time on that, and needs as much memory."""
+"""New objects that start a garbage collection. With Python's 700 a run spends a tenth of its time
+on collections, and needs as much memory."""
 
 
 def load_definitions(settings: Settings) -> "dg.Definitions":
-    """All definitions, with the modules that they need: once a process."""
-    # What a load makes stays until the process ends. To look for garbage in the middle of it takes
-    # a quarter of its time; a run and the end of the process would look through all of it again.
+    """All definitions, and the modules that they need; to be called once in a process."""
+    # What is loaded lives as long as the process. To collect garbage meanwhile takes a quarter of
+    # the time, and later collections would look through all of it again.
     gc.disable()
     try:
         from predictit_assets.build import build_definitions
@@ -26,12 +26,12 @@ def load_definitions(settings: Settings) -> "dg.Definitions":
         return build_definitions(settings)
     finally:
         gc.freeze()
-        atexit.register(_thaw)
         gc.set_threshold(NEW_OBJECTS)
         gc.enable()
+        atexit.register(_unfreeze)
 
 
-def _thaw() -> None:
-    # DuckDB complains at length, at exit, of its objects that were never freed.
+def _unfreeze() -> None:
+    # DuckDB complains at exit about objects that weren't freed. To free them takes a second.
     if "duckdb" in sys.modules:
         gc.unfreeze()

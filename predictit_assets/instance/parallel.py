@@ -1,4 +1,4 @@
-"""Work that is done day by day: here, or on all cores where there is much of it."""
+"""Work that is done day by day: in this process, or in several where there is much of it."""
 
 import os
 import signal
@@ -6,9 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
+from math import ceil
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
@@ -16,20 +19,56 @@ import dagster as dg
 from predictit_assets.contract.calendar import DayRange
 
 MILESTONES = 20
+"""Times that the progress of a long range is reported."""
 PARALLEL_FROM = 1000
-"""Payloads from which on other processes are worth their start of a second or two."""
+"""Payloads that make it worthwhile to start other processes, which takes a second or two."""
+WORKER_MEMORY = 337_000_000
+"""Bytes that a worker process needs at work, as measured."""
+CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+MEMORY = Path("/proc/meminfo")
 
 Done = TypeVar("Done")
 
 
+@dataclass(frozen=True)
+class DaysDone:
+    """How many days of a range a step has done."""
+
+    step: str
+    done: int
+    of: int
+    last: date
+    """The day that was done last."""
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.of} days, up to {self.last}"
+
+
+_listeners: dict[str, Callable[[DaysDone], None]] = {}
+"""By run, who in this process wants to know of its progress."""
+
+
+@contextmanager
+def listening(run_id: str, listener: Callable[[DaysDone], None]) -> Iterator[None]:
+    """Call `listener` whenever a step of a run in this process has done some more days."""
+    _listeners[run_id] = listener
+    try:
+        yield
+    finally:
+        del _listeners[run_id]
+
+
 def days_of(window: DayRange, context: dg.AssetExecutionContext) -> Iterator[date]:
-    """The days of a window, telling the log now and then how far a long one has come."""
+    """The days of a range; reports now and then how many of them the caller has done."""
     days = window.days
-    step = max(1, len(days) // MILESTONES)
-    for n, day in enumerate(days):
-        if n and n % step == 0:
-            context.log.info(f"{n} of {len(days)} days")
+    every = max(1, len(days) // MILESTONES)
+    for n, day in enumerate(days, start=1):
         yield day
+        if len(days) > 1 and (n % every == 0 or n == len(days)):
+            progress = DaysDone(context.assets_def.op.name, n, len(days), day)
+            context.log.info(str(progress))
+            if listener := _listeners.get(context.run_id):
+                listener(progress)
 
 
 def each_day(
@@ -37,28 +76,67 @@ def each_day(
     window: DayRange,
     context: dg.AssetExecutionContext,
     amount: int,
+    workers: int = 0,
 ) -> Iterator[tuple[date, Done]]:
-    """Each day of a window with what `work` makes of it, in order.
+    """Each day of a range with what `work` makes of it, in order.
 
-    `amount` are the payloads of all days. Other processes get `work` pickled.
+    `amount` is the number of payloads of all days, `workers` as in `worker_count`. `work` is
+    pickled for other processes.
     """
-    with _mapper(amount) as each:
+    with _mapper(amount, workers) as each:
         yield from zip(days_of(window, context), each(work, window.days), strict=True)
 
 
-@contextmanager
-def _mapper(amount: int) -> Iterator[Callable[..., Iterator[Done]]]:
+def worker_count(setting: int = 0) -> int:
+    """How many processes to use: as many as `setting` says; 0 for what the machine has room for.
+
+    That is a process a core, within the limits of CPU and memory of this process's control groups.
+    """
+    if setting:
+        return setting
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if amount < PARALLEL_FROM or cores == 1:
+    room = [float(cores or 1)]
+    for group in _cgroups():
+        quota, *period = _read(group / "cpu.max").split() or ["max"]
+        if quota != "max" and period:
+            room.append(ceil(int(quota) / int(period[0])))
+        limit, used = _read(group / "memory.max"), _read(group / "memory.current")
+        if limit.isdigit() and used.isdigit():
+            room.append((int(limit) - int(used)) / WORKER_MEMORY)
+    for line in _read(MEMORY).splitlines():
+        name, amount, *_ = line.split()
+        if name == "MemAvailable:":
+            room.append(int(amount) * 1024 / WORKER_MEMORY)
+    return max(1, int(min(room)))
+
+
+def _cgroups() -> list[Path]:
+    """The folders of this process's control group (version 2) and of those around it."""
+    own = next((line[3:] for line in _read(OWN_CGROUP).splitlines() if line[:3] == "0::"), "/")
+    inner = Path(own.lstrip("/"))
+    return [CGROUPS / folder for folder in (inner, *inner.parents)]
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:  # not on this system
+        return ""
+
+
+@contextmanager
+def _mapper(amount: int, workers: int) -> Iterator[Callable[..., Iterator[Done]]]:
+    count = worker_count(workers) if amount >= PARALLEL_FROM else 1
+    if count == 1:
         yield map
         return
     # Not by fork: the object store and DuckDB have threads.
-    with ProcessPoolExecutor(cores, get_context("spawn"), _begin) as pool:
+    with ProcessPoolExecutor(count, get_context("spawn"), _begin) as pool:
         yield pool.map
 
 
 def _begin() -> None:
-    """Leave interrupts to the parent, and end when it does, be it killed."""
+    """Leave interrupts to the parent, and end when it does, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if parent := parent_process():
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Runs in this process: the same job as the UI's, recorded in the same Dagster instance."""
+"""Runs: those that this process starts, of the same jobs as the UI's, and how runs ended."""
 
 import os
 import shutil
@@ -14,29 +14,38 @@ from socket import gethostname, socketpair
 import dagster as dg
 from filelock import FileLock
 
-from predictit_assets.build import BUILD_JOB
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import ExpectedError
 from predictit_assets.instance.failures import bad_days, why
+from predictit_assets.instance.names import HIDDEN_TAG_PREFIX
+from predictit_assets.instance.parallel import DaysDone, listening
 from predictit_assets.instance.partitions import window_tags
+from predictit_assets.instance.steps import steps_of_layer
 from predictit_assets.settings import PROJECT_DIR, Settings
 
-HOST_TAG = "predictit/host"
-PROCESS_TAG = "predictit/process"
+HOST_TAG = f"{HIDDEN_TAG_PREFIX}predictit_host"
+PROCESS_TAG = f"{HIDDEN_TAG_PREFIX}predictit_process"
 """Where a run of `predictit build` is."""
-UNENDED = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED]
-ENDING = {signal.SIGINT, signal.SIGTERM}
+UNFINISHED = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED]
+INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
 """The signals that Dagster takes for an interrupt."""
 MAX_SIGNALS = 4096
+MAX_RUNS = 200
+"""Ends of runs of one kind that are read at once."""
+ENDS = (
+    dg.DagsterEventType.RUN_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+)
 
 
 class BuildFailed(ExpectedError):
-    """A run ended in failure: which steps, and why."""
+    """A run failed: which steps, and why."""
 
     def __init__(self, text: str, bad_days: set[date]) -> None:
         super().__init__(text)
         self.bad_days = bad_days
-        """The days of the window that it failed for; without them it may succeed."""
+        """The days that it failed for; without them it may succeed."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Progress:
     """Steps that have ended."""
     steps: int
     doing: str
-    """The step that runs, or what it last said."""
+    """The step that runs, and how many of its days are done where it says so."""
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
@@ -57,69 +66,68 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     folder.mkdir(parents=True, exist_ok=True)
     if folder == settings.dagster_home or not (folder / "dagster.yaml").exists():
         shutil.copyfile(PROJECT_DIR / "dagster.yaml", folder / "dagster.yaml")
-    # Two processes that make the same SQLite files at once would trip over each other.
+    # Two processes that create the same SQLite files at once would fail.
     with FileLock(folder / ".making"):
         instance = dg.DagsterInstance.get()
-        instance.all_asset_keys()  # makes the last of the files, which would be made at first use
+        instance.all_asset_keys()  # creates the last of the files, otherwise made at first use
     return instance
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Fail the runs of `predictit build` on this machine whose process is no more.
+    """Fail the runs of `predictit build` on this machine whose process no longer exists.
 
-    Nobody else would: they would be in progress for ever, and others would wait for them.
+    Nothing else would: they would stay in progress for ever, and other runs would wait for them.
     """
-    running = dg.RunsFilter(statuses=UNENDED, tags={HOST_TAG: gethostname()})
+    running = dg.RunsFilter(statuses=UNFINISHED, tags={HOST_TAG: gethostname()})
     for run in instance.get_runs(running):
         try:
             os.kill(int(run.tags[PROCESS_TAG]), 0)
         except ProcessLookupError:
             instance.report_run_failed(run, "its process was killed; build its days once more")
-        except PermissionError:  # somebody else's process, so there is one
+        except PermissionError:  # the process exists, and is another user's
             continue
 
 
 def run_build(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
-    window: DayRange,
-    tell: Callable[[Progress], None],
+    job_name: str,
+    days: DayRange,
+    notify: Callable[[Progress], None],
 ) -> list[str]:
-    """Build a window of days, all of them in one run. Never asks the API.
+    """Run a job over a range of days, all of them in one run. Never calls the API.
 
     Returns what the checks warn about, a sentence each. Raises BuildFailed, and KeyboardInterrupt
     when the run was interrupted.
     """
     end_dead_runs(instance)
-    job = definitions.resolve_job_def(BUILD_JOB)
+    job = definitions.resolve_job_def(job_name)
     run_id = str(uuid.uuid4())
-    steps = len(job.nodes)
+    steps = {node.name for node in job.nodes}
+    landing = steps_of_layer("landing", definitions.assets or ()) & steps
     done = 0
 
-    def listen(entry: dg.EventLogEntry) -> None:
+    def on_event(entry: dg.EventLogEntry) -> None:
         nonlocal done
         event = entry.dagster_event
         if event is None:
-            if entry.user_message.endswith(" days"):  # what `days_of` says of a long window
-                tell(Progress(done, steps, f"{entry.step_key}: {entry.user_message}"))
-        elif event.event_type is dg.DagsterEventType.STEP_START:
-            tell(Progress(done, steps, str(entry.step_key)))
+            return
+        if event.event_type is dg.DagsterEventType.STEP_START:
+            notify(Progress(done, len(steps), str(event.step_key)))
         elif event.is_step_success or event.is_step_failure or event.is_step_skipped:
             done += 1
 
-    instance.add_event_listener(run_id, listen)
-    landing = {
-        node.name: {"config": {"held_only": True}}
-        for node in job.nodes
-        if node.name.startswith("landing_")
-    }
-    with _interrupted() as interrupted:
+    def on_days(progress: DaysDone) -> None:
+        notify(Progress(done, len(steps), f"{progress.step}: {progress}"))
+
+    instance.add_event_listener(run_id, on_event)
+    with _interrupted() as interrupted, listening(run_id, on_days):
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
-            tags=window_tags(window) | {HOST_TAG: gethostname(), PROCESS_TAG: str(os.getpid())},
+            tags=window_tags(days) | {HOST_TAG: gethostname(), PROCESS_TAG: str(os.getpid())},
             run_config={
-                "ops": landing,
+                "ops": {name: {"config": {"held_only": True}} for name in landing},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             raise_on_error=False,
@@ -127,8 +135,8 @@ def run_build(
         if interrupted():
             raise KeyboardInterrupt
     if not result.success:
-        found = {day for day in bad_days(result.all_events) if day in window}
-        raise BuildFailed(f"the run {run_id} over {window} failed: {why(result.all_events)}", found)
+        bad = {day for day in bad_days(result.all_events) if day in days}
+        raise BuildFailed(f"the run {run_id} over {days} failed: {why(result.all_events)}", bad)
     return [
         f"{check.asset_key.to_user_string()}: {check.description}"
         for check in result.get_asset_check_evaluations()
@@ -136,11 +144,38 @@ def run_build(
     ]
 
 
+def ended_runs(
+    instance: dg.DagsterInstance, after: int | None, since: float
+) -> list[dg.EventLogRecord]:
+    """The ends of runs after the one of this storage id, else since a moment, in their order.
+
+    There may be more of them than are returned.
+    """
+    pages = [
+        instance.fetch_run_status_changes(
+            dg.RunStatusChangeRecordsFilter(
+                end,  # type: ignore[arg-type]  # Dagster doesn't export the type
+                after_storage_id=after,
+                after_timestamp=since if after is None else None,
+            ),
+            limit=MAX_RUNS,
+            ascending=True,
+        )
+        for end in ENDS
+    ]
+    # Beyond the end of a full page there are ends of its kind that aren't known yet.
+    bound = min((page.records[-1].storage_id for page in pages if page.has_more), default=None)
+    records = sorted(
+        (record for page in pages for record in page.records), key=lambda end: end.storage_id
+    )
+    return [record for record in records if bound is None or record.storage_id <= bound]
+
+
 @contextmanager
 def _interrupted() -> Iterator[Callable[[], bool]]:
-    """Tells whether Ctrl-C was pressed: Dagster, dbt and DuckDB make errors of their own of that.
+    """Says whether Ctrl-C was pressed: Dagster, dbt and DuckDB turn that into errors of their own.
 
-    Only in the main thread.
+    Works only in the main thread.
     """
     signals, wakeup = socketpair()
     with signals, wakeup:
@@ -150,7 +185,7 @@ def _interrupted() -> Iterator[Callable[[], bool]]:
 
         def interrupted() -> bool:
             try:
-                return bool(ENDING & set(signals.recv(MAX_SIGNALS)))
+                return bool(INTERRUPTS & set(signals.recv(MAX_SIGNALS)))
             except BlockingIOError:  # no signal came
                 return False
 

@@ -2,7 +2,6 @@
 
 import ibis
 import pandera.ibis as pa
-from pandera.api.ibis.types import IbisData
 
 from predictit_assets.contract.schema import Bigint, Day, Flag, Moment, Price, Text
 
@@ -50,7 +49,7 @@ class _Life(pa.DataFrameModel):
     is_open: Flag = pa.Field(description="whether the newest poll of all holds it")
 
     @pa.dataframe_check(description="open things have no expiry, the others their last sight")
-    def expires_when_gone(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def expires_when_gone(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """The feed never says that something closed: it just leaves."""
         table = data.table
         gone = table.expiry_ts.notnull() & (table.expiry_ts == table.last_seen_ts)
@@ -103,7 +102,7 @@ class _Version(pa.DataFrameModel):
     is_current: Flag = pa.Field(description="whether this is the newest version")
 
     @pa.dataframe_check(description="a version ends after it began; only the newest doesn't end")
-    def ends_after_it_began(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def ends_after_it_began(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """An interval that ends before it begins is how out-of-order loads show."""
         table = data.table
         ended = table.valid_to.notnull() & (table.valid_to > table.valid_from)

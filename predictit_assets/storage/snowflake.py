@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import ibis
-from ibis.backends.sql.datatypes import SnowflakeType
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema, ibis_schema
@@ -52,11 +51,11 @@ Connect = Callable[[Purpose, Mapping[str, str]], AbstractContextManager["Snowfla
 
 
 def column_definitions(schema: Schema) -> str:
-    """The columns of a staging table, typed as at home."""
+    """The columns of a staging table, with the types that they have in DuckDB."""
     return ", ".join(
-        # In so many words: what TIMESTAMP means is a parameter of the session.
-        f"{name} {SnowflakeType.to_string(kind).replace('TIMESTAMP(', 'TIMESTAMP_NTZ(')}"
-        for name, kind in ibis_schema(schema).items()
+        # Spelt out, as what TIMESTAMP means is a parameter of the session.
+        f"{one.name} {one.kind.sql('snowflake').replace('TIMESTAMP(', 'TIMESTAMP_NTZ(')}"
+        for one in ibis_schema(schema).to_sqlglot_column_defs("snowflake")
     )
 
 

@@ -5,7 +5,6 @@ from typing import Annotated
 import ibis
 import ibis.expr.datatypes as dt
 import pandera.ibis as pa
-from pandera.api.ibis.types import IbisData
 
 from predictit_assets.contract.schema import Bigint, Day, Flag, Moment
 
@@ -102,7 +101,7 @@ class MarketBooks(pa.DataFrameModel):
         unique = ("polled_at", "market_id")
 
     @pa.dataframe_check(description="a sum is NULL exactly when no contract has a part in it")
-    def unknown_is_not_zero(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def unknown_is_not_zero(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """A sum over nothing isn't 0."""
         table = data.table
         return ibis.and_(
@@ -113,14 +112,14 @@ class MarketBooks(pa.DataFrameModel):
         )
 
     @pa.dataframe_check(description="no part of a market has more contracts than the market")
-    def parts_are_parts(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def parts_are_parts(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """Otherwise a join has multiplied rows."""
         table = data.table
         parts = [name for name in table.columns if name.startswith("contracts_")]
         return ibis.and_(*(table[name] <= table.contracts for name in parts))
 
     @pa.dataframe_check(description="the best legs earn no less than all legs")
-    def best_is_best(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def best_is_best(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """All legs are one of the sets that the best is chosen from."""
         table = data.table
         unknown = table.all_no_net.isnull() & table.best_no_net.isnull()

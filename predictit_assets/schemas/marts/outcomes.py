@@ -5,7 +5,6 @@ from typing import Annotated
 import ibis
 import ibis.expr.datatypes as dt
 import pandera.ibis as pa
-from pandera.api.ibis.types import IbisData
 
 from predictit_assets.contract.schema import Bigint, Moment, Price, Text
 
@@ -61,7 +60,7 @@ class Resolutions(pa.DataFrameModel):
         strict = True
 
     @pa.dataframe_check(description="an outcome says where it is from")
-    def outcome_has_a_source(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def outcome_has_a_source(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """What is inferred must never pass for a settlement."""
         return data.table.outcome.isnull() == data.table.outcome_source.isnull()
 
@@ -84,7 +83,7 @@ class Calibration(pa.DataFrameModel):
         unique = ("days_before", "price_bin")
 
     @pa.dataframe_check(description="the mean price lies in the bin")
-    def mean_in_its_bin(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+    def mean_in_its_bin(cls, data: pa.IbisData) -> ibis.expr.types.BooleanValue:
         """A price in the wrong bin would bend the curve."""
         table = data.table
         return (table.mean_price >= table.price_bin) & (table.mean_price <= table.price_bin + 0.1)

@@ -1,4 +1,4 @@
-"""What a Dagster instance forgets, and that nobody who looks at it sees another state after."""
+"""What the clean-up deletes, and that whoever looks at the instance sees the same state after."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ import pytest
 import time_machine
 
 from predictit_assets.automation import conditions
-from predictit_assets.contract.calendar import today
+from predictit_assets.contract.calendar import EASTERN, today
 from predictit_assets.instance.cleanup import EVALUATIONS_DAYS, prune
 from predictit_assets.instance.partitions import PARTITION_TAG, daily_partitions
 
 TODAY = today()
 DAYS = [str(TODAY - timedelta(days=n)) for n in (2, 1, 0)]
-PARTITIONS = daily_partitions(TODAY - timedelta(days=5))
+PARTITIONS = daily_partitions(TODAY - timedelta(days=5), EASTERN)
 LANDING, RAW, CURATED = (dg.AssetKey([layer, "odds"]) for layer in ("landing", "raw", "curated"))
 CHECK = dg.AssetCheckKey(CURATED, "schema")
 QUIET = {"telemetry": {"enabled": False}}
@@ -180,7 +180,7 @@ def test_a_day_that_failed_last_stays_failed(instance: dg.DagsterInstance) -> No
     assert failed in ids(instance)
 
 
-def test_a_new_update_after_the_pruning_is_noticed(instance: dg.DagsterInstance) -> None:
+def test_a_new_update_after_the_clean_up_is_noticed(instance: dg.DagsterInstance) -> None:
     cursor = wanted(instance).cursor
     for _ in range(3):
         poll(instance, DAYS[0])

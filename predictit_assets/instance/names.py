@@ -1,0 +1,10 @@
+"""Names that Dagster uses and doesn't export; tests/test_upstream.py pins each of them."""
+
+RUNLESS = ""
+"""The run id of an event that a sensor reported without a run."""
+WILL_RETRY_TAG = "dagster/will_retry"
+"""Is "true" on a failed run that Dagster will run again."""
+CHECK_FAILED_ERROR = "DagsterAssetCheckFailedError"
+"""The error of a step that stopped because a blocking check failed."""
+HIDDEN_TAG_PREFIX = ".dagster/"
+"""The UI shows no run tag that begins like this."""
