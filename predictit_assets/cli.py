@@ -23,8 +23,8 @@ from rich.progress import (
 
 from predictit_assets.contract.calendar import DayRange, consecutive, today
 from predictit_assets.errors import ExpectedError, NothingHeld
+from predictit_assets.sample.commands import app as sample_app
 from predictit_assets.settings import Settings, WarehouseHome, load_settings
-from predictit_assets.sources.predictit.fake.cli import app as sample_app
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -39,7 +39,7 @@ from predictit_assets.contract.source import Payload
 from predictit_assets.errors import SettingsError
 from predictit_assets.instance.partitions import daily_partitions, window_tags
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.alerts import Move, moves, moves_sensor
 from predictit_assets.storage.payloads import PayloadStore
 
@@ -397,7 +397,7 @@ def test_a_poll_that_failed_today_sends_one_to_the_poll(
 
 
 def test_a_quarantined_payload_is_told_with_its_key_and_reason_and_its_recovery(
-    settings: Settings, world: World, hook: Webhook, instance: dg.DagsterInstance
+    settings: Settings, world: FakePredictIt, hook: Webhook, instance: dg.DagsterInstance
 ) -> None:
     watched = settings.model_copy(
         update={"alerts": Settings.model_validate({"alerts": f"json://{hook.address}"}).alerts}
@@ -639,7 +639,7 @@ def test_moves_are_told_once_an_hour_when_the_facts_were_made(
 
 
 def test_moves_are_those_of_the_live_board(
-    settings: Settings, payloads: PayloadStore, world: World
+    settings: Settings, payloads: PayloadStore, world: FakePredictIt
 ) -> None:
     assert moves(home.warehouse(settings), 0.01) == []
     for observation in observe(world, NOON - timedelta(hours=1), 2, timedelta(hours=1)):

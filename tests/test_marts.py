@@ -22,7 +22,7 @@ from predictit_assets.layers.curated import curated_object, write_day
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.schemas.live import LiveBoard
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.board import (
     BOARD_COLUMNS,
     newest_odds,
@@ -38,7 +38,7 @@ DAY = day_of(NOON)
 
 
 @pytest.fixture(scope="module")
-def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def built(world: FakePredictIt, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Three days of made-up odds, every six hours, built. Not to be changed."""
     settings = Settings(home=tmp_path_factory.mktemp("marts"), poll_interval=0)
     source = home.predictit(settings, say=print)
@@ -115,7 +115,7 @@ def test_the_live_board_is_the_board_when_nothing_is_staged_beyond_it(
 
 
 def test_live_is_right_the_moment_staging_is_loaded(
-    settings: Settings, world: World, tmp_path: Path
+    settings: Settings, world: FakePredictIt, tmp_path: Path
 ) -> None:
     """A poll is staged, and nothing else is run: the views show it, the tables don't."""
     source = home.predictit(settings, say=print)

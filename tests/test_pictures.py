@@ -11,7 +11,7 @@ from conftest import NOON, build, observe
 
 from predictit_assets.contract.calendar import DayRange, day_of
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.pictures import PICTURES, WIDTH, bars
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.payloads import PayloadStore
@@ -49,7 +49,7 @@ def test_texts_of_the_feed_stay_texts() -> None:
 
 
 def test_a_build_pictures_each_mart_once_with_its_last_day(
-    settings: Settings, payloads: PayloadStore, world: World
+    settings: Settings, payloads: PayloadStore, world: FakePredictIt
 ) -> None:
     for observation in observe(world, NOON - timedelta(days=1), 5, timedelta(hours=6)):
         payloads.land(observation)

@@ -19,7 +19,7 @@ from predictit_assets.errors import NothingHeld, NothingPublished
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.settings import PROJECT_DIR, Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.report import page, queries
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import ObjectStore
@@ -28,7 +28,7 @@ SCRIPT = "<script>alert('odds')</script><!--"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, world: World) -> Settings:
+def built(tmp_path_factory: pytest.TempPathFactory, world: FakePredictIt) -> Settings:
     """A home of two days, its marts built."""
     settings = Settings(home=tmp_path_factory.mktemp("home"), poll_interval=0, lock_timeout=20)
     payloads = home.payloads(home.predictit(settings, say=lambda text: None), settings)
