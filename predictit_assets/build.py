@@ -24,14 +24,13 @@ from predictit_assets.instance.partitions import backfill_policy, daily_partitio
 from predictit_assets.layers.curated import curated_assets
 from predictit_assets.layers.landing import landing_asset, landing_key
 from predictit_assets.layers.models import model_assets
+from predictit_assets.layers.products import House
 from predictit_assets.layers.raw import raw_asset
-from predictit_assets.layers.report import report_asset, report_check
 from predictit_assets.layers.staging import staging_assets
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Poller, Settings, WarehouseHome
 from predictit_assets.sources.predictit.pending import pending_markets
-from predictit_assets.sources.predictit.products.alerts import moves, moves_sensor
-from predictit_assets.sources.predictit.products.pictures import PICTURES
+from predictit_assets.sources.predictit.products import products
 
 BUILD_JOB = "build"
 BEAT = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
@@ -42,6 +41,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Every asset, check, job, sensor and schedule, for the home that the settings describe."""
     partitions = daily_partitions(settings.start)
     warehouse = home.warehouse(settings)
+    # What a sensor asks for has to come soon, or it is asked for again.
+    impatient = home.warehouse(settings, patience=home.SENSOR_PATIENCE)
+    channels = open_channels(settings.alerts)
+    of_predictit = products(House(settings, home.objects(settings), warehouse, impatient, channels))
     dbt = home.dbt(settings)
     say = dg.get_dagster_logger().info
     polled, closed = home.predictit(settings, say), home.closed_markets(settings, say)
@@ -66,19 +69,16 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             dbt,
             warehouse,
             staged,
-            PICTURES if layer == "marts" else {},
+            of_predictit.previews if layer == "marts" else {},
             partitions,
         )
         for layer, schemas in PUBLISHED.items()
     ]
     audits += published_checks(warehouse)
-    objects = home.objects(settings)
-    assets.append(report_asset(objects, warehouse))
-    checks = [*asset_checks(audits, settings.start), report_check(objects)]
+    assets += of_predictit.assets
+    checks = [*asset_checks(audits, settings.start), *of_predictit.checks]
 
     _, payloads = chains[0]
-    # What a sensor asks for has to come soon, or it is asked for again.
-    impatient = home.warehouse(settings, patience=home.SENSOR_PATIENCE)
     ages = freshness.ages(polled, payloads, impatient)
     inventory = Completeness(payloads, impatient, partitions)
     # The clock alone can fail these, so no build of old days is bothered with them.
@@ -96,10 +96,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         partitions_def=partitions,
         description="Asks how markets ended that left the feed, a few a run.",
     )
-    channels = open_channels(settings.alerts)
     telling = [
         alerts_sensor(channels, [*assets, *checks, *timed_checks], BUILD_JOB, settings.ui_url),
-        moves_sensor(partial(moves, impatient, settings.move_alert), channels),
+        *of_predictit.sensors,
     ]
     polling = (
         [poll_sensor(home.sensor_client(settings), payloads, settings.poll_interval)]

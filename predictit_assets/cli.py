@@ -25,6 +25,7 @@ from predictit_assets.contract.calendar import DayRange, consecutive, today
 from predictit_assets.errors import ExpectedError, NothingHeld
 from predictit_assets.sample.commands import app as sample_app
 from predictit_assets.settings import Settings, WarehouseHome, load_settings
+from predictit_assets.sources.predictit.products.commands import board
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -284,42 +285,7 @@ def expire(
         out.print(f"Dagster: {pruned}", highlight=False, soft_wrap=True)
 
 
-@app.command()
-def board(
-    market: Annotated[str, typer.Option(help="only markets whose name contains this")] = "",
-    movers: Annotated[
-        bool, typer.Option("--movers", help="contracts by their move over 24 hours")
-    ] = False,
-    markets: Annotated[int, typer.Option(min=1, help="how many markets")] = 12,
-    contracts: Annotated[int, typer.Option(min=1, help="how many contracts of each")] = 4,
-    as_json: Annotated[bool, typer.Option("--json", help="all of it, as JSON")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="all of it, as CSV")] = False,
-) -> None:
-    """Show the newest odds: what is published and what is staged beyond it.
-
-    Markets with the biggest moves since the close come first. `--json` and `--csv` give every
-    contract and column, for pipes.
-    """
-    from predictit_assets import factory as home
-    from predictit_assets.sources.predictit.products.board import (
-        newest_odds,
-        render,
-        render_movers,
-        write_csv,
-        write_json,
-    )
-
-    odds = newest_odds(home.warehouse(load_settings()), market, movers)
-    if not odds:
-        raise ExpectedError(f"no open market's name contains {market!r}")
-    if as_json:
-        write_json(odds, sys.stdout)
-    elif as_csv:
-        write_csv(odds, sys.stdout)
-    elif movers:
-        out.print(render_movers(odds, markets, out.width))
-    else:
-        out.print(render(odds, markets, contracts, out.width))
+app.command()(board)
 
 
 @app.command("setup-warehouse")

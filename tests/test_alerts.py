@@ -40,7 +40,7 @@ from predictit_assets.errors import SettingsError
 from predictit_assets.instance.partitions import daily_partitions, window_tags
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
-from predictit_assets.sources.predictit.products.alerts import Move, moves, moves_sensor
+from predictit_assets.sources.predictit.products.alerts import PRICES, Move, moves, moves_sensor
 from predictit_assets.storage.payloads import PayloadStore
 
 DAY, NEXT_DAY = date(2026, 3, 4), date(2026, 3, 5)
@@ -545,7 +545,7 @@ def test_no_credential_comes_out(
 def test_nobody_to_tell_no_sensor(settings: Settings) -> None:
     names = {sensor.name for sensor in build_definitions(settings).sensors or []}
     assert "poll_predictit" in names
-    assert not {"alerts", "tell_moves"} & names
+    assert not {"alerts", "alert_moves_predictit"} & names
 
 
 def test_no_old_failure_is_told_at_the_first_look(
@@ -618,7 +618,7 @@ def test_moves_are_told_once_an_hour_when_the_facts_were_made(
 
     def made(*moved: Move) -> None:
         found[:] = moved
-        instance.report_runless_asset_event(dg.AssetMaterialization(["core", "fact_prices"]))
+        instance.report_runless_asset_event(dg.AssetMaterialization(PRICES))
 
     def move(at: datetime) -> Move:
         return Move(at, "Senate", "Ada", Decimal("0.62"), Decimal("0.20"), "https://example.org/1")

@@ -43,7 +43,7 @@ LANDING = dg.AssetKey(["landing", "predictit", "market_data"])
 RAW = dg.AssetKey(["raw", "predictit", "market_data"])
 STAGING = dg.AssetKey(["staging", "predictit", "contract_snapshots"])
 FACT = dg.AssetKey(["core", "fact_prices"])
-REPORT = dg.AssetKey(["report", "odds"])
+REPORT = dg.AssetKey(["report", "predictit"])
 ENDS_OF_CHAIN = (RAW, STAGING, FACT, dg.AssetKey(["marts", "market_books"]))
 NEVER = dg.AssetKey(["raw", "predictit", "closed_markets"])
 

@@ -166,7 +166,7 @@ def test_the_board_pipes_as_json_and_csv(built: Settings) -> None:
         assert ("" if one["bid"] is None else str(one["bid"])) == other["bid"]
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize("movers", [False, True])
 def test_a_terminal_shows_names_and_prices_whatever_its_width(
     built: Settings, width: int, movers: bool
@@ -182,7 +182,7 @@ def test_a_terminal_shows_names_and_prices_whatever_its_width(
         assert words.issuperset(row["market_short_name"].split())
         assert words.issuperset(row["contract_short_name"].split())
     assert "…" not in shown
-    assert ("a day" in shown) == (width == 120)
+    assert ("last day" in shown) == (width == 120)
 
 
 def test_movers_come_by_their_move(built: Settings) -> None:

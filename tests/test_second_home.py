@@ -222,7 +222,7 @@ def homes(
 
 def build_unchecked(settings: Settings, window: DayRange) -> None:
     """Every table over a window, without checks and report."""
-    tables = dg.AssetSelection.all() - dg.AssetSelection.groups("report")
+    tables = dg.AssetSelection.all() - dg.AssetSelection.key_prefixes("report")
     unchecked = tables - dg.AssetSelection.all_asset_checks()
     assert materialize(settings, unchecked, window, held_only=True).success
 
