@@ -40,7 +40,8 @@ from predictit_assets.errors import SettingsError
 from predictit_assets.instance.partitions import daily_partitions, window_tags
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
-from predictit_assets.sources.predictit.products.alerts import PRICES, Move, moves, moves_sensor
+from predictit_assets.sources.predictit.products.alerts import Move, moves, moves_sensor
+from predictit_assets.sources.predictit.products.keys import table_key
 from predictit_assets.storage.payloads import PayloadStore
 
 DAY, NEXT_DAY = date(2026, 3, 4), date(2026, 3, 5)
@@ -602,7 +603,7 @@ def test_the_days_of_a_check_are_those_that_failed(
 # Moves
 
 
-def test_moves_are_told_once_an_hour_when_the_facts_were_made(
+def test_moves_are_reported_once_an_hour_when_prices_were_built(
     instance: dg.DagsterInstance, hook: Webhook
 ) -> None:
     noon = datetime(2026, 3, 4, 17)
@@ -618,7 +619,9 @@ def test_moves_are_told_once_an_hour_when_the_facts_were_made(
 
     def made(*moved: Move) -> None:
         found[:] = moved
-        instance.report_runless_asset_event(dg.AssetMaterialization(PRICES))
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(table_key("core", "fact_prices"))
+        )
 
     def move(at: datetime) -> Move:
         return Move(at, "Senate", "Ada", Decimal("0.62"), Decimal("0.20"), "https://example.org/1")
