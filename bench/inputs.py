@@ -10,7 +10,7 @@ from pathlib import Path
 
 from predictit_assets.factory import payloads, predictit
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake.world import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.payloads import Name, PayloadStore, Zone
 
 MARKETS, CONTRACTS = 250, 1300
@@ -39,9 +39,9 @@ QUICK = Sizes(6, 3, 2, 2, 60, 20)
 
 
 @cache
-def world(sizes: Sizes) -> World:
+def world(sizes: Sizes) -> FakePredictIt:
     """The made-up PredictIt."""
-    return World(markets=sizes.markets, contracts=sizes.contracts)
+    return FakePredictIt(markets=sizes.markets, contracts=sizes.contracts)
 
 
 def settings_of(home: Path) -> Settings:

@@ -17,8 +17,9 @@ from bench.sampling import Sample, Side, child, median
 from predictit_assets.automation.poll import poll_sensor
 from predictit_assets.contract.source import Payload
 from predictit_assets.factory import predictit
+from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 
 TIMES = 50
 
@@ -27,7 +28,7 @@ def _answer(told: Connection, markets: int, contracts: int) -> None:
     """Be PredictIt, with a new answer for each who asks."""
     minutes = count()
     clock = lambda: NOON + timedelta(minutes=next(minutes))  # noqa: E731
-    with SampleServer(World(markets=markets, contracts=contracts), clock=clock) as server:
+    with SampleServer(FakePredictIt(markets=markets, contracts=contracts), clock=clock) as server:
         told.send(server.url)
         signal.pause()
 

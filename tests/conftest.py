@@ -19,8 +19,9 @@ from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.source import Payload
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.instance.runs import run_build
+from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.source import PredictIt
 from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.payloads import PayloadStore
@@ -37,13 +38,13 @@ TIMED = dg.AssetSelection.checks(
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
+def world() -> FakePredictIt:
     """A small made-up PredictIt."""
-    return World(markets=20, contracts=60)
+    return FakePredictIt(markets=20, contracts=60)
 
 
 @pytest.fixture
-def feed(world: World) -> Iterator[SampleServer]:
+def feed(world: FakePredictIt) -> Iterator[SampleServer]:
     """The made-up PredictIt behind a real socket, where it is always NOON."""
     with SampleServer(world, clock=lambda: NOON) as server:
         yield server
@@ -114,7 +115,7 @@ def place(new_place: Callable[[], Path | Bucket]) -> Path | Bucket:
     return new_place()
 
 
-def observe(world: World, first: datetime, polls: int, every: timedelta) -> list[Payload]:
+def observe(world: FakePredictIt, first: datetime, polls: int, every: timedelta) -> list[Payload]:
     """What polling the made-up feed would have given."""
     times = [first + n * every for n in range(polls)]
     return [Payload(at, world.body(at)) for at in times]

@@ -40,8 +40,9 @@ from predictit_assets.instance import runs
 from predictit_assets.instance.failures import MAX_DAYS, failing_days_metadata
 from predictit_assets.instance.partitions import daily_partitions, window_tags
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.alerts import Move, moves, moves_sensor
+from predictit_assets.sources.predictit.products.keys import table_key
 from predictit_assets.storage.payloads import PayloadStore
 
 DAY, NEXT_DAY = date(2026, 3, 4), date(2026, 3, 5)
@@ -409,7 +410,7 @@ def test_a_poll_that_failed_today_sends_one_to_the_poll(
 
 
 def test_a_quarantined_payload_is_reported_with_its_key_and_reason_and_its_recovery(
-    settings: Settings, world: World, hook: Webhook, instance: dg.DagsterInstance
+    settings: Settings, world: FakePredictIt, hook: Webhook, instance: dg.DagsterInstance
 ) -> None:
     watched = settings.model_copy(
         update={"alerts": Settings.model_validate({"alerts": f"json://{hook.address}"}).alerts}
@@ -558,7 +559,7 @@ def test_no_credential_comes_out(
 def test_nobody_to_notify_no_sensor(settings: Settings) -> None:
     names = {sensor.name for sensor in build_definitions(settings).sensors or []}
     assert "poll_predictit" in names
-    assert not {"alerts", "tell_moves"} & names
+    assert not {"alerts", "alert_moves_predictit"} & names
 
 
 def test_no_old_failure_is_reported_at_the_first_look(
@@ -701,7 +702,9 @@ def test_moves_are_reported_once_an_hour_when_the_facts_were_made(
 
     def made(*moved: Move) -> None:
         found[:] = moved
-        instance.report_runless_asset_event(dg.AssetMaterialization(["core", "fact_prices"]))
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(table_key("core", "fact_prices"))
+        )
 
     def move(at: datetime) -> Move:
         return Move(at, "Senate", "Ada", Decimal("0.62"), Decimal("0.20"), "https://example.org/1")
@@ -722,7 +725,7 @@ def test_moves_are_reported_once_an_hour_when_the_facts_were_made(
 
 
 def test_moves_are_those_of_the_live_board(
-    settings: Settings, payloads: PayloadStore, world: World
+    settings: Settings, payloads: PayloadStore, world: FakePredictIt
 ) -> None:
     assert moves(home.warehouse(settings), 0.01) == []
     for observation in observe(world, NOON - timedelta(hours=1), 2, timedelta(hours=1)):

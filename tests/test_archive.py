@@ -22,13 +22,13 @@ from predictit_assets.errors import ExpectedError
 from predictit_assets.fetch.files import Imported, import_files, payload_files
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import World, write_archive
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.source import PredictIt
 from predictit_assets.storage.payloads import PayloadStore, Zone
 
 FIRST_DAY = date(2014, 11, 1)
 MAX_BODY = 1_000_000
-SMALL = World(markets=1, contracts=1)
+SMALL = FakePredictIt(markets=1, contracts=1)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_what_the_sample_feed_archives_lands_as_it_was_polled(
     folder: Path, source: PredictIt, payloads: PayloadStore
 ) -> None:
     start, hour = NOON - timedelta(days=1), timedelta(hours=1)
-    list(write_archive(SMALL, folder, start, NOON, hour))
+    list(SMALL.archive(folder, start, NOON, hour))
 
     imported = land(folder, source, payloads)
 
@@ -133,7 +133,7 @@ def test_broken_json_with_a_time_in_its_name_lands_for_nothing_is_lost(
 def test_importing_again_lands_nothing_in_whatever_zone_a_payload_is(
     folder: Path, source: PredictIt, payloads: PayloadStore
 ) -> None:
-    list(write_archive(SMALL, folder, NOON, NOON + timedelta(minutes=3), timedelta(minutes=1)))
+    list(SMALL.archive(folder, NOON, NOON + timedelta(minutes=3), timedelta(minutes=1)))
     save(folder / "copy/20260304T170000Z.json.gz", gzip.compress(SMALL.body(NOON)))
     save(folder / "20260304T170005Z.json", b"null")
 
@@ -239,7 +239,7 @@ def test_imports_that_are_killed_and_repeated_land_everything_once(
     folder: Path, settings: Settings, source: PredictIt, payloads: PayloadStore
 ) -> None:
     minute = timedelta(minutes=1)
-    list(write_archive(SMALL, folder, NOON, NOON + 600 * minute, minute))
+    list(SMALL.archive(folder, NOON, NOON + 600 * minute, minute))
     command = [str(Path(sys.executable).with_name("predictit")), "import", str(folder)]
     environment = os.environ | {"PREDICTIT_HOME": str(settings.home)}
 

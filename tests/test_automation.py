@@ -33,8 +33,9 @@ from predictit_assets.instance.runs import (
     open_instance,
 )
 from predictit_assets.layers.raw import validate_day
+from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.payloads import PayloadStore, Zone
 
 EASTERN = ZoneInfo("America/New_York")
@@ -42,7 +43,7 @@ LANDING = dg.AssetKey(["landing", "predictit", "market_data"])
 RAW = dg.AssetKey(["raw", "predictit", "market_data"])
 STAGING = dg.AssetKey(["staging", "predictit", "contract_snapshots"])
 FACT = dg.AssetKey(["core", "fact_prices"])
-REPORT = dg.AssetKey(["report", "odds"])
+REPORT = dg.AssetKey(["report", "predictit"])
 ENDS_OF_CHAIN = (RAW, STAGING, FACT, dg.AssetKey(["marts", "market_books"]))
 NEVER = dg.AssetKey(["raw", "predictit", "closed_markets"])
 
@@ -187,7 +188,7 @@ def test_a_dead_server_costs_one_try(settings: Settings) -> None:
 
 
 def test_a_server_that_hangs_holds_no_tick_for_long(
-    settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, world: FakePredictIt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(home, "SENSOR_TIMEOUT", 0.5)
     with SampleServer(world) as feed:
@@ -208,7 +209,7 @@ def days_of(result: dg.SensorResult) -> list[str]:
     return sorted(str(event.partition) for event in result.asset_events or [])
 
 
-def test_what_others_land_is_reported_once(clockwork: Clockwork, world: World) -> None:
+def test_what_others_land_is_reported_once(clockwork: Clockwork, world: FakePredictIt) -> None:
     landed(clockwork, observe(world, NOON - timedelta(days=2), 3, timedelta(days=1)))
     assert days_of(clockwork.tick("notice_landed_payloads")) == [
         "2026-03-02",
@@ -225,7 +226,9 @@ def test_what_a_poll_reported_is_not_reported_again(polling: Clockwork, noon: ob
     assert days_of(polling.tick("notice_landed_payloads")) == []
 
 
-def test_what_came_too_late_for_a_run_is_reported_again(clockwork: Clockwork, world: World) -> None:
+def test_what_came_too_late_for_a_run_is_reported_again(
+    clockwork: Clockwork, world: FakePredictIt
+) -> None:
     landed(clockwork, observe(world, NOON, 1, timedelta(0)))
     assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-04"]
     # The run looks, the payload lands and is noticed, the run reports that raw was made.
@@ -367,7 +370,7 @@ def test_a_code_change_rebuilds_nothing_by_itself(clockwork: Clockwork) -> None:
     ids=["before a day of 23 hours", "after it", "after a day of 25 hours"],
 )
 def test_yesterday_is_closed_after_midnight(
-    clockwork: Clockwork, world: World, night: str, day: str
+    clockwork: Clockwork, world: FakePredictIt, night: str, day: str
 ) -> None:
     schedule = clockwork.definitions.resolve_schedule_def("close_of_yesterday")
     last = eastern(day, "23:59")
@@ -385,7 +388,7 @@ def test_a_day_without_payloads_is_not_closed(clockwork: Clockwork) -> None:
 
 
 def test_three_days_with_a_dead_server_a_late_payload_and_a_short_day(
-    settings: Settings, world: World
+    settings: Settings, world: FakePredictIt
 ) -> None:
     """From Saturday evening to Monday noon, Eastern; on Sunday the clocks go forward."""
     begin, end = eastern("2026-03-07", "21:00"), eastern("2026-03-09", "12:00")
@@ -444,7 +447,7 @@ def latest(clockwork: Clockwork, key: dg.AssetKey, name: str) -> Any:
 
 
 def test_the_age_of_the_newest_payload_is_watched_though_nothing_runs(
-    clockwork: Clockwork, world: World
+    clockwork: Clockwork, world: FakePredictIt
 ) -> None:
     landed(clockwork, observe(world, NOON, 1, timedelta(0)))
     outcomes = []
@@ -470,7 +473,7 @@ def test_what_has_not_changed_is_told_once_an_hour(clockwork: Clockwork, noon: A
     assert len(clockwork.tick("watch").asset_events or []) == 3
 
 
-def test_the_inventory_names_the_days_to_mend(clockwork: Clockwork, world: World) -> None:
+def test_the_inventory_names_the_days_to_mend(clockwork: Clockwork, world: FakePredictIt) -> None:
     landed(clockwork, observe(world, NOON, 2, timedelta(days=1)))
     source = home.predictit(clockwork.settings, say=print)
     validate_day(source, clockwork.payloads, day_of(NOON))
@@ -492,7 +495,7 @@ def damage(payloads: PayloadStore, day: date) -> None:
 
 
 @pytest.fixture
-def broken(settings: Settings, payloads: PayloadStore, world: World) -> DayRange:
+def broken(settings: Settings, payloads: PayloadStore, world: FakePredictIt) -> DayRange:
     """Two days, proven; a payload of the second can't be read any more."""
     for observation in observe(world, NOON, 2, timedelta(days=1)):
         payloads.land(observation)
@@ -562,7 +565,7 @@ def test_only_what_may_pass_is_tried_again(
 
 
 def test_a_run_whose_process_was_killed_does_not_stay_in_progress(
-    settings: Settings, payloads: PayloadStore, world: World
+    settings: Settings, payloads: PayloadStore, world: FakePredictIt
 ) -> None:
     for observation in observe(world, NOON, 1, timedelta(0)):
         payloads.land(observation)
@@ -621,7 +624,7 @@ def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
 # Markets that left
 
 
-def test_markets_that_left_start_their_resolution(settings: Settings, world: World) -> None:
+def test_markets_that_left_start_their_resolution(settings: Settings, world: FakePredictIt) -> None:
     it = Clockwork(settings)
     landed(it, observe(world, NOON - timedelta(days=4), 5, timedelta(days=1)))
     build(settings, DayRange(day_of(NOON - timedelta(days=4)), day_of(NOON)), it.instance)

@@ -39,7 +39,7 @@ from predictit_assets.instance.failures import MAX_DAYS
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.schemas import ContractSnapshots
 from predictit_assets.storage.payloads import Name, PayloadStore
 
@@ -123,7 +123,7 @@ UP_TO_CURATED = dg.AssetSelection.groups("landing", "raw", "curated")
 
 
 @pytest.fixture(scope="session")
-def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def built(world: FakePredictIt, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home with two sound days in every layer. Not to be changed."""
     settings = Settings(home=tmp_path_factory.mktemp("checks") / "home", poll_interval=0)
     for observation in observe(world, MORNING, 6, timedelta(hours=6)):
@@ -208,7 +208,7 @@ def edited(observation: Payload, edit: Callable[[Any], None]) -> Payload:
 
 def land_edited(
     settings: Settings,
-    world: World,
+    world: FakePredictIt,
     edit: Callable[[Any], None],
     at: datetime = MORNING + timedelta(hours=1),
 ) -> None:
@@ -226,7 +226,7 @@ def land_edited(
     ids=["a missing field", "a new field", "a quarter of the markets gone"],
 )
 def test_a_suspicious_payload_only_warns(
-    settings: Settings, world: World, edit: Callable[[Any], None], check: str
+    settings: Settings, world: FakePredictIt, edit: Callable[[Any], None], check: str
 ) -> None:
     land_edited(settings, world, edit)
     ran = run(settings, UP_TO_CURATED)
@@ -238,7 +238,9 @@ def test_a_suspicious_payload_only_warns(
     assert told["failing_days"] == [str(DAYS.first)]
 
 
-def test_a_fifth_of_the_markets_gone_is_no_sharp_drop(settings: Settings, world: World) -> None:
+def test_a_fifth_of_the_markets_gone_is_no_sharp_drop(
+    settings: Settings, world: FakePredictIt
+) -> None:
     def thin_out(markets: list[Any]) -> None:
         del markets[: len(markets) // 5]
 
@@ -247,7 +249,7 @@ def test_a_fifth_of_the_markets_gone_is_no_sharp_drop(settings: Settings, world:
 
 
 def test_a_sharp_drop_is_seen_over_midnight_and_over_bad_payloads(
-    settings: Settings, world: World
+    settings: Settings, world: FakePredictIt
 ) -> None:
     midnight = datetime(2026, 3, 5, 5, tzinfo=UTC)
     minute = timedelta(minutes=1)
@@ -350,7 +352,7 @@ def test_a_broken_curated_file_blocks_the_staging_tables(settings: Settings, sel
     ids=["half a cent", "a crossed book"],
 )
 def test_suspicious_prices_only_warn(
-    settings: Settings, world: World, prices: dict[str, float], check: str
+    settings: Settings, world: FakePredictIt, prices: dict[str, float], check: str
 ) -> None:
     land_edited(settings, world, lambda markets: markets[0]["contracts"][0].update(prices))
     ran = run(settings, UP_TO_CURATED)
@@ -362,7 +364,7 @@ def test_suspicious_prices_only_warn(
     ("late", "warned"), [(9, set()), (12, {f"curated/{MARKETS}:no_stale_feed"})]
 )
 def test_a_feed_that_repeats_old_odds_only_warns(
-    settings: Settings, world: World, late: int, warned: set[str]
+    settings: Settings, world: FakePredictIt, late: int, warned: set[str]
 ) -> None:
     made = MORNING + timedelta(hours=1)
     payloads_of(settings).land(Payload(made + timedelta(minutes=late), world.body(made)))

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 from conftest import steps_begun
 
-from predictit_assets.sources.predictit.fake import SampleServer
+from predictit_assets.sample.server import SampleServer
 
 PREDICTIT = str(Path(sys.executable).with_name("predictit"))
 
@@ -240,6 +240,15 @@ def test_a_command_run_on_the_sample_feed_gets_its_address(home: Path) -> None:
     run = predictit(home, "sample", "run", PREDICTIT, "poll")
     assert run.returncode == 0, run.stderr
     assert "landed landing/predictit" in run.stdout
+
+
+def test_a_sample_run_without_a_command_is_one_clear_error(home: Path) -> None:
+    assert_one_clear_line(predictit(home, "sample", "run"), "say which command to run")
+    assert_one_clear_line(predictit(home, "sample", "run", "no-such-command"), "no command")
+    assert_one_clear_line(
+        predictit(home, "sample", "run", "--source", "nobody", "predictit"), "'nobody'", "predictit"
+    )
+    assert "COMMAND" in predictit(home, "sample", "run", "--help").stdout
 
 
 def test_the_sample_archive_can_be_imported(home: Path, tmp_path: Path) -> None:

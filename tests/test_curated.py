@@ -24,14 +24,14 @@ from predictit_assets.layers import curated
 from predictit_assets.layers.curated import curated_object, write_day
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.payloads import Name, PayloadStore, Zone
 
 SOURCE = home.predictit(Settings(), say=print)
 DAY = day_of(NOON)
 NEXT_DAY = DAY + timedelta(days=1)
-SMALL = World(markets=2, contracts=5)
+SMALL = FakePredictIt(markets=2, contracts=5)
 FEW = observe(SMALL, NOON, 4, timedelta(minutes=7))
 TABLES = ["market_snapshots", "contract_snapshots"]
 
@@ -87,7 +87,7 @@ def kind_of(column: str) -> str:
 
 
 def test_the_files_of_two_days_hold_the_oracles_rows_in_order(
-    payloads: PayloadStore, world: World
+    payloads: PayloadStore, world: FakePredictIt
 ) -> None:
     observations = observe(world, NOON - timedelta(hours=6), 45, timedelta(minutes=25))
     arrivals = [*observations, Payload(NOON + timedelta(seconds=1), b'{"markets": []}')]

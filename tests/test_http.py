@@ -19,8 +19,9 @@ from predictit_assets import __version__
 from predictit_assets.errors import FetchError
 from predictit_assets.fetch import client as http
 from predictit_assets.fetch.client import Client, RateLimit
-from predictit_assets.sources.predictit.fake import SampleServer, World
-from predictit_assets.sources.predictit.fake.faults import HTML, JSON, Answer
+from predictit_assets.sample.http import HTML, Answer
+from predictit_assets.sample.server import SampleServer
+from predictit_assets.sources.predictit.fake import FakePredictIt
 
 MAX_BODY = 1_000_000
 INTERVAL = 0.3
@@ -65,14 +66,11 @@ def nowhere() -> str:
 
 
 @pytest.fixture
-def answer(feed: SampleServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def answer(feed: SampleServer) -> Callable[..., None]:
     """Makes the feed answer the next calls in a way that it doesn't know of itself."""
 
     def prepare(answer: Answer, times: int = 1) -> None:
-        monkeypatch.setattr(
-            "predictit_assets.sources.predictit.fake.server.canned_answer", lambda _: answer
-        )
-        feed.fail_with(*["503"] * times)
+        feed.fail_with(*[answer] * times)
 
     return prepare
 
@@ -109,7 +107,9 @@ def gaps(feed: SampleServer) -> list[float]:
 # What is asked, and what comes back
 
 
-def test_a_body_comes_back_byte_for_byte(client: Client, feed: SampleServer, world: World) -> None:
+def test_a_body_comes_back_byte_for_byte(
+    client: Client, feed: SampleServer, world: FakePredictIt
+) -> None:
     assert client.get(everything(feed)) == world.body(NOON)
 
 
@@ -122,7 +122,7 @@ def test_a_request_asks_for_json_and_says_who_asks(client: Client, feed: SampleS
 
 
 def test_half_a_json_text_is_returned_for_it_is_the_answer(
-    client: Client, feed: SampleServer, world: World
+    client: Client, feed: SampleServer, world: FakePredictIt
 ) -> None:
     feed.fail_with("half")
 
@@ -159,7 +159,7 @@ def test_a_final_answer_is_an_error_at_once(
 def test_a_page_of_many_lines_is_told_in_one(
     client: Client, feed: SampleServer, answer: Callable[..., None], status: int
 ) -> None:
-    answer(Answer(status, b"<html>\r\n<body>\n\tback \xff soon", HTML))
+    answer(Answer(b"<html>\r\n<body>\n\tback \xff soon", status, HTML))
 
     assert refusal(client, everything(feed)).endswith(": <html> <body> back \ufffd soon")
 
@@ -191,7 +191,7 @@ def test_200_megabytes_are_refused_without_being_held(
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("how", ["503", "500", "truncated"])
 def test_a_passing_fault_is_tried_again(
-    client: Client, feed: SampleServer, world: World, how: str
+    client: Client, feed: SampleServer, world: FakePredictIt, how: str
 ) -> None:
     feed.fail_with(how, how)
 
@@ -201,10 +201,10 @@ def test_a_passing_fault_is_tried_again(
 
 @pytest.mark.usefixtures("impatient")
 def test_a_gzip_that_stops_halfway_is_tried_again(
-    client: Client, feed: SampleServer, world: World, answer: Callable[..., None]
+    client: Client, feed: SampleServer, world: FakePredictIt, answer: Callable[..., None]
 ) -> None:
     half = gzip.compress(world.body(NOON))[:1000]
-    answer(Answer(200, half, JSON, {"Content-Encoding": "gzip"}))
+    answer(Answer(half, headers={"Content-Encoding": "gzip"}))
 
     assert client.get(everything(feed)) == world.body(NOON)
     assert len(feed.requests) == 2
@@ -213,7 +213,7 @@ def test_a_gzip_that_stops_halfway_is_tried_again(
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("how", ["429", "429-date"])
 def test_a_retry_waits_as_long_as_the_server_asks(
-    client: Client, feed: SampleServer, world: World, how: str
+    client: Client, feed: SampleServer, world: FakePredictIt, how: str
 ) -> None:
     feed.fail_with(how)
 
@@ -253,7 +253,7 @@ def test_each_wait_is_longer_than_the_one_before(
 def test_a_retry_after_that_makes_no_sense_is_no_defect(
     client: Client, feed: SampleServer, answer: Callable[..., None], header: str
 ) -> None:
-    answer(Answer(429, b"{}", JSON, {"Retry-After": header}), times=3)
+    answer(Answer(b"{}", 429, headers={"Retry-After": header}), times=3)
 
     assert "answered 429" in refusal(client, everything(feed))
 

@@ -12,8 +12,8 @@ import pytest
 from predictit_assets import factory as home
 from predictit_assets.build import build_definitions
 from predictit_assets.contract.calendar import day_of
+from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings
-from predictit_assets.sources.predictit.fake import SampleServer
 from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.payloads import Zone
 

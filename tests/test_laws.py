@@ -40,8 +40,9 @@ from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.instance.runs import run_build
 from predictit_assets.layers.curated import curated_object, write_day
 from predictit_assets.layers.raw import manifest_object, validate_day
+from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import ObjectsHome, Settings
-from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import PayloadStore, Zone
@@ -94,7 +95,7 @@ class Cast:
 
 
 @pytest.fixture(scope="session")
-def cast(world: World) -> Cast:
+def cast(world: FakePredictIt) -> Cast:
     """Ids from as many markets as possible, so that nobody plays two parts at once."""
     spring = [json.loads(one.body)["markets"] for one in polls_of_spring(world)]
     always = set.intersection(*({market["id"] for market in markets} for markets in spring))
@@ -117,12 +118,12 @@ def cast(world: World) -> Cast:
     )
 
 
-def polls_of_spring(world: World) -> list[Payload]:
+def polls_of_spring(world: FakePredictIt) -> list[Payload]:
     """From the first midnight on, the midnights before and after the clocks change included."""
     return observe(world, datetime(2026, 3, 6, 5, tzinfo=UTC), 24, timedelta(hours=4))
 
 
-def polls_of_autumn(world: World) -> list[Payload]:
+def polls_of_autumn(world: FakePredictIt) -> list[Payload]:
     """Every four hours, and four times in the hour that comes twice."""
     regular = observe(world, datetime(2026, 10, 31, 4, tzinfo=UTC), 18, timedelta(hours=4))
     twice = observe(world, datetime(2026, 11, 1, 5, 10, tzinfo=UTC), 4, timedelta(minutes=30))
@@ -176,7 +177,7 @@ def scene(cast: Cast, n: int, markets: list[Record]) -> None:
 
 
 @pytest.fixture(scope="session")
-def story(world: World, cast: Cast) -> list[Payload]:
+def story(world: FakePredictIt, cast: Cast) -> list[Payload]:
     """Some days of spring and autumn with everything in them that a history can stumble over."""
     spring = [
         edited(one, lambda markets, n=n: scene(cast, n, markets))
@@ -871,7 +872,7 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 def test_bad_payloads_are_quarantined_and_the_day_goes_on(
-    world: World, settings: Settings, payloads: PayloadStore
+    world: FakePredictIt, settings: Settings, payloads: PayloadStore
 ) -> None:
     """A day with good and bad payloads, and a day with a bad one only."""
     polls = observe(world, datetime(2026, 3, 6, 12, tzinfo=UTC), 7, timedelta(hours=2))

@@ -22,7 +22,7 @@ from predictit_assets.layers.curated import curated_object, write_day
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.schemas.live import LiveBoard
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.board import (
     BOARD_COLUMNS,
     newest_odds,
@@ -38,7 +38,7 @@ DAY = day_of(NOON)
 
 
 @pytest.fixture(scope="module")
-def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def built(world: FakePredictIt, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Three days of made-up odds, every six hours, built. Not to be changed."""
     settings = Settings(home=tmp_path_factory.mktemp("marts"), poll_interval=0)
     source = home.predictit(settings, say=print)
@@ -115,7 +115,7 @@ def test_the_live_board_is_the_board_when_nothing_is_staged_beyond_it(
 
 
 def test_live_is_right_the_moment_staging_is_loaded(
-    settings: Settings, world: World, tmp_path: Path
+    settings: Settings, world: FakePredictIt, tmp_path: Path
 ) -> None:
     """A poll is staged, and nothing else is run: the views show it, the tables don't."""
     source = home.predictit(settings, say=print)
@@ -166,7 +166,7 @@ def test_the_board_pipes_as_json_and_csv(built: Settings) -> None:
         assert ("" if one["bid"] is None else str(one["bid"])) == other["bid"]
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize("movers", [False, True])
 def test_a_terminal_shows_names_and_prices_whatever_its_width(
     built: Settings, width: int, movers: bool
@@ -182,7 +182,7 @@ def test_a_terminal_shows_names_and_prices_whatever_its_width(
         assert words.issuperset(row["market_short_name"].split())
         assert words.issuperset(row["contract_short_name"].split())
     assert "…" not in shown
-    assert ("a day" in shown) == (width == 120)
+    assert ("last day" in shown) == (width == 120)
 
 
 def test_movers_come_by_their_move(built: Settings) -> None:

@@ -13,12 +13,12 @@ from predictit_assets.contract.calendar import DayRange, day_of
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers.models import window_variables
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.payloads import PayloadStore
 
 
 def test_the_unit_tests_of_dbt_pass(
-    settings: Settings, payloads: PayloadStore, world: World
+    settings: Settings, payloads: PayloadStore, world: FakePredictIt
 ) -> None:
     # dbt takes the types of given rows from the tables, so there have to be some.
     (observation,) = observe(world, NOON, 1, timedelta(minutes=1))

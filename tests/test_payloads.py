@@ -21,13 +21,13 @@ from predictit_assets.contract.calendar import day_of
 from predictit_assets.contract.source import InvalidPayload, Payload
 from predictit_assets.layers.raw import manifest_object, read_manifest, validate_day
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import REASON_SUFFIX, Name, PayloadStore, Zone
 
 SOURCE = home.predictit(Settings(), say=print)
 DAY = day_of(NOON)
-BODY = World(markets=2, contracts=4).body(NOON)
+BODY = FakePredictIt(markets=2, contracts=4).body(NOON)
 
 
 def sound(n: int = 0, minute: int = 0) -> Payload:

@@ -19,14 +19,15 @@ from hypothesis import strategies as st
 
 from predictit_assets import factory as home
 from predictit_assets.contract.source import InvalidPayload, Payload
+from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.source import PredictIt
 
 EASTERN = ZoneInfo("America/New_York")
 SOURCE = home.predictit(Settings(), say=print)
 """For what needs no API."""
-TEXT = World(markets=3, contracts=8).body(NOON).decode()
+TEXT = FakePredictIt(markets=3, contracts=8).body(NOON).decode()
 IDS = [market["id"] for market in json.loads(TEXT)["markets"]]
 
 Document = dict[str, Any]
@@ -59,7 +60,7 @@ def live(settings: Settings, feed: SampleServer) -> PredictIt:
 
 
 def test_fetch_takes_all_markets_at_the_second_they_came(
-    live: PredictIt, feed: SampleServer, world: World
+    live: PredictIt, feed: SampleServer, world: FakePredictIt
 ) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     (observation,) = live.fetch()
@@ -75,7 +76,7 @@ def test_fetch_takes_all_markets_at_the_second_they_came(
 # Sound and unsound
 
 
-def test_a_genuine_payload_is_sound_and_counted(world: World) -> None:
+def test_a_genuine_payload_is_sound_and_counted(world: FakePredictIt) -> None:
     (observation,) = observe(world, NOON, 1, timedelta(0))
     markets = world.payload(NOON)["markets"]
 
@@ -357,7 +358,7 @@ def test_the_source_and_the_oracle_agree(body: bytes, captured_at: datetime) -> 
         assert_rows_are_the_oracles([observation])
 
 
-def test_the_rows_of_a_day_of_payloads_are_the_oracles(world: World) -> None:
+def test_the_rows_of_a_day_of_payloads_are_the_oracles(world: FakePredictIt) -> None:
     assert_rows_are_the_oracles(observe(world, NOON, 20, timedelta(hours=1, seconds=7.25)))
 
 

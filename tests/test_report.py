@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,14 +13,17 @@ import duckdb
 import pytest
 import yaml
 from conftest import NOON, build, observe
+from pages import faults
 
 from predictit_assets import factory as home
 from predictit_assets.contract.calendar import DayRange, day_of
 from predictit_assets.errors import NothingHeld, NothingPublished
 from predictit_assets.instance.dbt_runner import DBT_DIR
-from predictit_assets.layers.report import report_asset, report_check
-from predictit_assets.settings import PROJECT_DIR, Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.layers import report
+from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.fake import FakePredictIt
+from predictit_assets.sources.predictit.products.keys import table_key
+from predictit_assets.sources.predictit.products.previews import NEWEST_POLL, PREVIEWS
 from predictit_assets.sources.predictit.products.report import page, queries
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import ObjectStore
@@ -28,7 +32,7 @@ SCRIPT = "<script>alert('odds')</script><!--"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, world: World) -> Settings:
+def built(tmp_path_factory: pytest.TempPathFactory, world: FakePredictIt) -> Settings:
     """A home of two days, its marts built."""
     settings = Settings(home=tmp_path_factory.mktemp("home"), poll_interval=0, lock_timeout=20)
     payloads = home.payloads(home.predictit(settings, say=lambda text: None), settings)
@@ -57,7 +61,7 @@ def whole(warehouse: DuckDBWarehouse) -> str:
 
 
 def test_the_page_is_whole_and_small(whole: str) -> None:
-    assert page.faults(whole.encode()) == []
+    assert faults(whole.encode()) == []
     announced = re.search(r'data-charts="(\d+)"', whole)
     assert announced
     assert int(announced[1]) > 3
@@ -72,6 +76,14 @@ def test_the_page_loads_nothing_and_forbids_it_too(whole: str) -> None:
 
 def test_the_time_is_that_of_the_newest_poll_in_eastern(whole: str) -> None:
     assert "Wed 04 Mar 2026, 12:00 Eastern" in whole
+
+
+def test_the_page_tells_its_age_when_it_is_opened(whole: str) -> None:
+    assert '<span id="age" data-of="2026-03-04T17:00:00+00:00"></span>' in whole
+    scripts = re.findall(r"(?s)<script>(.*?)</script>", whole)
+    assert "tellAge" in scripts[-1]
+    for script in scripts:
+        assert f"'sha256-{page.digest(script)}'" in whole
 
 
 def test_made_up_odds_are_not_said_to_be_predictits(whole: str) -> None:
@@ -105,7 +117,7 @@ def test_texts_of_the_feed_stay_texts(warehouse: DuckDBWarehouse) -> None:
             [SCRIPT],
         )
     body = render(warehouse)
-    assert page.faults(body) == []
+    assert faults(body) == []
     text = body.decode()
     assert "&lt;script&gt;alert(&#39;odds&#39;)" in text
     assert "\\u003cscript>alert('odds')" in text  # in the specs
@@ -131,7 +143,7 @@ def test_a_page_that_is_not_whole_is_found_out(
     whole: str, harm: tuple[str, str], says: str
 ) -> None:
     assert harm[0] in whole
-    assert says in "; ".join(page.faults(whole.replace(*harm, 1).encode()))
+    assert says in "; ".join(faults(whole.replace(*harm, 1).encode()))
 
 
 def test_a_market_that_nobody_traded_and_a_single_poll(warehouse: DuckDBWarehouse) -> None:
@@ -145,7 +157,7 @@ def test_a_market_that_nobody_traded_and_a_single_poll(warehouse: DuckDBWarehous
             "implied_probability = null, since_close = null, change_1h = null"
         )
     body = render(warehouse)
-    assert page.faults(body) == []
+    assert faults(body) == []
     assert "No close could be compared yet" in body.decode()
 
 
@@ -163,7 +175,7 @@ def test_odds_are_scored_by_the_contracts_and_not_by_the_bins(warehouse: DuckDBW
             "(1, 1, 'Yes'), (1, 2, 'No'), (1, 3, 'No'), (1, 4, 'Undecided'), (1, 5, null)"
         )
     body = render(warehouse)
-    assert page.faults(body) == []
+    assert faults(body) == []
     text = body.decode()
     rows = re.findall(
         r'<td class="nowrap">(\d+ days?)</td><td>(.*?)</td>'
@@ -187,7 +199,7 @@ def test_before_anything_is_decided_a_sentence_stands_for_the_chart(
         connection.execute("delete from marts.calibration")
         connection.execute("delete from marts.resolutions")
     body = render(warehouse)
-    assert page.faults(body) == []
+    assert faults(body) == []
     assert "No market has left the feed yet" in body.decode()
     assert "reliability" not in re.sub(r"(?s)<script>.*?</script>", "", body.decode())
 
@@ -214,12 +226,14 @@ def test_how_contracts_ended_is_said_in_words(
 
 
 def test_dbt_knows_which_marts_the_report_reads() -> None:
-    (exposure,) = yaml.safe_load((DBT_DIR / "models" / "exposures.yml").read_text())["exposures"]
+    (exposure,) = yaml.safe_load((DBT_DIR / "models" / "predictit" / "exposures.yml").read_text())[
+        "exposures"
+    ]
     assert sorted(exposure["depends_on"]) == sorted(f"ref('{name}')" for name in queries.MARTS)
 
 
 def test_the_report_reads_no_table_but_its_marts() -> None:
-    sql = (PROJECT_DIR / "predictit_assets" / "report" / "queries.py").read_text()
+    sql = Path(queries.__file__).read_text()
     assert set(re.findall(r"\b(?:marts|core|live|staging)\.(\w+)", sql)) == set(queries.MARTS)
 
 
@@ -252,28 +266,61 @@ def test_the_asset_goes_with_runs_of_a_day_and_of_a_range(
     days = dg.DailyPartitionsDefinition("2026-01-01", timezone="America/New_York")
 
     @dg.asset(
-        key=["marts", "market_board"],
+        key=table_key("marts", "market_board"),
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def board() -> None:
         pass
 
+    asset = report.report_asset(
+        "predictit",
+        [table_key("marts", "market_board")],
+        page.render,
+        objects,
+        warehouse,
+        description="A page.",
+        previews=[NEWEST_POLL, PREVIEWS["market_board"]],
+    )
     definitions = dg.Definitions(
-        assets=[board, report_asset(objects, warehouse)],
-        asset_checks=[report_check(objects)],
+        assets=[board, asset],
+        asset_checks=[report.report_check("predictit", objects)],
         jobs=[dg.define_asset_job("build", partitions_def=days)],
         executor=dg.in_process_executor,
     )
     with dg.DagsterInstance.ephemeral() as instance:
         job = definitions.resolve_job_def("build")
         result = job.execute_in_process(instance=instance, tags=tags)
-        (event,) = result.asset_materializations_for_node("report_odds")
+        (event,) = result.asset_materializations_for_node("report_predictit")
+    assert event.asset_key == dg.AssetKey(["report", "predictit"])
     assert Path(str(event.metadata["path"].value)).read_bytes() == render(warehouse)
     assert event.metadata["odds_of"].value == "Wed 04 Mar 2026, 12:00 Eastern"
-    assert "data:image/svg+xml;base64," in str(event.metadata["picture"].value)
+    assert isinstance(event.metadata["biggest_moves"], dg.TableMetadataValue)
     (check,) = result.get_asset_check_evaluations()
     assert (check.check_name, check.passed) == ("page", True)
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda page: None, "there is no page"),
+        (lambda page: b"", "the page is empty"),
+        (lambda page: page[100:], "doesn't begin as HTML"),
+        (lambda page: page[: len(page) // 2], "doesn't end with </html>"),
+        (lambda page: page.replace(b"data-charts=", b"data-none="), "no charts are announced"),
+        (lambda page: page.replace(b'id="spec-polls"', b"", 1), None),
+        (lambda page: page.replace(b'<script type="application/json"', b"<p", 1), "have a spec"),
+    ],
+)
+def test_the_check_sees_what_a_glance_tells(
+    whole: str, harm: Callable[[bytes], bytes | None], says: str | None
+) -> None:
+    found = "; ".join(report.faults(harm(whole.encode())))
+    assert says in found if says else not found
+
+
+def test_the_page_is_where_the_asset_puts_it() -> None:
+    assert report.report_object("predictit") == page.OBJECT
 
 
 def test_drawing_is_loaded_only_by_who_draws() -> None:
@@ -296,4 +343,4 @@ def test_the_command_writes_the_page_and_prints_its_path(built: Settings) -> Non
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert page.faults(Path(run.stdout.strip()).read_bytes()) == []
+    assert faults(Path(run.stdout.strip()).read_bytes()) == []

@@ -14,8 +14,9 @@ from predictit_assets import factory as home
 from predictit_assets.contract.calendar import DayRange, day_of, today
 from predictit_assets.contract.source import InvalidPayload, Payload
 from predictit_assets.layers.raw import validate_day
+from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import SampleServer, World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.pending import pending_markets
 from predictit_assets.sources.predictit.source import ClosedMarkets
 from predictit_assets.storage.payloads import PayloadStore, Zone
@@ -24,7 +25,7 @@ FIRST = NOON - timedelta(days=9)
 DAY = day_of(NOON)
 
 
-def departed(world: World) -> set[int]:
+def departed(world: FakePredictIt) -> set[int]:
     """The markets of the window that its last poll doesn't hold."""
     every = [
         {market["id"] for market in world.payload(FIRST + n * timedelta(hours=12))["markets"]}
@@ -35,7 +36,7 @@ def departed(world: World) -> set[int]:
 
 @pytest.fixture(scope="module")
 def asked(
-    world: World, tmp_path_factory: pytest.TempPathFactory
+    world: FakePredictIt, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Settings, SampleServer]]:
     """A home of ten days of polls, whose departed markets were asked for, built."""
     with SampleServer(world, clock=lambda: NOON) as feed:
@@ -60,7 +61,7 @@ def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
 
 
 def test_each_departed_market_is_asked_for_once(
-    asked: tuple[Settings, SampleServer], world: World
+    asked: tuple[Settings, SampleServer], world: FakePredictIt
 ) -> None:
     settings, feed = asked
     paths = [request.path for request in feed.requests]
@@ -70,7 +71,7 @@ def test_each_departed_market_is_asked_for_once(
 
 
 def test_outcomes_follow_from_the_last_trades(
-    asked: tuple[Settings, SampleServer], world: World
+    asked: tuple[Settings, SampleServer], world: FakePredictIt
 ) -> None:
     expected = {}
     for market_id in departed(world):
@@ -159,7 +160,7 @@ def closed(settings: Settings) -> ClosedMarkets:
 
 
 @pytest.fixture
-def answer(world: World) -> dict[str, Any]:
+def answer(world: FakePredictIt) -> dict[str, Any]:
     market = world.market(min(departed(world)), NOON)
     assert market
     return market
@@ -204,7 +205,7 @@ def test_a_market_that_nobody_knows_is_quarantined(
 
 
 def test_the_chain_builds_days_without_answers(
-    settings: Settings, payloads: PayloadStore, world: World
+    settings: Settings, payloads: PayloadStore, world: FakePredictIt
 ) -> None:
     for observation in observe(world, NOON, 1, timedelta(0)):
         payloads.land(observation)

@@ -18,7 +18,7 @@ from predictit_assets.errors import ExpectedError, SettingsError
 from predictit_assets.layers.curated import curated_object, write_day
 from predictit_assets.layers.raw import manifest_object, validate_day
 from predictit_assets.settings import RAW_CONFIRMED, Settings, load_settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.source import PredictIt
 from predictit_assets.storage import retention
 from predictit_assets.storage.payloads import PayloadStore, Zone
@@ -30,7 +30,7 @@ LIMIT = 30
 
 
 @pytest.fixture
-def polls(world: World) -> list[Payload]:
+def polls(world: FakePredictIt) -> list[Payload]:
     return observe(world, NOON, polls=3, every=timedelta(minutes=1))
 
 
@@ -160,7 +160,7 @@ def test_an_archive_that_was_imported_today_is_not_old(
 
 
 def test_a_recent_day_stays_however_old_its_files(
-    expiring: Settings, source: PredictIt, payloads: PayloadStore, world: World
+    expiring: Settings, source: PredictIt, payloads: PayloadStore, world: FakePredictIt
 ) -> None:
     now = datetime.now(UTC)
     payloads.land(Payload(now, world.body(NOON)))
@@ -215,7 +215,7 @@ def test_payloads_that_come_after_the_others_expired_take_no_rows_with_them(
     expiring: Settings,
     source: PredictIt,
     payloads: PayloadStore,
-    world: World,
+    world: FakePredictIt,
 ) -> None:
     land(payloads, observe(world, NOON + timedelta(hours=1), 1, timedelta()))
     validate_day(source, payloads, DAY)
@@ -234,7 +234,7 @@ def test_expired_payloads_that_are_put_back_count_again(
     source: PredictIt,
     payloads: PayloadStore,
     polls: list[Payload],
-    world: World,
+    world: FakePredictIt,
 ) -> None:
     more = observe(world, NOON + timedelta(hours=1), 1, timedelta())
     land(payloads, [*polls, *more])

@@ -21,7 +21,9 @@ import requests
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from predictit_assets.sources.predictit.fake import Fault, SampleServer, World, write_archive
+from predictit_assets.sample.clock import SettableClock
+from predictit_assets.sample.server import SampleServer
+from predictit_assets.sources.predictit.fake import FakePredictIt
 
 EASTERN = ZoneInfo("America/New_York")
 NOON = datetime(2031, 3, 5, 17, 0, 30, tzinfo=UTC)
@@ -41,18 +43,18 @@ times = st.datetimes(
     datetime(2015, 1, 1), datetime(2040, 12, 31), timezones=st.just(UTC), allow_imaginary=False
 )
 worlds = st.builds(
-    World, seed=st.integers(0, 2**32), markets=st.just(12), contracts=st.integers(20, 60)
+    FakePredictIt, seed=st.integers(0, 2**32), markets=st.just(12), contracts=st.integers(20, 60)
 )
 few = settings(max_examples=25, deadline=None)
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
-    return World()
+def world() -> FakePredictIt:
+    return FakePredictIt()
 
 
 @pytest.fixture(scope="module")
-def week(world: World) -> list[dict[str, list[Record]]]:
+def week(world: FakePredictIt) -> list[dict[str, list[Record]]]:
     """A week of payloads, three hours apart."""
     return [world.payload(NOON + step * timedelta(hours=3)) for step in range(57)]
 
@@ -70,7 +72,7 @@ def cents(price: float) -> int:
 # Format
 
 
-def test_a_body_is_its_payload_in_predictits_layout(world: World) -> None:
+def test_a_body_is_its_payload_in_predictits_layout(world: FakePredictIt) -> None:
     payload = world.payload(NOON)
 
     text = json.dumps(payload, ensure_ascii=False, indent=2).replace("\n", "\r\n")
@@ -81,7 +83,9 @@ def test_a_body_is_its_payload_in_predictits_layout(world: World) -> None:
 
 @few
 @given(worlds, times)
-def test_keys_and_their_order_are_those_of_the_real_feed(world: World, at: datetime) -> None:
+def test_keys_and_their_order_are_those_of_the_real_feed(
+    world: FakePredictIt, at: datetime
+) -> None:
     payload = world.payload(at)
 
     assert list(payload) == ["markets"]
@@ -99,7 +103,9 @@ def test_keys_and_their_order_are_those_of_the_real_feed(world: World, at: datet
 
 @few
 @given(worlds, times)
-def test_the_time_stamp_is_eastern_wall_time_a_second_or_so_ago(world: World, at: datetime) -> None:
+def test_the_time_stamp_is_eastern_wall_time_a_second_or_so_ago(
+    world: FakePredictIt, at: datetime
+) -> None:
     payload = world.payload(at)
     assume(payload["markets"])
 
@@ -115,7 +121,7 @@ def test_the_time_stamp_is_eastern_wall_time_a_second_or_so_ago(world: World, at
 
 
 def test_it_can_be_as_large_as_the_real_feed() -> None:
-    world = World(markets=250, contracts=1300)
+    world = FakePredictIt(markets=250, contracts=1300)
 
     payload = world.payload(NOON)
 
@@ -127,10 +133,10 @@ def test_it_can_be_as_large_as_the_real_feed() -> None:
 @pytest.mark.parametrize(("markets", "contracts"), [(0, 0), (10, 9), (10, 121)])
 def test_a_world_that_cannot_be_is_refused(markets: int, contracts: int) -> None:
     with pytest.raises(ValueError, match=f"not {markets} markets"):
-        World(markets=markets, contracts=contracts)
+        FakePredictIt(markets=markets, contracts=contracts)
 
 
-def test_a_naive_time_is_refused(world: World) -> None:
+def test_a_naive_time_is_refused(world: FakePredictIt) -> None:
     with pytest.raises(ValueError, match="aware"):
         world.payload(datetime(2031, 3, 5))
 
@@ -140,7 +146,7 @@ def test_a_naive_time_is_refused(world: World) -> None:
 
 @few
 @given(worlds, times)
-def test_prices_keep_the_feeds_laws(world: World, at: datetime) -> None:
+def test_prices_keep_the_feeds_laws(world: FakePredictIt, at: datetime) -> None:
     for contract in contracts_of(world.payload(at)):
         ask, no_ask, bid, no_bid = (contract[key] for key in QUOTES)
         assert (ask is None) == (no_bid is None)
@@ -157,7 +163,9 @@ def test_prices_keep_the_feeds_laws(world: World, at: datetime) -> None:
 
 @few
 @given(worlds, times)
-def test_the_last_close_is_the_last_trade_at_eastern_midnight(world: World, at: datetime) -> None:
+def test_the_last_close_is_the_last_trade_at_eastern_midnight(
+    world: FakePredictIt, at: datetime
+) -> None:
     midnight = at.astimezone(EASTERN).replace(hour=0, minute=0, second=0, microsecond=0)
 
     then = {one["id"]: one["lastTradePrice"] for one in contracts_of(world.payload(midnight))}
@@ -197,7 +205,7 @@ def test_prices_of_a_market_add_up_to_about_one(week: list[dict[str, list[Record
     assert 0.02 < arbitrage < 0.5
 
 
-def test_some_contracts_trade_every_minute_and_most_do_not(world: World) -> None:
+def test_some_contracts_trade_every_minute_and_most_do_not(world: FakePredictIt) -> None:
     minutes = 240
     changes: dict[int, int] = {}
     before: dict[int, float] = {}
@@ -225,7 +233,7 @@ def test_names_have_the_real_feeds_oddities(week: list[dict[str, list[Record]]])
     assert any(re.search("[àáâãäåèéêëíîóôöúü]", name, re.IGNORECASE) for name in names)
 
 
-def test_end_dates_come_in_every_form(world: World) -> None:
+def test_end_dates_come_in_every_form(world: FakePredictIt) -> None:
     forms = {
         re.sub(r"\d+", "9", contract["dateEnd"])
         for month in range(60)
@@ -264,7 +272,7 @@ def test_order_follows_price_but_for_a_few_listed_markets(
 @settings(max_examples=8, deadline=None, phases=[Phase.reuse, Phase.generate])
 @given(st.integers(0, 2**32), times)
 def test_in_any_week_markets_open_close_and_are_renamed(seed: int, start: datetime) -> None:
-    world = World(seed=seed)
+    world = FakePredictIt(seed=seed)
     payloads = [world.payload(start + step * timedelta(hours=4)) for step in range(43)]
     present = [{market["id"] for market in payload["markets"]} for payload in payloads]
 
@@ -301,7 +309,7 @@ def test_contracts_are_added_late_and_leave_only_with_their_market(
     assert added
 
 
-def test_other_attributes_change_too(world: World) -> None:
+def test_other_attributes_change_too(world: FakePredictIt) -> None:
     seen: dict[tuple[str, int], set[str]] = {}
     for day in range(120):
         for market in world.payload(NOON + timedelta(days=day))["markets"]:
@@ -317,7 +325,7 @@ def test_other_attributes_change_too(world: World) -> None:
 
 
 def test_ids_are_unique_for_ever_and_grow() -> None:
-    world = World(markets=20, contracts=60)
+    world = FakePredictIt(markets=20, contracts=60)
     market_of: dict[int, int] = {}
     newest = []
     for step in range(100):
@@ -333,12 +341,12 @@ def test_ids_are_unique_for_ever_and_grow() -> None:
     assert max(market_of) < 2**31
 
 
-def test_a_market_by_id_is_the_one_in_the_payload(world: World) -> None:
+def test_a_market_by_id_is_the_one_in_the_payload(world: FakePredictIt) -> None:
     for market in world.payload(NOON)["markets"]:
         assert world.market(market["id"], NOON) == market
 
 
-def test_a_market_that_left_is_closed_and_mostly_has_one_winner(world: World) -> None:
+def test_a_market_that_left_is_closed_and_mostly_has_one_winner(world: FakePredictIt) -> None:
     later = NOON + timedelta(days=120)
     open_later = {market["id"] for market in world.payload(later)["markets"]}
     decided = []
@@ -362,7 +370,7 @@ def test_a_market_that_left_is_closed_and_mostly_has_one_winner(world: World) ->
     assert 0.8 < statistics.mean(decided) < 1
 
 
-def test_closed_markets_have_end_dates_of_their_own(world: World) -> None:
+def test_closed_markets_have_end_dates_of_their_own(world: FakePredictIt) -> None:
     ids = {
         market["id"]
         for step in range(40)
@@ -378,7 +386,7 @@ def test_closed_markets_have_end_dates_of_their_own(world: World) -> None:
 
 @few
 @given(worlds, times)
-def test_a_market_is_unknown_before_it_opens(world: World, at: datetime) -> None:
+def test_a_market_is_unknown_before_it_opens(world: FakePredictIt, at: datetime) -> None:
     before = {market["id"] for market in world.payload(at)["markets"]}
 
     for market in world.payload(at + WEEK)["markets"]:
@@ -386,7 +394,7 @@ def test_a_market_is_unknown_before_it_opens(world: World, at: datetime) -> None
 
 
 @pytest.mark.parametrize("market_id", [-1, 1, 999_999_999, 2**63 - 1, 10**18 - 1])
-def test_an_unknown_id_is_nothing(world: World, market_id: int) -> None:
+def test_an_unknown_id_is_nothing(world: FakePredictIt, market_id: int) -> None:
     assert world.market(market_id, NOON) is None
 
 
@@ -394,19 +402,27 @@ def test_an_unknown_id_is_nothing(world: World, market_id: int) -> None:
 
 
 def test_two_worlds_agree_whatever_they_were_asked_before() -> None:
-    asked_much, asked_once = World(seed=3), World(seed=3)
+    asked_much, asked_once = FakePredictIt(seed=3), FakePredictIt(seed=3)
     for days in (4000, -900, 3, 0):
         asked_much.body(NOON + timedelta(days=days))
 
     assert asked_much.body(NOON) == asked_once.body(NOON)
-    assert asked_once.body(NOON) != World(seed=4).body(NOON)
+    assert asked_once.body(NOON) != FakePredictIt(seed=4).body(NOON)
 
 
-def test_another_process_agrees(world: World) -> None:
+def test_the_bytes_are_those_of_every_version() -> None:
+    """A demo, an archive and a bench of before belong to what is polled now."""
+    digest = hashlib.sha256()
+    for step in range(50):
+        digest.update(FakePredictIt().body(NOON + step * timedelta(hours=7, minutes=13)))
+    assert digest.hexdigest() == "66c1b5de40482029eb1473ea94454aa656bda00eca9612827e1998330f4b5316"
+
+
+def test_another_process_agrees(world: FakePredictIt) -> None:
     program = (
         "import hashlib; from datetime import datetime;"
-        "from predictit_assets.sources.predictit.fake import World;"
-        f"body = World().body(datetime.fromisoformat('{NOON.isoformat()}'));"
+        "from predictit_assets.sources.predictit.fake import FakePredictIt;"
+        f"body = FakePredictIt().body(datetime.fromisoformat('{NOON.isoformat()}'));"
         "print(hashlib.sha256(body).hexdigest())"
     )
 
@@ -424,13 +440,11 @@ def test_another_process_agrees(world: World) -> None:
 # Archive
 
 
-def test_an_archive_is_what_polling_would_have_saved(world: World, tmp_path: Path) -> None:
+def test_an_archive_is_what_polling_would_have_saved(world: FakePredictIt, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "archive"
     eastern_start = NOON.astimezone(EASTERN)
 
-    files = write_archive(
-        world, folder, eastern_start, NOON + timedelta(hours=2), timedelta(minutes=40)
-    )
+    files = world.archive(folder, eastern_start, NOON + timedelta(hours=2), timedelta(minutes=40))
 
     first = next(files)
     assert list(folder.iterdir()) == [first]
@@ -440,35 +454,25 @@ def test_an_archive_is_what_polling_would_have_saved(world: World, tmp_path: Pat
         "20310305T174030Z.json",
         "20310305T182030Z.json",
     ]
-    again = write_archive(world, folder, NOON, NOON + timedelta(seconds=1), timedelta(hours=1))
+    again = world.archive(folder, NOON, NOON + timedelta(seconds=1), timedelta(hours=1))
     assert next(again).read_bytes() == world.body(NOON)
 
 
-def test_an_archive_is_at_most_one_file_a_second(world: World, tmp_path: Path) -> None:
+def test_an_archive_is_at_most_one_file_a_second(world: FakePredictIt, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="apart"):
-        list(write_archive(world, tmp_path, NOON, NOON + WEEK, timedelta(0)))
+        list(world.archive(tmp_path, NOON, NOON + WEEK, timedelta(0)))
 
 
 # Server
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock(NOON)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def server(world: World, clock: Clock) -> Iterator[SampleServer]:
+def server(world: FakePredictIt, clock: SettableClock) -> Iterator[SampleServer]:
     with SampleServer(world, clock=clock, hang_seconds=30) as server:
         yield server
 
@@ -492,13 +496,13 @@ Get = Callable[..., requests.Response]
 
 @pytest.mark.parametrize("path", ["/api/marketdata/all/", "/api/marketdata/all"])
 def test_the_server_answers_with_the_minutes_payload(
-    get: Get, world: World, clock: Clock, path: str
+    get: Get, world: FakePredictIt, clock: SettableClock, path: str
 ) -> None:
     minute = NOON.replace(second=0)
     assert get(path).content == world.body(minute)
-    clock.now += timedelta(seconds=29)
+    clock.advance(timedelta(seconds=29))
     assert get(path).content == world.body(minute)
-    clock.now += timedelta(seconds=1)
+    clock.advance(timedelta(seconds=1))
     assert get(path).content == world.body(minute + timedelta(minutes=1))
 
 
@@ -513,7 +517,7 @@ def test_bytes_are_compressed_for_those_who_take_it(get: Get) -> None:
     assert int(squeezed.headers["Content-Length"]) < len(plain.content) / 5
 
 
-def test_a_browser_is_given_xml(get: Get, world: World) -> None:
+def test_a_browser_is_given_xml(get: Get, world: FakePredictIt) -> None:
     payload = world.payload(NOON.replace(second=0))
 
     answer = get(headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
@@ -526,10 +530,12 @@ def test_a_browser_is_given_xml(get: Get, world: World) -> None:
     assert [one.tag for one in contract] == [key[0].upper() + key[1:] for key in CONTRACT_KEYS]
 
 
-def test_one_market_can_be_asked_for_even_when_closed(get: Get, world: World, clock: Clock) -> None:
+def test_one_market_can_be_asked_for_even_when_closed(
+    get: Get, world: FakePredictIt, clock: SettableClock
+) -> None:
     asked = {market["id"] for market in world.payload(NOON)["markets"]}
-    clock.now += timedelta(days=30)
-    still_open = {market["id"] for market in world.payload(clock.now)["markets"]}
+    clock.advance(timedelta(days=30))
+    still_open = {market["id"] for market in world.payload(clock())["markets"]}
 
     opened = get(f"/api/marketdata/markets/{min(asked & still_open)}").json()
     closed = get(f"/api/marketdata/markets/{min(asked - still_open)}").json()
@@ -561,10 +567,10 @@ def test_requests_are_recorded(get: Get, server: SampleServer) -> None:
     assert first.monotonic <= second.monotonic
 
 
-# Fault
+# Faults
 
 
-def test_misbehaviours_are_served_in_turn_one_each(get: Get, server: SampleServer) -> None:
+def test_faults_are_served_in_turn_one_each(get: Get, server: SampleServer) -> None:
     server.fail_with("503", "403")
 
     assert [get().status_code for _ in range(3)] == [503, 403, 200]
@@ -627,7 +633,7 @@ def test_answers_without_markets(get: Get, server: SampleServer, how: str, body:
 def test_text_that_does_not_parse(get: Get, server: SampleServer, how: str) -> None:
     server.fail_with(how)
 
-    answer = get()
+    answer = get(headers={**JSON_HEADERS, "Accept-Encoding": "identity"})
 
     assert answer.status_code == 200
     assert int(answer.headers["Content-Length"]) == len(answer.content) > 0
@@ -637,7 +643,7 @@ def test_text_that_does_not_parse(get: Get, server: SampleServer, how: str) -> N
 
 @pytest.mark.parametrize("path", ["all/", "markets/{id}"])
 def test_payloads_that_break_the_feeds_own_rules(
-    get: Get, server: SampleServer, world: World, path: str
+    get: Get, server: SampleServer, world: FakePredictIt, path: str
 ) -> None:
     first = world.payload(NOON)["markets"][0]
 
@@ -676,7 +682,7 @@ def test_a_server_that_hangs(get: Get, server: SampleServer) -> None:
     assert get().status_code == 200
 
 
-def test_a_hang_ends_without_an_answer(world: World, clock: Clock) -> None:
+def test_a_hang_ends_without_an_answer(world: FakePredictIt, clock: SettableClock) -> None:
     with SampleServer(world, clock=clock, hang_seconds=0.05) as server:
         server.fail_with("hang")
         with requests.Session() as session:
@@ -720,22 +726,22 @@ def test_a_gzip_bomb(get: Get, server: SampleServer) -> None:
     assert int.from_bytes(squeezed[-4:], "little") == 200_000_000
 
 
-def test_misbehaviours_can_be_queued_over_http(get: Get, server: SampleServer) -> None:
+def test_faults_can_be_queued_over_http(get: Get, server: SampleServer) -> None:
     with requests.Session() as session:
         session.trust_env = False
-        queued = session.post(f"{server.url}/fail_with?how=html&times=2", timeout=10)
+        queued = session.post(f"{server.url}/fail?how=html&times=2", timeout=10)
         assert queued.status_code == 200
-        unknown = session.post(f"{server.url}/fail_with?how=sulk", timeout=10)
-        too_often = session.post(f"{server.url}/fail_with?how=html&times=0", timeout=10)
+        unknown = session.post(f"{server.url}/fail?how=sulk", timeout=10)
+        too_often = session.post(f"{server.url}/fail?how=html&times=0", timeout=10)
 
     assert unknown.status_code == too_often.status_code == 400
-    assert all(how in unknown.text for how in Fault)
+    assert all(how in unknown.text for how in server.faults)
     kinds = [get().headers["Content-Type"].split(";")[0] for _ in range(3)]
     assert kinds == ["text/html", "text/html", "application/json"]
 
 
-def test_an_unknown_misbehaviour_is_refused(server: SampleServer) -> None:
-    with pytest.raises(ValueError, match="known are 429, "):
+def test_an_unknown_fault_is_refused(server: SampleServer) -> None:
+    with pytest.raises(ValueError, match="known are ok, 429, "):
         server.fail_with("sulk")
 
 
@@ -752,7 +758,7 @@ def test_the_server_is_silent_when_clients_leave(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_stopped_server_answers_nobody(world: World, clock: Clock) -> None:
+def test_a_stopped_server_answers_nobody(world: FakePredictIt, clock: SettableClock) -> None:
     with requests.Session() as session:
         session.trust_env = False
         with SampleServer(world, clock=clock) as server:

@@ -34,7 +34,7 @@ from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.schemas.core import FactPrices
 from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings, load_settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.pending import UNASKED, pending_markets
 from predictit_assets.sources.predictit.products.alerts import MOVED, moves
 from predictit_assets.sources.predictit.products.board import newest_odds
@@ -61,7 +61,7 @@ TABLES = [
     ),
     *((layer, table) for layer, tables in PUBLISHED.items() for table in tables),
 ]
-WORLD = World(markets=8, contracts=24)
+WORLD = FakePredictIt(markets=8, contracts=24)
 EMPTY = {"outcome_overrides"}
 ENDS = [
     "2021-01-21T00:00:00",
@@ -222,7 +222,7 @@ def homes(
 
 def build_unchecked(settings: Settings, window: DayRange) -> None:
     """Every table over a window, without checks and report."""
-    tables = dg.AssetSelection.all() - dg.AssetSelection.groups("report")
+    tables = dg.AssetSelection.all() - dg.AssetSelection.key_prefixes("report")
     unchecked = tables - dg.AssetSelection.all_asset_checks()
     assert materialize(settings, unchecked, window, held_only=True).success
 

@@ -41,7 +41,7 @@ from dagster_ui import (
 from predictit_assets import factory as home
 from predictit_assets.instance.cleanup import prune
 from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import PayloadStore, Zone
 
@@ -86,7 +86,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, new_bucket: Callable[[], Bucket], world: World
+    tmp_path_factory: pytest.TempPathFactory, new_bucket: Callable[[], Bucket], world: FakePredictIt
 ) -> Iterator[Server]:
     """Everything that compose would start, with a few days landed and no sensor that builds."""
     folder = tmp_path_factory.mktemp("server")
@@ -165,7 +165,7 @@ def test_others_poll(server: Server) -> None:
 
 
 def test_a_backfill_whose_worker_is_killed_is_made_whole_by_a_retry(
-    server: Server, world: World
+    server: Server, world: FakePredictIt
 ) -> None:
     ui = server.ui
     backfill = backfill_of(ui, CHAIN, [str(day) for day in DAYS])

@@ -30,7 +30,7 @@ from predictit_assets.contract.source import Payload
 from predictit_assets.instance.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from predictit_assets.instance.runs import open_instance
 from predictit_assets.settings import PROJECT_DIR, Settings
-from predictit_assets.sources.predictit.fake import World
+from predictit_assets.sources.predictit.fake import FakePredictIt
 
 FIRST = date(2026, 3, 3)
 """It holds a payload that isn't sound; the days after it are backfilled."""
@@ -50,7 +50,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def ui(settings: Settings, world: World) -> Iterator[Ui]:
+def ui(settings: Settings, world: FakePredictIt) -> Iterator[Ui]:
     """`dagster-webserver` and `dagster-daemon` on workspace.yaml, with a few payloads landed.
 
     The sensors that would build them by themselves are stopped before they land.
@@ -83,7 +83,7 @@ def ui(settings: Settings, world: World) -> Iterator[Ui]:
         stop(processes)
 
 
-def land(settings: Settings, world: World) -> None:
+def land(settings: Settings, world: FakePredictIt) -> None:
     """Two payloads of each day, and one on the first that isn't sound."""
     source = home.predictit(settings, say=lambda text: None)
     payloads = home.payloads(source, settings)

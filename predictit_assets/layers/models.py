@@ -12,8 +12,8 @@ from predictit_assets.contract.schema import Schema, ibis_schema
 from predictit_assets.instance.dbt_runner import Dbt
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.partitions import days_of_context
+from predictit_assets.layers.products import Preview
 from predictit_assets.layers.specs import OWNERS, WAREHOUSE_POOL, column_schema
-from predictit_assets.sources.predictit.products.pictures import Picture
 from predictit_assets.storage.warehouse import Warehouse, rows_by_day
 
 
@@ -51,13 +51,13 @@ def model_assets(
     dbt: Dbt,
     warehouse: Warehouse,
     staged: Mapping[str, Schema],
-    pictures: Mapping[str, Picture],
+    previews: Mapping[str, Preview],
     partitions: dg.DailyPartitionsDefinition,
 ) -> dg.AssetsDefinition:
     """The dbt models of one layer: a range of days is one dbt invocation.
 
     `staged` are the staging tables, which models may read before anything was loaded into them.
-    `pictures` are drawn of the models they are named for, once a build, with its last day.
+    `previews` are read of the models they are named for, once a build, with its last day.
     """
 
     @dbt_assets(
@@ -83,11 +83,8 @@ def model_assets(
                         counted = rows_by_day(ask, layer, table, window, by_day)
                         for day, rows in counted.items():
                             context.add_asset_metadata({"dagster/row_count": rows}, key, str(day))
-                        drawn = table in pictures and pictures[table].markdown(ask)
-                        if drawn:
-                            context.add_asset_metadata(
-                                {"picture": dg.MetadataValue.md(drawn)}, key, str(window.last)
-                            )
+                        if table in previews and (shown := previews[table].metadata(ask)):
+                            context.add_asset_metadata(shown, key, str(window.last))
                     yield event
 
     return build

@@ -1,82 +1,123 @@
-"""The report: one HTML page of what the marts hold, for people without SQL."""
+"""Reports: a source's HTML page of what its marts hold, for people without SQL.
+
+A page announces its charts: `data-charts="3"` on its body, and for each chart one element
+`<script type="application/json" …>` with its spec.
+"""
+
+import re
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
 from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.layers.products import Preview
 from predictit_assets.layers.specs import OWNERS
-from predictit_assets.sources.predictit.products.pictures import PICTURES
-from predictit_assets.sources.predictit.products.report.queries import MARTS
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
 
-KEY = dg.AssetKey(["report", "odds"])
 CHECK = "page"
+ANNOUNCED = re.compile(rb'data-charts="(\d+)"')
+SPEC = b'<script type="application/json"'
+
+Render = Callable[[Warehouse, ObjectStore], bytes]
+"""Makes the page. The store may keep what pages have in common."""
 
 
-def report_asset(objects: ObjectStore, warehouse: Warehouse) -> dg.AssetsDefinition:
-    """The page. It has no partitions: whatever days a run is about, it shows the newest poll."""
+def report_key(source: str) -> dg.AssetKey:
+    """The asset of a source's report."""
+    return dg.AssetKey(["report", source])
+
+
+def report_object(source: str) -> str:
+    """Where the page is in the object store."""
+    return f"report/{source}.html"
+
+
+def report_asset(
+    source: str,
+    deps: Sequence[dg.AssetKey],
+    render: Render,
+    objects: ObjectStore,
+    warehouse: Warehouse,
+    *,
+    description: str,
+    previews: Sequence[Preview] = (),
+) -> dg.AssetsDefinition:
+    """The page of a source. It has no partitions: whatever days a run is about, it shows today.
+
+    `previews` are read again for the page's own metadata.
+    """
 
     @dg.multi_asset(
-        name="report_odds",
+        name=f"report_{source}",
         specs=[
             dg.AssetSpec(
-                key=KEY,
-                deps=[dg.AssetKey(["marts", name]) for name in MARTS],
-                description=(
-                    "What the market thinks, as one HTML page that loads nothing from anywhere: "
-                    "the board, movers, odds over time, overround and arbitrage, how good the odds "
-                    "turned out to be, and how well the feed was heard, at the newest poll."
-                ),
-                group_name="report",
+                key=report_key(source),
+                deps=deps,
+                description=description,
+                group_name=f"{source}_marts",
                 owners=OWNERS,
                 kinds={"html"},
+                tags={"source": source, "layer": "report"},
             )
         ],
         # Without it no run of a range of days could hold the page.
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def write_page(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        from predictit_assets.sources.predictit.products.report import page, queries
-
+        shown: dict[str, dg.MetadataValue] = {}
         with fail_on_expected_error(context.op_execution_context):
-            contents = queries.read(warehouse)
-        body = page.page(contents, page.libraries(objects))
-        objects.replace(page.OBJECT, body)
-        metadata = {
-            "path": dg.MetadataValue.path(objects.address(page.OBJECT)),
-            "bytes": dg.MetadataValue.int(len(body)),
-            "odds_of": dg.MetadataValue.text(f"{page.eastern(contents.polled_at)} Eastern"),
-        }
-        with warehouse.reading() as ask:
-            moves = PICTURES["market_board"].markdown(ask)
-        if moves:
-            metadata["picture"] = dg.MetadataValue.md(moves)
-        return dg.MaterializeResult(metadata=metadata)
+            body = render(warehouse, objects)
+            with warehouse.reading() as query:
+                for preview in previews:
+                    shown |= preview.metadata(query)
+        key = report_object(source)
+        objects.replace(key, body)
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(objects.address(key)),
+                "bytes": dg.MetadataValue.int(len(body)),
+                **shown,
+            }
+        )
 
     return write_page
 
 
-def report_check(objects: ObjectStore) -> dg.AssetChecksDefinition:
-    """Whether the page is whole."""
+def report_check(source: str, objects: ObjectStore) -> dg.AssetChecksDefinition:
+    """Whether the page is there and whole, as far as a glance tells."""
 
     @dg.asset_check(
-        asset=KEY,
+        asset=report_key(source),
         name=CHECK,
         blocking=True,
         description=(
-            "The page parses, holds as many charts as it announces, and loads nothing from "
-            "elsewhere."
+            "The page is there, begins and ends as HTML, and holds as many charts as it announces."
         ),
     )
     def check_page() -> dg.AssetCheckResult:
-        from predictit_assets.sources.predictit.products.report import page
-
-        body = objects.get(page.OBJECT)
-        found = ["there is no page"] if body is None else page.faults(body)
+        found = faults(objects.get(report_object(source)))
         return dg.AssetCheckResult(
             passed=not found,
-            description="; ".join(found)[:300] or None,
+            description="; ".join(found) or None,
             metadata={"faults": dg.MetadataValue.int(len(found))},
         )
 
     return check_page
+
+
+def faults(page: bytes | None) -> list[str]:
+    """What keeps a page from being whole, a sentence each. It is searched, not parsed."""
+    if not page:
+        return ["there is no page" if page is None else "the page is empty"]
+    found = []
+    if not page[:200].lstrip().lower().startswith(b"<!doctype html"):
+        found.append("the page doesn't begin as HTML")
+    if not page[-200:].rstrip().endswith(b"</html>"):
+        found.append("the page doesn't end with </html>")
+    announced = ANNOUNCED.search(page)
+    if announced is None:
+        found.append("no charts are announced")
+    elif int(announced[1]) != (specs := page.count(SPEC)):
+        found.append(f"{int(announced[1])} charts are announced, and {specs} have a spec")
+    return found

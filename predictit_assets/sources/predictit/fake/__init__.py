@@ -1,8 +1,10 @@
 """A made-up PredictIt for demos, tests and benchmarks, of which the pipeline knows nothing."""
 
-from predictit_assets.sources.predictit.fake.archive import write_archive
-from predictit_assets.sources.predictit.fake.faults import Fault
-from predictit_assets.sources.predictit.fake.server import SampleServer
-from predictit_assets.sources.predictit.fake.world import World
+from predictit_assets.sources.predictit.fake.predictit import FakePredictIt
 
-__all__ = ["Fault", "SampleServer", "World", "write_archive"]
+__all__ = ["FakePredictIt", "fake"]
+
+
+def fake() -> FakePredictIt:
+    """The made-up PredictIt of demos: small, and the same every time."""
+    return FakePredictIt()

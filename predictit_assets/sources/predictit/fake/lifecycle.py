@@ -1,4 +1,4 @@
-"""The calendar of a world: which markets there are, and when each opens, is renamed and closes."""
+"""Which markets there are when, and when each opens, is renamed and closes."""
 
 import math
 from functools import lru_cache
@@ -9,7 +9,7 @@ from predictit_assets.sources.predictit.fake.markets import Life, Market, build_
 
 MAX_CONTRACTS = 22
 
-# Contracts of successive slots, before they are stretched to the size of the world. Its length
+# Contracts of successive slots, before they are stretched to the size that is asked for. Its length
 # shares no factor with that of KINDS, so that every kind of slot has markets of every size.
 SIZES = (1, 4, 1, 9, 2, 1, 16, 1, 3, 7, 1, 12, 2)
 KINDS = ("usual", "long", "usual", "usual", "usual", "long", "brief", "usual", "usual", "usual")
@@ -25,7 +25,7 @@ EDIT_LENGTH = 1.0 * DAY
 
 
 class Calendar:
-    """All markets of a world, past and future.
+    """All markets, past and future.
 
     There is a fixed number of slots, each of which holds one market after another. Where one ends
     and the next begins follows from the slot and the market's turn in it alone, so the markets of
@@ -35,10 +35,10 @@ class Calendar:
     def __init__(self, random: SeededRandom, markets: int, contracts: int) -> None:
         if not 1 <= markets <= contracts <= 12 * markets:
             raise ValueError(
-                "a world has at least one market, and 1 to 12 contracts for each of them, "
+                "the sample has at least one market, and 1 to 12 contracts for each of them, "
                 f"not {markets} markets and {contracts} contracts"
             )
-        self._dice = random
+        self._random = random
         self._slots = math.ceil(markets / SHARE_OPEN)
         self._kinds = [KINDS[slot % len(KINDS)] for slot in range(self._slots)]
         self._phases = [random.unit("phase", slot) for slot in range(self._slots)]
@@ -73,14 +73,14 @@ class Calendar:
         """Mean seconds from one market's opening in the slot to the next one's."""
         if self._kinds[slot] == "brief":
             # Two openings are at most 1.6 periods apart: less than a week.
-            return self._dice.between(3.0, 4.2, "period", slot) * DAY
+            return self._random.between(3.0, 4.2, "period", slot) * DAY
         if self._kinds[slot] == "long":
-            return self._dice.between(700, 1800, "period", slot) * DAY
-        return 10 * DAY * 12 ** self._dice.unit("period", slot)
+            return self._random.between(700, 1800, "period", slot) * DAY
+        return 10 * DAY * 12 ** self._random.unit("period", slot)
 
     def _boundary(self, slot: int, turn: int) -> float:
         """The moment at which a slot passes to its market number `turn`."""
-        jitter = self._dice.between(-0.3, 0.3, "boundary", slot, turn)
+        jitter = self._random.between(-0.3, 0.3, "boundary", slot, turn)
         return (turn + self._phases[slot] + jitter) * self._periods[slot]
 
     def _turn(self, slot: int, moment: float) -> int:
@@ -102,17 +102,17 @@ class Calendar:
         market_id = self._id(slot, opens)
         size = 1
         if self._sizes[slot] > 1:
-            wobble = self._dice.between(0.8, 1.2, "size", market_id)
+            wobble = self._random.between(0.8, 1.2, "size", market_id)
             size = min(max(round(self._sizes[slot] * wobble), 2), MAX_CONTRACTS)
         renames = self._renames(slot, market_id, opens, closes)
-        return build_market(self._dice, Life(market_id, opens, closes, size, tuple(renames)))
+        return build_market(self._random, Life(market_id, opens, closes, size, tuple(renames)))
 
     def _renames(self, slot: int, market_id: int, opens: float, closes: float) -> list[float]:
         """When the market's wording switches; every second switch takes the one before back."""
         if self._kinds[slot] == "long":
             return self._passing_renames(slot, opens, closes)
-        if self._kinds[slot] == "brief" or self._dice.unit("renamed", market_id) < 0.25:
-            return [opens + (closes - opens) * self._dice.between(0.3, 0.7, "when", market_id)]
+        if self._kinds[slot] == "brief" or self._random.unit("renamed", market_id) < 0.25:
+            return [opens + (closes - opens) * self._random.between(0.3, 0.7, "when", market_id)]
         return []
 
     def _passing_renames(self, slot: int, opens: float, closes: float) -> list[float]:

@@ -53,17 +53,17 @@ class Temper(NamedTuple):
     standing: float
     waves: tuple[Wave, ...]
     ripple: Wave
-    rate_limit: float
+    pace: float
     quote_pace: float
     spread: int
 
 
 class Prices:
-    """A world's odds as a function of time. Moments are seconds since 1970."""
+    """The odds as a function of time. Moments are seconds since 1970."""
 
     def __init__(self, random: SeededRandom, markets: int) -> None:
         """`markets` is about how many are open at a time: so much is worth remembering."""
-        self._dice = random
+        self._random = random
         self._tempers = lru_cache(maxsize=2 * markets)(self._make_tempers)
         self._shares = lru_cache(maxsize=16 * markets)(self._make_shares)
         self._premium = lru_cache(maxsize=2 * markets)(self._make_premium)
@@ -97,12 +97,12 @@ class Prices:
     def _last_trade(
         self, market: Market, index: int, contract: Contract, temper: Temper, moment: float
     ) -> int:
-        if temper.rate_limit == math.inf:
+        if temper.pace == math.inf:
             return NEVER
-        number = math.floor((moment - contract.opens) / temper.rate_limit)
+        number = math.floor((moment - contract.opens) / temper.pace)
         while number >= 0:
-            delay, luck = self._dice.pair("trade", contract.id, number)
-            traded = contract.opens + (number + delay) * temper.rate_limit
+            delay, luck = self._random.pair("trade", contract.id, number)
+            traded = contract.opens + (number + delay) * temper.pace
             if traded <= moment:
                 worth = self._worth(market, index, temper, traded)
                 return _cents(100 * worth + _scatter(worth, luck))
@@ -113,7 +113,7 @@ class Prices:
         self, market: Market, index: int, contract: Contract, temper: Temper, moment: float
     ) -> Quotes:
         number = math.floor((moment - contract.opens) / temper.quote_pace)
-        mood, luck = self._dice.pair("quote", contract.id, number)
+        mood, luck = self._random.pair("quote", contract.id, number)
         worth = self._worth(market, index, temper, contract.opens + number * temper.quote_pace)
         middle = 100 * worth + 0.5 * _scatter(worth, luck)
         # Makers of markets leave less room on the cheap side of a book.
@@ -170,13 +170,13 @@ class Prices:
 
         Drawn by the odds of the last days, so that the odds of this feed are honest ones.
         """
-        if self._dice.unit("called off", market.id) < 0.1:
+        if self._random.unit("called off", market.id) < 0.1:
             return None
         weights = self._weights(market, market.closes - _endgame(market))
         for index, temper in enumerate(self._tempers(market)):
-            if temper.rate_limit == math.inf:
+            if temper.pace == math.inf:
                 weights[index] = 0.0
-        left = self._dice.unit("winner", market.id) * sum(weights)
+        left = self._random.unit("winner", market.id) * sum(weights)
         for index, weight in enumerate(weights):
             left -= weight
             if left < 0:
@@ -191,7 +191,7 @@ class Prices:
             return before
         finals = []
         for index, (contract, cents) in enumerate(zip(market.contracts, before, strict=True)):
-            short_of_certain = self._dice.pick((1, 1, 1, 1, 1, 1, 2, 3), "final", contract.id)
+            short_of_certain = self._random.pick((1, 1, 1, 1, 1, 1, 2, 3), "final", contract.id)
             if index == winner:
                 finals.append(100 - short_of_certain)
             else:
@@ -200,28 +200,28 @@ class Prices:
 
     def _make_premium(self, market: Market) -> tuple[float, Wave]:
         """What the shares of a market with several contracts add up to: a level and a swing."""
-        level = self._dice.between(0.98, 1.08, "premium", market.id)
+        level = self._random.between(0.98, 1.08, "premium", market.id)
         return level, self._wave(0.03, 2 * DAY, "premium", market.id)
 
     def _make_tempers(self, market: Market) -> list[Temper]:
         ranking = sorted(
-            market.contracts, key=lambda contract: self._dice.unit("rank", contract.id)
+            market.contracts, key=lambda contract: self._random.unit("rank", contract.id)
         )
         return [
             self._temper(market, ranking.index(contract), contract) for contract in market.contracts
         ]
 
     def _temper(self, market: Market, rank: int, contract: Contract) -> Temper:
-        random = self._dice
+        random = self._random
         standing = random.between(-2.5, 2.5, "standing", contract.id)
         if len(market.contracts) > 1:
             steepness = random.between(0.8, 2.8, "steepness", market.id)
             standing = 0.3 * standing - steepness * math.log1p(rank)
         # From every minute to every three days, and more often in a market that soon ends.
-        rate_limit = MINUTE * 4320 ** random.unit("rate_limit", contract.id) ** 2.5
-        rate_limit = min(rate_limit, (market.closes - market.opens) / 20)
+        pace = MINUTE * 4320 ** random.unit("pace", contract.id) ** 2.5
+        pace = min(pace, (market.closes - market.opens) / 20)
         if random.unit("never", contract.id) < 0.02:
-            rate_limit = math.inf
+            pace = math.inf
             standing -= 2.5
         return Temper(
             standing=standing,
@@ -230,14 +230,14 @@ class Prices:
                 for number, (amplitude, length) in enumerate(WAVES)
             ),
             ripple=self._wave(0.035, 5 * HOUR, "ripple", contract.id),
-            rate_limit=rate_limit,
-            quote_pace=min(max(rate_limit / 3, MINUTE), HOUR),
+            pace=pace,
+            quote_pace=min(max(pace / 3, MINUTE), HOUR),
             spread=int(25 ** random.unit("spread", contract.id) ** 5),
         )
 
     def _wave(self, amplitude: float, length: float, *words: str | int) -> Wave:
         """A swing of about this length in seconds, with its own phase."""
-        shorter, phase = self._dice.pair("wave", *words)
+        shorter, phase = self._random.pair("wave", *words)
         return Wave(amplitude, math.tau / (length * (0.6 + 0.8 * shorter)), math.tau * phase)
 
 

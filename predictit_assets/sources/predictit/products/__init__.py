@@ -1,1 +1,42 @@
-"""What only PredictIt has: the board, the report, alerts of moves."""
+"""What only PredictIt has: the board, the report, alerts of moves, previews in the UI."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # `predictit board` is to answer at once, and needs none of it
+    from predictit_assets.layers.products import House, Products
+
+REPORT = (
+    "What the market thinks, as one HTML page that loads nothing from anywhere: the board, movers, "
+    "odds over time, overround and arbitrage, how good the odds turned out to be, and how well the "
+    "feed was heard, at the newest poll."
+)
+
+
+def products(house: "House") -> "Products":
+    """All of it for the code location."""
+    from functools import partial
+
+    from predictit_assets.layers.products import Products
+    from predictit_assets.layers.report import report_asset, report_check
+    from predictit_assets.sources.predictit.products.alerts import moves, moves_sensor
+    from predictit_assets.sources.predictit.products.keys import SOURCE, table_key
+    from predictit_assets.sources.predictit.products.previews import NEWEST_POLL, PREVIEWS
+    from predictit_assets.sources.predictit.products.report.page import render
+    from predictit_assets.sources.predictit.products.report.queries import MARTS
+
+    report = report_asset(
+        SOURCE,
+        [table_key("marts", name) for name in MARTS],
+        render,
+        house.objects,
+        house.warehouse,
+        description=REPORT,
+        previews=[NEWEST_POLL, PREVIEWS["market_board"]],
+    )
+    find_moves = partial(moves, house.sensor_warehouse, house.settings.move_alert)
+    return Products(
+        assets=[report],
+        checks=[report_check(SOURCE, house.objects)],
+        sensors=[moves_sensor(find_moves, house.channels)] if house.channels else [],
+        previews=PREVIEWS,
+    )

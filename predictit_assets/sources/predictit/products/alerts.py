@@ -1,8 +1,8 @@
-"""Moves that people want to know of: told after the facts were made, once an hour at most."""
+"""Alerts of moves: sent after the prices were built, once an hour at most."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import dagster as dg
@@ -10,9 +10,12 @@ import msgspec
 
 from predictit_assets.alerts.channels import Channel, Message
 from predictit_assets.errors import NothingPublished
+from predictit_assets.sources.predictit.products.keys import table_key
+from predictit_assets.sources.predictit.products.text import printable
 from predictit_assets.storage.warehouse import Warehouse
 
-FACT = dg.AssetKey(["core", "fact_prices"])
+PRICES = table_key("core", "fact_prices")
+HOUR = timedelta(hours=1)
 MAX_MOVES = 20
 """Moves spelt out in one message."""
 MOVED = """
@@ -38,7 +41,8 @@ class Move:
     url: str
 
     def __str__(self) -> str:
-        name = self.market if self.market == self.contract else f"{self.market}: {self.contract}"
+        market, contract = printable(self.market), printable(self.contract)
+        name = market if market == contract else f"{market}: {contract}"
         before = self.price - self.change
         return f"{name}: {before * 100:.0f} to {self.price * 100:.0f} cents\n{self.url}"
 
@@ -52,53 +56,52 @@ def moves(warehouse: Warehouse, threshold: float) -> list[Move]:
         return []
 
 
-class Told(msgspec.Struct):
+class Reported(msgspec.Struct):
     """What the sensor's cursor holds."""
 
-    made: int = 0
-    """Storage id of the materialization of the facts that was looked at."""
+    materialization: int = 0
+    """Storage id of the materialization of the prices that was looked at last."""
     polled_at: datetime | None = None
-    """The newest poll whose moves were told."""
+    """The newest poll whose moves were reported."""
 
 
 def moves_sensor(
     moves: Callable[[], list[Move]], channels: Sequence[Channel]
 ) -> dg.SensorDefinition:
-    """Tell the channels of the moves that the facts show when they were made anew."""
+    """Notify the channels of moves beyond the threshold after each build of the prices."""
 
     @dg.sensor(
-        name="tell_moves",
+        name="alert_moves_predictit",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="After core/fact_prices was made: tells what moved beyond the threshold.",
+        description=(
+            f"Sends what moved beyond the threshold after {PRICES.to_user_string()} was built, "
+            "once an hour at most."
+        ),
     )
-    def tell(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        told = msgspec.json.decode(context.cursor or "{}", type=Told)
-        records = context.instance.fetch_materializations(FACT, limit=1).records
-        if not records or records[0].storage_id == told.made:
-            return dg.SkipReason("the facts weren't made anew")
-        # Should the warehouse be busy for long, the tick fails and the next one looks again.
+    def notify(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        reported = msgspec.json.decode(context.cursor or "{}", type=Reported)
+        records = context.instance.fetch_materializations(PRICES, limit=1).records
+        if not records or records[0].storage_id == reported.materialization:
+            return dg.SkipReason("the prices weren't built again")
+        # If the warehouse stays busy, the tick fails and the next one looks again.
         found = moves()
-        told.made = records[0].storage_id
-        # An hour is told once, however often the facts are made meanwhile.
-        if (
-            found
-            and told.polled_at
-            and (found[0].polled_at - told.polled_at).total_seconds() < 3600
-        ):
+        reported.materialization = records[0].storage_id
+        # The moves of an hour are reported once, however often the prices are built meanwhile.
+        if found and reported.polled_at and found[0].polled_at - reported.polled_at < HOUR:
             found = []
+        if found:
+            reported.polled_at = found[0].polled_at
+        context.update_cursor(msgspec.json.encode(reported).decode())
         if not found:
-            context.update_cursor(msgspec.json.encode(told).decode())
             return dg.SkipReason("nothing moved that much")
-        told.polled_at = found[0].polled_at
-        context.update_cursor(msgspec.json.encode(told).decode())
         text = "\n\n".join(str(move) for move in found)
         message = Message(f"predictit: {len(found)} moves within an hour", text, alarming=False)
         refusals = [
-            f"{channel.name} couldn't be told ({refusal})"
+            f"{channel.name} couldn't be notified ({refusal})"
             for channel in channels
             if (refusal := channel.deliver(message))
         ]
-        return dg.SkipReason("; ".join([f"{len(found)} moves told", *refusals]))
+        return dg.SkipReason("; ".join([f"{len(found)} moves reported", *refusals]))
 
-    return tell
+    return notify

@@ -2,20 +2,21 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 from urllib.parse import urlsplit
 
 from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
+from rich.console import JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from predictit_assets.contract.calendar import EASTERN
+from predictit_assets.sources.predictit.products.text import cell, escaped_json, printable
 from predictit_assets.storage.warehouse import Warehouse
 
 Odds = dict[str, Any]
@@ -64,8 +65,6 @@ order by contract_id, period_start_ts
 """
 LAST_DAY = 24
 
-WIDE = 100
-"""The characters in a line from which on a sparkline leaves room for names."""
 SHAPES = "▁▂▃▄▅▆▇█"
 
 
@@ -88,95 +87,122 @@ def newest_odds(warehouse: Warehouse, market: str, movers: bool) -> list[Odds]:
 
 def write_json(odds: Sequence[Odds], to: TextIO) -> None:
     """Every row as a JSON array; prices are numbers, times ISO 8601 in UTC."""
-    json.dump(list(_plain(odds)), to, indent=1, ensure_ascii=False)
-    to.write("\n")
+    text = json.dumps(odds, indent=1, ensure_ascii=False, default=_plain)
+    to.write(escaped_json(text) + "\n")
 
 
 def write_csv(odds: Sequence[Odds], to: TextIO) -> None:
-    """Every row as CSV with a heading; what is unknown is empty."""
-    rows = [{**row, "last_day": None} for row in _plain(odds)]
-    columns = [name for name in rows[0] if name != "last_day"]
-    writer = csv.DictWriter(to, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    """Every row as CSV with a heading; what is unknown is empty.
+
+    Texts are on one line, and an apostrophe stands before those that begin like a formula.
+    """
+    columns = [name for name in odds[0] if name != "last_day"]
+    writer = csv.writer(to, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_csv_cell(row[name]) for name in columns] for row in odds)
 
 
-def _plain(odds: Sequence[Odds]) -> Iterator[Odds]:
-    for row in odds:
-        yield {name: _jsonable(value) for name, value in row.items()}
+def _csv_cell(value: object) -> object:
+    if isinstance(value, str):
+        return cell(value)
+    return _plain(value) if isinstance(value, Decimal | datetime) else value
 
 
-def _jsonable(value: object) -> object:
+def _plain(value: object) -> object:
+    """What JSON has no type for, as one that it has."""
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC).isoformat()
-    if isinstance(value, list):
-        return [_jsonable(one) for one in value]
-    return value
+    raise TypeError(f"{value!r} is neither a price nor a time")
 
 
-def render(odds: Sequence[Odds], markets: int, contracts: int, width: int) -> RenderableType:
+class Column(NamedTuple):
+    """What stands beside the name of a contract."""
+
+    heading: str
+    width: int
+    show: Callable[[Odds], str | Text]
+
+
+def columns(width: int) -> list[Column]:
+    """The columns that fit into a line and leave names enough room."""
+    chosen = list(COLUMNS)
+    for heading, room in FIRST_TO_GO:
+        if width - 2 - sum(column.width + 1 for column in chosen) < room:
+            chosen = [column for column in chosen if column.heading != heading]
+    return chosen
+
+
+def render(
+    odds: Sequence[Odds], markets: int, contracts: int, width: int, now: datetime | None = None
+) -> RenderableType:
     """The first `markets` markets (of at least one), `contracts` contracts of each, as a table."""
-    table = _table(odds, width)
-    for n, (_, group) in enumerate(groupby(odds, key=lambda row: row["market_id"])):
+    shown = columns(width)
+    table = _table(odds, shown, now)
+    for n, (_, group) in enumerate(groupby(odds, key=itemgetter("market_id"))):
         if n == markets:
             break
         rows = list(group)
+        name = Text(printable(rows[0]["market_short_name"]), style="bold")
+        if len(rows) == 1 and rows[0]["contract_short_name"] == rows[0]["market_short_name"]:
+            table.add_row(name, *_cells(rows[0], shown), end_section=True)
+            continue
         more = f" (+{len(rows) - contracts} more)" if len(rows) > contracts else ""
-        name = Text(str(rows[0]["market_short_name"]), style="bold")
         table.add_row(name.append(more, style="not bold dim"))
         for k, row in enumerate(rows[:contracts]):
-            contract = Text("  " + str(row["contract_short_name"]))
-            table.add_row(
-                contract, *_cells(row, width), end_section=k + 1 == min(contracts, len(rows))
-            )
+            contract = Text("  " + printable(row["contract_short_name"]))
+            last = k + 1 == min(contracts, len(rows))
+            table.add_row(contract, *_cells(row, shown), end_section=last)
     return table
 
 
-def render_movers(odds: Sequence[Odds], contracts: int, width: int) -> RenderableType:
+def render_movers(
+    odds: Sequence[Odds], contracts: int, width: int, now: datetime | None = None
+) -> RenderableType:
     """The first `contracts` contracts (of at least one), each with its market, as a table."""
-    table = _table(odds, width)
+    shown = columns(width)
+    table = _table(odds, shown, now)
     for row in odds[:contracts]:
-        market, contract = str(row["market_short_name"]), str(row["contract_short_name"])
-        name = Text(contract, style="bold")
+        market, contract = row["market_short_name"], row["contract_short_name"]
+        name = Text(printable(contract), style="bold")
         if market != contract:
-            name.append(f"\n{market}", style="not bold dim")
-        table.add_row(name, *_cells(row, width))
+            name.append(f"\n{printable(market)}", style="not bold dim")
+        table.add_row(name, *_cells(row, shown))
     return table
 
 
-def _table(odds: Sequence[Odds], width: int) -> Table:
-    polled = odds[0]["polled_at"].replace(tzinfo=UTC).astimezone(EASTERN)
+def age_text(age: timedelta) -> str:
+    """How old something is, in the unit that suits it."""
+    minutes = int(age.total_seconds() // 60)
+    for limit, unit, name in ((2880, 1440, "days"), (120, 60, "hours"), (2, 1, "minutes")):
+        if minutes >= limit:
+            return f"{minutes // unit} {name} old"
+    return "just now"
+
+
+def _table(odds: Sequence[Odds], shown: Sequence[Column], now: datetime | None) -> Table:
+    polled = odds[0]["polled_at"].replace(tzinfo=UTC)
+    age = age_text((now or datetime.now(UTC)) - polled)
     table = Table(
-        title=f"Odds of {polled:%a %d %b %Y %H:%M} Eastern, in cents",
+        title=f"Odds of {polled.astimezone(EASTERN):%a %d %b %Y %H:%M} Eastern, {age}; in cents",
         caption=f"Source: {urlsplit(odds[0]['market_url']).hostname}; for non-commercial use.",
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    table.add_column("contract")
-    for heading in ("last", "close", "24 h", "7 d", "bid", "ask", "implied"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if width >= WIDE:
-        table.add_column("a day", no_wrap=True)
+    table.add_column("contract", min_width=MIN_NAME)
+    for column in shown:
+        justify: JustifyMethod = "left" if column.heading == LAST_DAY_HEADING else "right"
+        table.add_column(
+            column.heading, justify=justify, no_wrap=True, min_width=column.width, vertical="top"
+        )
     return table
 
 
-def _cells(row: Odds, width: int) -> list[str | Text]:
-    """What stands beside the name."""
-    implied = row["implied_probability"]
-    cells: list[str | Text] = [
-        _cents(row["last_trade_price"]),
-        _move(row["since_close"]),
-        _move(row["change_24h"]),
-        _move(row["change_7d"]),
-        _cents(row["bid"]),
-        _cents(row["ask"]),
-        "-" if implied is None else f"{implied:.0%}",
-    ]
-    return [*cells, sparkline(row["last_day"] or [])] if width >= WIDE else cells
+def _cells(row: Odds, shown: Sequence[Column]) -> list[str | Text]:
+    return [column.show(row) for column in shown]
 
 
 def _cents(price: Decimal | None) -> str:
@@ -187,6 +213,10 @@ def _move(price: Decimal | None) -> Text:
     if not price:
         return Text("-" if price is None else "0", style="dim")
     return Text(f"{price * 100:+.0f}", style="green" if price > 0 else "red")
+
+
+def _implied(probability: Decimal | None) -> str:
+    return "-" if probability is None else f"{probability:.0%}"
 
 
 def sparkline(prices: Sequence[Decimal | None]) -> str:
@@ -200,3 +230,20 @@ def sparkline(prices: Sequence[Decimal | None]) -> str:
     return "".join(
         " " if price is None else SHAPES[int((price - low) / reach * top)] for price in prices
     )
+
+
+LAST_DAY_HEADING = "last day"
+MIN_NAME = 16
+"""Characters that a name gets on any terminal; the rest of it goes on in the next line."""
+COLUMNS = (
+    Column("last", 4, lambda row: _cents(row["last_trade_price"])),
+    Column("since\nclose", 5, lambda row: _move(row["since_close"])),
+    Column("24 h", 4, lambda row: _move(row["change_24h"])),
+    Column("7 d", 3, lambda row: _move(row["change_7d"])),
+    Column("bid", 3, lambda row: _cents(row["bid"])),
+    Column("ask", 3, lambda row: _cents(row["ask"])),
+    Column("implied", 7, lambda row: _implied(row["implied_probability"])),
+    Column(LAST_DAY_HEADING, LAST_DAY, lambda row: sparkline(row["last_day"] or [])),
+)
+FIRST_TO_GO = ((LAST_DAY_HEADING, 42), ("7 d", 36), ("24 h", 36), ("ask", 36), ("bid", 36))
+"""Columns that are left out of a line that leaves names fewer characters than this, in turn."""

@@ -1,13 +1,11 @@
-"""The page: what was read, as HTML that loads nothing, and what makes such a page whole."""
+"""The page: what was read, as HTML that loads nothing."""
 
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from html.parser import HTMLParser
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +16,7 @@ from predictit_assets.sources.predictit.products.report.queries import Closes, C
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
 
-OBJECT = "report/odds.html"
+OBJECT = "report/predictit.html"
 """The key of the page in the object store."""
 TEMPLATE = "page.html.j2"
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
@@ -29,8 +27,6 @@ MADE_UP = "example.org"
 UNKNOWN = "–"
 LONG = 120
 """Minutes from which on hours are told."""
-VOID = {"meta", "br", "hr", "img", "input", "link", "col", "wbr", "base", "source", "embed"}
-LOADED_BY_STYLE = re.compile(r"@import|url\(\s*['\"]?(?!data:)[^)'\"\s]", re.IGNORECASE)
 
 
 def render(warehouse: Warehouse, objects: ObjectStore) -> bytes:
@@ -74,6 +70,7 @@ def page(contents: Contents, libraries: str) -> bytes:
         "eastern": eastern,
         "days_long": days_long,
         "digest": digest,
+        "utc": utc,
     }
     specs = {
         **{f"odds_{n}": charts.odds(course, f"odds_{n}") for n, course in _numbered(contents)},
@@ -95,96 +92,6 @@ def page(contents: Contents, libraries: str) -> bytes:
         unknown=UNKNOWN,
     )
     return text.encode()
-
-
-def faults(body: bytes) -> list[str]:
-    """What keeps a page from being whole, a sentence each: none when it is."""
-    reader = _Reader()
-    reader.feed(body.decode(errors="replace"))
-    reader.close()
-    found = list(reader.faults)
-    found += [f"<{tag}> isn't closed" for tag in reader.open]
-    if not reader.announced:
-        found.append("no charts are announced")
-    elif not reader.announced == len(reader.places) == len(reader.specs):
-        found.append(
-            f"{reader.announced} charts are announced, {len(reader.places)} have a place and "
-            f"{len(reader.specs)} a spec"
-        )
-    if missing := sorted(reader.places - reader.specs):
-        found.append(f"no spec: {', '.join(missing)}")
-    return found
-
-
-class _Reader(HTMLParser):
-    """Walks over a page: what is open, what is charted, what would be loaded."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.faults: list[str] = []
-        self.announced = 0
-        self.places: set[str] = set()
-        self.specs: set[str] = set()
-        self._attributes: dict[str, str] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element begins."""
-        self._attributes = attributes = {name: value or "" for name, value in attrs}
-        if tag not in VOID:
-            self.open.append(tag)
-        for name in ("src", "srcset", "href", "data", "poster", "action", "xlink:href"):
-            value = attributes.get(name, "")
-            plain_link = tag == "a" and name == "href"
-            if value and not plain_link and not value.startswith(("data:", "#")):
-                self.faults.append(f"<{tag} {name}> loads {value[:100]}")
-        if tag == "a" and urlsplit(attributes.get("href", "")).scheme not in {"", "http", "https"}:
-            self.faults.append(f"a link that is none: {attributes['href'][:100]}")
-        if LOADED_BY_STYLE.search(attributes.get("style", "")):
-            self.faults.append(f"the style of <{tag}> loads something")
-        self.faults += [f"<{tag} {name}> is a script" for name in attributes if name[:2] == "on"]
-        if "data-charts" in attributes:
-            self.announced = int(attributes["data-charts"])
-        if "data-chart" in attributes:
-            self.places.add(attributes["data-chart"])
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element that is closed at once."""
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        """An element ends: the one that began last."""
-        if not self.open or self.open.pop() != tag:
-            self.faults.append(f"</{tag}> closes what isn't open")
-
-    def handle_data(self, data: str) -> None:
-        """The text of an element."""
-        inside = self.open[-1] if self.open else ""
-        if inside == "style" and LOADED_BY_STYLE.search(data):
-            self.faults.append("a style loads something")
-        if inside == "script" and self._attributes.get("type") == "application/json":
-            name = self._attributes.get("id", "").removeprefix("spec-")
-            try:
-                spec = json.loads(data)
-            except ValueError:
-                self.faults.append(f"the spec {name} is no JSON")
-            else:
-                self.specs.add(name)
-                self.faults += [f"the spec {name} loads {url}" for url in _loaded(spec)]
-
-
-def _loaded(spec: Any) -> Iterator[str]:
-    """The addresses that a Vega-Lite spec would load."""
-    if isinstance(spec, list):
-        for part in spec:
-            yield from _loaded(part)
-    elif isinstance(spec, dict):
-        for name, value in spec.items():
-            if name in {"url", "href"} and isinstance(value, str):
-                yield value[:100]
-            yield from _loaded(value)
 
 
 def source_of(hosts: Sequence[str]) -> dict[str, Any]:
@@ -273,6 +180,11 @@ def web(address: str) -> str | None:
 def eastern(at: datetime, form: str = "%a %d %b %Y, %H:%M") -> str:
     """A UTC moment on the clocks of New York."""
     return f"{at.replace(tzinfo=UTC).astimezone(EASTERN):{form}}"
+
+
+def utc(at: datetime) -> str:
+    """A UTC moment for scripts."""
+    return at.replace(tzinfo=UTC).isoformat()
 
 
 def day_text(day: date) -> str:

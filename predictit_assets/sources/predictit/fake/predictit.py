@@ -1,9 +1,17 @@
 """The made-up PredictIt itself: what its API would answer at any moment."""
 
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
 
+from predictit_assets.sample.clock import Clock
+from predictit_assets.sample.fakes import moments
+from predictit_assets.sample.faults import Fault
+from predictit_assets.sample.http import Route
 from predictit_assets.sample.random import SeededRandom
 from predictit_assets.sources.predictit.fake import dates
+from predictit_assets.sources.predictit.fake.answers import Answers
+from predictit_assets.sources.predictit.fake.faults import FAULTS
 from predictit_assets.sources.predictit.fake.lifecycle import Calendar
 from predictit_assets.sources.predictit.fake.markets import Market
 from predictit_assets.sources.predictit.fake.prices import NEVER, Prices, Quotes
@@ -12,7 +20,7 @@ from predictit_assets.sources.predictit.fake.rendering import Record, payload_to
 NO_QUOTES = Quotes(ask=None, bid=None)
 
 
-class World:
+class FakePredictIt:
     """A made-up PredictIt whose answers depend on the seed, the size and the time, nothing else.
 
     About `markets` markets with together about `contracts` contracts are open at any time. What is
@@ -20,9 +28,13 @@ class World:
     more, every week sees markets open and close, a rename, and a rename that is taken back.
     """
 
+    name = "predictit"
+    faults: Sequence[Fault] = FAULTS
+    defaults: Mapping[str, str] = {"PREDICTIT_POLL_INTERVAL": "0"}
+
     def __init__(self, seed: int = 7, markets: int = 40, contracts: int = 180) -> None:
         random = SeededRandom(seed)
-        self._dice = random
+        self._random = random
         self._calendar = Calendar(random, markets, contracts)
         self._prices = Prices(random, markets)
 
@@ -30,7 +42,7 @@ class World:
         """The answer to `/api/marketdata/all/` at an aware time."""
         now = dates.seconds(at)
         midnight = dates.last_midnight(now)
-        stamp = dates.time_stamp(self._dice, now)
+        stamp = dates.time_stamp(self._random, now)
         return {
             "markets": [
                 self._market(market, now, midnight, stamp) for market in self._calendar.open_at(now)
@@ -50,8 +62,31 @@ class World:
         market = self._calendar.find(market_id, now)
         if market is None:
             return None
-        stamp = dates.time_stamp(self._dice, now)
+        stamp = dates.time_stamp(self._random, now)
         return self._market(market, now, dates.last_midnight(now), stamp)
+
+    def routes(self, clock: Clock) -> Sequence[Route]:
+        """PredictIt's API; like the real one it makes a new answer once a minute."""
+        return Answers(self, clock).routes()
+
+    def environment(self, url: str) -> Mapping[str, str]:
+        """What makes the pipeline ask this address."""
+        return {"PREDICTIT_API_URL": url}
+
+    def archive(
+        self, folder: Path, start: datetime, end: datetime, every: timedelta
+    ) -> Iterator[Path]:
+        """Write a payload for each step, as if someone had polled, and yield each file written.
+
+        Files are named `YYYYMMDDTHHMMSSZ.json` by their UTC capture time, which is a whole second.
+        """
+        if every < timedelta(seconds=1):
+            raise ValueError(f"payloads are named by the second, so they can't be {every} apart")
+        folder.mkdir(parents=True, exist_ok=True)
+        for at in moments(start, end, every):
+            path = folder / f"{at:%Y%m%dT%H%M%SZ}.json"
+            path.write_bytes(self.body(at))
+            yield path
 
     def _market(self, market: Market, now: float, midnight: float, stamp: str) -> Record:
         closed = now >= market.closes

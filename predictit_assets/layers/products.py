@@ -1,0 +1,53 @@
+"""What only one source has beyond the layers: a report, alerts, previews of its tables."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from predictit_assets.alerts.channels import Channel
+from predictit_assets.settings import Settings
+from predictit_assets.storage.objects import ObjectStore
+from predictit_assets.storage.warehouse import Ask, Warehouse
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A few rows of a table, shown in the UI with each build of it."""
+
+    name: str
+    """The metadata key: what is seen, in words."""
+    read: Callable[[Ask], dg.MetadataValue | None]
+    """None when there is nothing to show."""
+
+    def __call__(self, query: Ask) -> dg.MetadataValue | None:
+        """The rows as they are now."""
+        return self.read(query)
+
+    def metadata(self, query: Ask) -> dict[str, dg.MetadataValue]:
+        """What it adds to the metadata of a materialization."""
+        value = self(query)
+        return {} if value is None else {self.name: value}
+
+
+@dataclass(frozen=True)
+class House:
+    """What the products of a source are made with."""
+
+    settings: Settings
+    objects: ObjectStore
+    warehouse: Warehouse
+    sensor_warehouse: Warehouse
+    """The same with little patience: a sensor has to answer soon, and asks again."""
+    channels: Sequence[Channel]
+
+
+@dataclass(frozen=True)
+class Products:
+    """What a source adds to the code location."""
+
+    assets: Sequence[dg.AssetsDefinition] = ()
+    checks: Sequence[dg.AssetChecksDefinition] = ()
+    sensors: Sequence[dg.SensorDefinition] = ()
+    previews: Mapping[str, Preview] = field(default_factory=dict)
+    """By the table they are of."""

@@ -1,0 +1,129 @@
+"""`predictit sample`: the made-up APIs of the sources, from the terminal."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from predictit_assets.errors import ExpectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from predictit_assets.sample.fakes import Fake
+
+DAYS = 7
+PORT = 8710
+
+Sources = Annotated[
+    list[str] | None,
+    typer.Option("--source", help="which source's API; repeat it for more", show_default=False),
+]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Made-up APIs, to try everything where there is no internet."
+)
+
+
+def _fakes(sources: list[str] | None) -> "list[Fake]":
+    # Imported late: every command of `predictit` imports this module.
+    from predictit_assets.sample.fakes import DEFAULT_SOURCES, find_fake
+
+    return [find_fake(name) for name in dict.fromkeys(sources or DEFAULT_SOURCES)]
+
+
+def _serve(stack: ExitStack, fakes: "Sequence[Fake]", port: int) -> dict[str, str]:
+    """Serve the fakes, each on a port of its own; the environment that leads to them."""
+    from predictit_assets.sample.clock import utc_now
+    from predictit_assets.sample.server import SampleServer
+
+    environment: dict[str, str] = {}
+    with_an_api = [fake for fake in fakes if fake.routes(utc_now)]
+    for n, fake in enumerate(with_an_api):
+        server = SampleServer(fake, port=port + n if port else 0)
+        try:
+            stack.enter_context(server)
+        except OSError as error:
+            raise ExpectedError(f"port {port + n} can't be used: {error.strerror}") from None
+        environment |= fake.environment(server.url)
+    return environment
+
+
+@app.command()
+def archive(
+    folder: Annotated[Path, typer.Argument(help="where the files are written")],
+    source: Annotated[
+        str | None, typer.Option(help="which source's API", show_default=False)
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="how far back it begins")] = DAYS,
+    minutes: Annotated[int, typer.Option(min=1, help="minutes between two payloads")] = 15,
+) -> None:
+    """Write an archive of made-up payloads that ends now."""
+    from rich.progress import track
+
+    from predictit_assets.sample.clock import utc_now
+
+    (fake,) = _fakes([source] if source else None)
+    every = timedelta(minutes=minutes)
+    end = utc_now().replace(second=0, microsecond=0)
+    files = fake.archive(folder, end - timedelta(days=days), end, every)
+    total = timedelta(days=days) // every
+    written = sum(1 for _ in track(files, "writing", total, transient=True))
+    print(f"{written} payloads in {folder}")
+
+
+@app.command()
+def serve(
+    source: Sources = None,
+    port: Annotated[
+        int, typer.Option(min=0, help="port on 127.0.0.1; further sources take the next ones")
+    ] = PORT,
+) -> None:
+    """Answer like the APIs until interrupted.
+
+    POST /fail?how=html&times=3 makes one fail; an unknown `how` lists the known ones.
+    """
+    with ExitStack() as stack:
+        for name, value in _serve(stack, _fakes(source), port).items():
+            print(f"{name}={value}", flush=True)
+        signal.pause()
+
+
+@app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
+def run(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="what is run, such as `predictit poll`", metavar="COMMAND", show_default=False
+        ),
+    ] = None,
+    source: Sources = None,
+) -> None:
+    """Run a command against the made-up APIs, such as `sample run predictit poll`.
+
+    Partitions begin where `archive` does by default, so that the UI shows no years of nothing.
+    """
+    if not command:
+        raise ExpectedError(
+            "say which command to run, such as `predictit sample run predictit poll`"
+        )
+    with ExitStack() as stack:
+        fakes = _fakes(source)
+        defaults = {"PREDICTIT_START": str(date.today() - timedelta(days=DAYS))}
+        for fake in fakes:
+            defaults |= fake.defaults
+        served = _serve(stack, fakes, port=0)
+        try:
+            # The command is the caller's own.
+            ended = subprocess.run(command, env=defaults | os.environ | served, check=False)  # noqa: S603
+        except FileNotFoundError:
+            raise ExpectedError(f"there is no command {command[0]!r}") from None
+        except KeyboardInterrupt:  # the command got it too, and has ended
+            sys.exit(130)
+        sys.exit(ended.returncode)
