@@ -1,6 +1,7 @@
 """The whole assembly: sources, layers, checks and automation as one Dagster Definitions."""
 
 from functools import partial
+from typing import Any
 
 import dagster as dg
 
@@ -16,6 +17,7 @@ from predictit_assets.automation.landed import landing_sensor
 from predictit_assets.automation.pending import RESOLVE_JOB, pending_sensor
 from predictit_assets.automation.poll import poll_sensor
 from predictit_assets.checks.completeness import Completeness, completeness_check
+from predictit_assets.checks.model_schema import in_steps, model_schemas
 from predictit_assets.checks.registry import published_checks, source_checks
 from predictit_assets.checks import freshness
 from predictit_assets.checks.schema import asset_checks
@@ -23,15 +25,16 @@ from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.partitions import backfill_policy, daily_partitions
 from predictit_assets.layers.curated import curated_assets
 from predictit_assets.layers.landing import landing_asset, landing_key
-from predictit_assets.layers.models import model_assets
+from predictit_assets.layers.models import Preview, model_assets
 from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.report import report_asset, report_check
+from predictit_assets.layers.specs import OWNERS
 from predictit_assets.layers.staging import staging_assets
-from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Poller, Settings, WarehouseHome
 from predictit_assets.sources.predictit.pending import pending_markets
 from predictit_assets.sources.predictit.products.alerts import moves, moves_sensor
-from predictit_assets.sources.predictit.products.pictures import PICTURES
+from predictit_assets.sources.predictit.products.pictures import PICTURES, Picture
+from predictit_assets.storage.warehouse import Ask
 
 BUILD_JOB = "build"
 BEAT = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
@@ -59,19 +62,23 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ]
         staged |= source.tables
         audits += source_checks(source, payloads, warehouse)
+    models = model_schemas(dbt.manifest())
+    previews = {name: _preview(picture) for name, picture in PICTURES.items()}
     assets += [
         model_assets(
+            source_name,
             layer,
-            schemas,
+            tables,
             dbt,
             warehouse,
             staged,
-            PICTURES if layer == "marts" else {},
+            previews,
             partitions,
+            owners=OWNERS,
         )
-        for layer, schemas in PUBLISHED.items()
+        for source_name, layer, tables in in_steps(models)
     ]
-    audits += published_checks(warehouse)
+    audits += published_checks(models, warehouse)
     objects = home.objects(settings)
     assets.append(report_asset(objects, warehouse))
     checks = [*asset_checks(audits, settings.start), report_check(objects)]
@@ -138,6 +145,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         # A process a step costs 5 s each; the work of most steps is a fraction of a second.
         executor=dg.in_process_executor,
     )
+
+
+def _preview(picture: Picture) -> Preview:
+    def preview(ask: Ask) -> dg.MetadataValue[Any] | None:
+        drawn = picture.markdown(ask)
+        return dg.MetadataValue.md(drawn) if drawn else None
+
+    return preview
 
 
 def _governed(spec: dg.AssetSpec, may_be_empty: list[str]) -> dg.AssetSpec:

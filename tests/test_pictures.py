@@ -58,7 +58,7 @@ def test_a_build_pictures_each_mart_once_with_its_last_day(
         build(settings, DayRange(last - timedelta(days=1), last), instance)
         pictured = {}
         for name in PICTURES:
-            found = instance.fetch_materializations(dg.AssetKey(["marts", name]), limit=10).records
+            found = instance.fetch_materializations(dg.AssetKey(["marts", "predictit", name]), limit=10).records
             for record in found:
                 event = record.asset_materialization
                 if event and "picture" in event.metadata:

@@ -10,12 +10,11 @@ from typing import Any
 import dagster as dg
 
 from predictit_assets.contract.calendar import EASTERN
-from predictit_assets.schemas.published import SEEDS
 
 Condition = dg.AutomationCondition[dg.AssetKey]
 # Its combinators are typed for more kinds of keys than assets have.
 On: Any = dg.AutomationCondition
-SEED_FILES = dg.AssetSelection.assets(*(["marts", seed] for seed in SEEDS))
+SEED_FILES = dg.AssetSelection.kind("seed")
 HOURLY = "0 * * * *"
 
 
@@ -89,10 +88,9 @@ BY_LAYER = {
 
 def condition_of(spec: dg.AssetSpec) -> Condition | None:
     """When an asset is made anew, by its layer."""
-    layer, *_, table = spec.key.path
-    if layer == "marts" and table in SEEDS:
+    if "seed" in spec.kinds:
         return none_of_today()
-    return BY_LAYER.get(layer)
+    return BY_LAYER.get(spec.key.path[0])
 
 
 def automation_sensor() -> dg.AutomationConditionSensorDefinition:

@@ -14,7 +14,7 @@ def pending_sensor(unasked: Callable[[], list[int]]) -> dg.SensorDefinition:
     """Ask about markets when the dimensions were made anew and show some that left."""
 
     @dg.asset_sensor(
-        asset_key=dg.AssetKey(["core", "dim_markets"]),
+        asset_key=dg.AssetKey(["core", "predictit", "dim_markets"]),
         name="resolve_departed_markets",
         job_name=RESOLVE_JOB,
         minimum_interval_seconds=60,

@@ -11,7 +11,7 @@ from predictit_assets.errors import NothingPublished
 from predictit_assets.storage.payloads import PayloadStore, Zone
 from predictit_assets.storage.warehouse import Warehouse
 
-FACT = dg.AssetKey(["core", "fact_prices"])
+FACT = dg.AssetKey(["core", "predictit", "fact_prices"])
 COMPLETENESS = "inventory"
 """The check's name."""
 MAX_STRETCHES = 20

@@ -91,7 +91,7 @@ def ages(source: Source, payloads: PayloadStore, warehouse: Warehouse) -> list[D
 
     return [
         DataAge(dg.AssetKey(landing_key(source)), newest_payload, POLLED),
-        DataAge(dg.AssetKey(["core", "fact_prices"]), newest_poll, HOURLY),
+        DataAge(dg.AssetKey(["core", "predictit", "fact_prices"]), newest_poll, HOURLY),
     ]
 
 

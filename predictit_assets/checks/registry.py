@@ -1,12 +1,13 @@
 """How a window of each layer's tables is opened for its check: the registry of audits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
 import ibis
 import pyarrow
 
+from predictit_assets.checks.model_schema import Key, ModelSchema, in_steps
 from predictit_assets.checks.schema import CheckStep, CheckTarget
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.manifests import LandingManifest
@@ -15,7 +16,6 @@ from predictit_assets.contract.source import Source
 from predictit_assets.layers import landing, raw
 from predictit_assets.layers.curated import curated_key, curated_object
 from predictit_assets.layers.staging import staging_key
-from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.storage.duckdb import scratch
 from predictit_assets.storage.payloads import PayloadStore, Zone
 from predictit_assets.storage.warehouse import STAGING, Warehouse
@@ -47,23 +47,25 @@ def source_checks(source: Source, payloads: PayloadStore, warehouse: Warehouse) 
     ]
 
 
-def published_checks(warehouse: Warehouse) -> list[CheckStep]:
-    """The audits of what dbt publishes: a step each layer."""
+def published_checks(models: Mapping[Key, ModelSchema], warehouse: Warehouse) -> list[CheckStep]:
+    """The checks of what dbt builds: a step each layer of a source."""
     return [
         CheckStep(
-            layer,
+            f"{layer}_{source}",
             [
                 CheckTarget(
-                    [layer, table],
-                    schema,
-                    partial(_table, warehouse, layer, table),
-                    last_day_only=layer == "live",  # views
+                    [layer, source, model.table],
+                    model,
+                    partial(_table, warehouse, layer, model.table),
+                    # What is suspicious about a model is a dbt test that warns.
+                    warning_checks=False,
+                    last_day_only=model.is_view,
                 )
-                for table, schema in schemas.items()
+                for model in tables
             ],
             warehouse.hold_open,
         )
-        for layer, schemas in PUBLISHED.items()
+        for source, layer, tables in in_steps(models)
     ]
 
 

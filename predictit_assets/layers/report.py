@@ -21,7 +21,7 @@ def report_asset(objects: ObjectStore, warehouse: Warehouse) -> dg.AssetsDefinit
         specs=[
             dg.AssetSpec(
                 key=KEY,
-                deps=[dg.AssetKey(["marts", name]) for name in MARTS],
+                deps=[dg.AssetKey(["marts", "predictit", name]) for name in MARTS],
                 description=(
                     "What the market thinks, as one HTML page that loads nothing from anywhere: "
                     "the board, movers, odds over time, overround and arbitrage, how good the odds "

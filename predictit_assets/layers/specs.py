@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from ibis.backends.sql.datatypes import DuckDBType
 
-from predictit_assets.contract.schema import Schema
+from predictit_assets.contract.schema import Schema, ibis_schema
+from predictit_assets.storage.migrations import sql_types
 
 WAREHOUSE_POOL = "warehouse"
 """What writes to the warehouse; how many runs may at once is the Dagster instance's to say."""
@@ -19,11 +19,12 @@ def column_schema(schema: Schema) -> dg.TableSchema:
     """A Pandera schema as the column schema that Dagster shows."""
     pandera_schema = schema.to_schema()
     unique = set(pandera_schema.unique or [])
+    types = sql_types(ibis_schema(schema))
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name=name,
-                type=DuckDBType.to_string(column.dtype.type),
+                type=types[name],
                 description=column.description,
                 constraints=dg.TableColumnConstraints(
                     nullable=column.nullable, unique=column.unique or unique == {name}

@@ -12,7 +12,7 @@ from predictit_assets.alerts.channels import Channel, Message
 from predictit_assets.errors import NothingPublished
 from predictit_assets.storage.warehouse import Warehouse
 
-FACT = dg.AssetKey(["core", "fact_prices"])
+FACT = dg.AssetKey(["core", "predictit", "fact_prices"])
 MAX_MOVES = 20
 """Moves spelt out in one message."""
 MOVED = """
