@@ -16,10 +16,10 @@ from predictit_assets.automation.housekeeping import housekeeping, is_wanted
 from predictit_assets.automation.landed import landing_sensor
 from predictit_assets.automation.pending import RESOLVE_JOB, pending_sensor
 from predictit_assets.automation.poll import poll_sensor
+from predictit_assets.checks import freshness
 from predictit_assets.checks.completeness import Completeness, completeness_check
 from predictit_assets.checks.model_schema import in_steps, model_schemas
 from predictit_assets.checks.registry import published_checks, source_checks
-from predictit_assets.checks import freshness
 from predictit_assets.checks.schema import asset_checks
 from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.partitions import backfill_policy, daily_partitions

@@ -52,7 +52,7 @@ class ModelColumn:
 
 @dataclass(frozen=True)
 class ModelSchema:
-    """A model or seed as its YAML describes it. Stands where a Pandera class does: see to_schema."""
+    """A model or seed as its YAML describes it. Where a Pandera class is asked for, it will do."""
 
     source: str
     layer: str

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from typing import cast
 
 import ibis
 import pyarrow
@@ -55,7 +56,7 @@ def published_checks(models: Mapping[Key, ModelSchema], warehouse: Warehouse) ->
             [
                 CheckTarget(
                     [layer, source, model.table],
-                    model,
+                    cast(Schema, model),
                     partial(_table, warehouse, layer, model.table),
                     # What is suspicious about a model is a dbt test that warns.
                     warning_checks=False,

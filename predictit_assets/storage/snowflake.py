@@ -129,7 +129,7 @@ class SnowflakeWarehouse:
                 is_number = data_type == "NUMBER"
                 held = f"NUMBER({precision}, {scale})" if is_number else data_type
                 found.setdefault(table.lower(), {})[column] = held
-            due = []
+            due: list[str] = []
             for table in tables.keys() & found.keys():
                 name = f"{schema}.{table}"
                 wanted = {column: snowflake_type(of) for column, of in tables[table].items()}
