@@ -4,4 +4,4 @@ from predictit_assets import factory as home
 from predictit_assets.settings import Settings, WarehouseHome
 
 for warehouse in WarehouseHome:
-    print(home.dbt(Settings(warehouse=warehouse)).manifest())
+    print(home.dbt(Settings(warehouse=warehouse)).manifest_file())

@@ -31,8 +31,8 @@ NOON = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)
 
 TIMED = dg.AssetSelection.checks(
     dg.AssetCheckKey(dg.AssetKey(["landing", "predictit", "market_data"]), "fresh"),
-    dg.AssetCheckKey(dg.AssetKey(["core", "fact_prices"]), "fresh"),
-    dg.AssetCheckKey(dg.AssetKey(["core", "fact_prices"]), "inventory"),
+    dg.AssetCheckKey(dg.AssetKey(["core", "predictit", "fact_prices"]), "fresh"),
+    dg.AssetCheckKey(dg.AssetKey(["core", "predictit", "fact_prices"]), "inventory"),
 )
 """Checks that the clock fails, of days long ago: `predictit build` leaves them out too."""
 

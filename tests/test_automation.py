@@ -42,9 +42,9 @@ EASTERN = ZoneInfo("America/New_York")
 LANDING = dg.AssetKey(["landing", "predictit", "market_data"])
 RAW = dg.AssetKey(["raw", "predictit", "market_data"])
 STAGING = dg.AssetKey(["staging", "predictit", "contract_snapshots"])
-FACT = dg.AssetKey(["core", "fact_prices"])
+FACT = dg.AssetKey(["core", "predictit", "fact_prices"])
 REPORT = dg.AssetKey(["report", "predictit"])
-ENDS_OF_CHAIN = (RAW, STAGING, FACT, dg.AssetKey(["marts", "market_books"]))
+ENDS_OF_CHAIN = (RAW, STAGING, FACT, dg.AssetKey(["marts", "predictit", "market_books"]))
 NEVER = dg.AssetKey(["raw", "predictit", "closed_markets"])
 
 
@@ -271,7 +271,7 @@ def test_at_a_cold_start_what_is_landed_goes_all_the_way(clockwork: Clockwork) -
 
 
 def test_nothing_is_wanted_where_nothing_was_landed(clockwork: Clockwork) -> None:
-    seeds = {dg.AssetKey(["marts", name]) for name in ("fees", "outcome_overrides")}
+    seeds = {dg.AssetKey(["marts", "predictit", name]) for name in ("fees", "outcome_overrides")}
     assert clockwork.wanted(eastern("2026-03-04", "12:20")).keys() == seeds
 
 

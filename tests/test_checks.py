@@ -412,7 +412,7 @@ def test_the_failing_days_are_those_of_all_faults(settings: Settings) -> None:
 # --- Core ----------------------------------------------------------------------------------------
 
 SCHEMAS_OF_CORE = dg.AssetSelection.checks(
-    *[dg.AssetCheckKey(dg.AssetKey(["core", table]), "schema") for table in PUBLISHED["core"]]
+    *[dg.AssetCheckKey(dg.AssetKey(["core", "predictit", table]), "schema") for table in PUBLISHED["core"]]
 )
 
 

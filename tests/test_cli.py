@@ -102,7 +102,7 @@ def test_poll_build_and_board(
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         (run,) = instance.get_runs()
         assert (run.job_name, run.status) == ("build", dg.DagsterRunStatus.SUCCESS)
-        assert dg.AssetKey(["core", "fact_prices"]) in instance.all_asset_keys()
+        assert dg.AssetKey(["core", "predictit", "fact_prices"]) in instance.all_asset_keys()
 
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     for command in (["poll"], ["board", "--json"]):

@@ -1,46 +1,93 @@
-"""What dbt makes of staged rows: its unit tests, and the contract that it shares with Pandera."""
+"""What dbt makes of staged rows: its unit tests, its project, and what is read from its YAML."""
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from conftest import NOON, build, observe
+import pandera.ibis as pa
+import pytest
+from conftest import NOON
 
+from predictit_assets import factory
+from predictit_assets.checks.model_schema import ModelSchema, in_steps, model_schemas
 from predictit_assets.contract.calendar import DayRange, day_of
+from predictit_assets.contract.schema import ibis_schema
 from predictit_assets.instance.dbt_runner import DBT_DIR
-from predictit_assets.layers.models import window_variables
+from predictit_assets.layers.models import column_schema, window_variables
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import FakePredictIt
-from predictit_assets.storage.payloads import PayloadStore
+from predictit_assets.storage.duckdb import DuckDBWarehouse
+from predictit_assets.storage.migrations import sql_types
+
+SCRIPT = """
+import sys
+from dbt.cli.main import dbtRunner
+place, *commands = sys.argv[1:]
+project, target = place.split(":")
+flags = ["--project-dir", project, "--profiles-dir", project]
+flags += ["--target-path", target, "--log-path", target]
+runner = dbtRunner()
+runner.manifest = runner.invoke(["parse", *flags]).result
+for command in commands:
+    result = runner.invoke([*command.split(), *flags])
+    if not result.success:
+        sys.exit(f"dbt {command}: {result.exception}")
+"""
+"""Several commands of dbt, for which the project is parsed once."""
 
 
-def test_the_unit_tests_of_dbt_pass(
-    settings: Settings, payloads: PayloadStore, world: FakePredictIt
-) -> None:
-    # dbt takes the types of given rows from the tables, so there have to be some.
-    (observation,) = observe(world, NOON, 1, timedelta(minutes=1))
-    payloads.land(observation)
-    day = day_of(NOON)
-    build(settings, DayRange(day, day))
-
+def dbt(home: Path, *commands: str, project: Path = DBT_DIR) -> list[dict[str, Any]]:
+    """Run dbt in a process of its own, on the warehouse of a home: the results of the last."""
+    target = home / "target"
     run = subprocess.run(
-        [
-            *(str(Path(sys.executable).with_name("dbt")), "test", "--select", "test_type:unit"),
-            *("--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)),
-            *("--target-path", str(settings.home / "t"), "--log-path", str(settings.home / "t")),
-        ],
-        env=os.environ | {"PREDICTIT_HOME": str(settings.home)},
+        [sys.executable, "-c", SCRIPT, f"{project}:{target}", *commands],
+        env=os.environ | {"PREDICTIT_HOME": str(home), "PREDICTIT_WAREHOUSE": "duckdb"},
         capture_output=True,
         text=True,
         check=False,
     )
+    assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-2000:]
+    results = target / "run_results.json"
+    return json.loads(results.read_text())["results"] if results.exists() else []
 
-    results = json.loads((settings.home / "t" / "run_results.json").read_text())["results"]
-    assert run.returncode == 0, run.stdout
-    assert len(results) >= 7
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home whose tables are all there, typed, and without a row. Not to be changed."""
+    settings = Settings(home=tmp_path_factory.mktemp("models") / "home")
+    warehouse = factory.warehouse(settings)
+    for source in factory.sources(settings, say=print):
+        warehouse.prepare(source.tables)
+    dbt(settings.home, "seed", "run --empty")
+    return settings
+
+
+@pytest.fixture
+def settings(empty: Settings, tmp_path: Path) -> Settings:
+    """Such a home of one's own."""
+    shutil.copytree(empty.home, tmp_path / "home")
+    return Settings(home=tmp_path / "home", lock_timeout=20)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return factory.dbt(Settings(home=tmp_path_factory.mktemp("manifest"))).manifest()
+
+
+@pytest.fixture(scope="module")
+def models(manifest: Any) -> dict[str, ModelSchema]:
+    return {schema.table: schema for schema in model_schemas(manifest).values()}
+
+
+def test_the_unit_tests_of_dbt_pass(settings: Settings, manifest: Any) -> None:
+    results = dbt(settings.home, "test --select test_type:unit")
+    assert len(results) == len(manifest["unit_tests"]) > 20
     assert {result["status"] for result in results} == {"pass"}
 
 
@@ -50,3 +97,249 @@ def test_the_window_of_a_build_ends_before_the_day_after_it() -> None:
         "start_date": "2026-03-04",
         "end_date": "2026-03-05",
     }
+
+
+# --- The project ---------------------------------------------------------------------------------
+
+SOURCES_YML = """
+sources:
+  - name: staging
+    schema: staging
+    tables:
+      - name: parcels
+"""
+MODEL_YML = """
+models:
+  - name: fact_parcels
+    columns:
+      - name: partition_date
+        data_type: date
+        description: the day
+"""
+
+
+def test_a_second_source_is_a_folder(tmp_path: Path) -> None:
+    project = tmp_path / "dbt_project"
+    ignored = shutil.ignore_patterns("target")
+    shutil.copytree(DBT_DIR, project, ignore=ignored)
+    folder = project / "models" / "parcels"
+    (folder / "core").mkdir(parents=True)
+    (folder / "_sources.yml").write_text(SOURCES_YML)
+    (folder / "core" / "fact_parcels.yml").write_text(MODEL_YML)
+    (folder / "core" / "fact_parcels.sql").write_text(
+        "select partition_date from {{ source('staging', 'parcels') }}"
+    )
+
+    dbt(tmp_path, project=project)
+
+    manifest = json.loads((tmp_path / "target" / "manifest.json").read_text())
+    model = manifest["nodes"]["model.predictit.fact_parcels"]
+    assert model["schema"] == "core"
+    assert model["config"]["materialized"] == "table"
+    assert model["config"]["contract"]["enforced"]
+    assert model["config"]["on_schema_change"] == "append_new_columns"
+    assert model_schemas(manifest)["parcels", "core", "fact_parcels"].types == {
+        "partition_date": "date"
+    }
+
+
+def test_what_all_sources_share_names_none() -> None:
+    words = re.compile(r"market|contract_|odds|coin|ticker|eastern|new_york|poll", re.IGNORECASE)
+    shared = [*DBT_DIR.glob("macros/*.sql"), *DBT_DIR.glob("tests/generic/*.sql")]
+    for file in [*shared, DBT_DIR / "dbt_project.yml"]:
+        assert not words.findall(file.read_text()), file
+
+
+def test_a_table_has_its_name_for_itself_within_its_schema(
+    manifest: Any, empty: Settings
+) -> None:
+    named = [(schema.layer, schema.table) for schema in model_schemas(manifest).values()]
+    named += [
+        ("staging", table)
+        for source in factory.sources(empty, say=print)
+        for table in source.tables
+    ]
+    assert [name for name, times in Counter(named).items() if times > 1] == []
+
+
+def test_each_model_enforces_its_contract_and_what_is_live_is_a_view(manifest: Any) -> None:
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model":
+            assert node["config"]["contract"]["enforced"], node["name"]
+            is_view = node["config"]["materialized"] == "view"
+            assert is_view == (node["schema"] == "live"), node["name"]
+
+
+def test_each_table_says_what_a_row_is(models: dict[str, ModelSchema]) -> None:
+    for model in models.values():
+        assert "One row per " in model.description, model.table
+        assert all(column.description for column in model.columns), model.table
+
+
+def test_each_model_is_built_in_the_step_of_its_source_and_layer(manifest: Any) -> None:
+    steps = {
+        (source, layer): {model.table for model in tables}
+        for source, layer, tables in in_steps(model_schemas(manifest))
+    }
+    assert list(steps) == [("predictit", "core"), ("predictit", "marts"), ("predictit", "live")]
+    assert "fees" in steps["predictit", "marts"]
+
+
+# --- The schemas that are read from the YAML -----------------------------------------------------
+
+
+def test_the_schema_of_a_model_is_what_its_yaml_says(models: dict[str, ModelSchema]) -> None:
+    schema = models["fact_prices"].to_schema()
+    last = schema.columns["last_trade_price"]
+    assert (str(last.dtype.type), last.nullable) == ("decimal(6, 4)", True)
+    assert [(check.name, check.statistics) for check in last.checks] == [
+        ("greater_than", {"min_value": 0}),
+        ("less_than_or_equal_to", {"max_value": 1}),
+    ]
+    assert not schema.columns["market_id"].nullable
+    assert schema.strict
+    assert set(schema.unique) == {"contract_id", "polled_at"}
+
+
+def test_what_is_unique_and_accepted_is_said_by_tests(models: dict[str, ModelSchema]) -> None:
+    assert models["feed_health"].to_schema().columns["partition_date"].unique
+    assert models["dim_markets"].to_schema().columns["market_id"].unique
+    assert set(models["calibration"].unique) == {"days_before", "price_bin"}
+    # It has a second one, of an expression.
+    assert set(models["movers_1d"].unique) == {"contract_id", "partition_date"}
+    (check,) = models["outcome_overrides"].to_schema().columns["outcome"].checks
+    assert list(check.statistics["allowed_values"]) == ["Yes", "No", "Undecided"]
+
+
+def test_the_schema_of_a_model_has_the_types_that_dbt_made(
+    models: dict[str, ModelSchema], empty: Settings
+) -> None:
+    with factory.warehouse(empty).connect() as sql:
+        for model in models.values():
+            made = sql.execute(f"describe {model.layer}.{model.table}").fetchall()
+            typed = {name: kind.replace(",", ", ") for name, kind, *_ in made}
+            assert typed == {name: kind.upper() for name, kind in model.types.items()}, model.table
+            assert list(ibis_schema(model)) == list(model.types)
+
+
+def test_the_ui_shows_what_may_be_null_and_what_is_unique(models: dict[str, ModelSchema]) -> None:
+    columns = {column.name: column for column in column_schema(models["dim_markets"]).columns}
+    assert columns["market_id"].constraints.unique
+    assert not columns["market_id"].constraints.nullable
+    assert columns["expiry_ts"].constraints.nullable
+    assert columns["expiry_ts"].type == "TIMESTAMP"
+
+
+def test_loading_the_schemas_makes_no_pandera_object(
+    manifest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("not yet")
+
+    monkeypatch.setattr(pa, "DataFrameSchema", refuse)
+    schema = model_schemas(manifest)["predictit", "core", "fact_prices"]
+    with pytest.raises(AssertionError, match="not yet"):
+        schema.to_schema()
+
+
+def _change(key: str, value: object) -> Callable[[dict[str, Any]], None]:
+    def change(column: dict[str, Any]) -> None:
+        column[key] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_change("data_type", "money"), "spread of the dbt model core.fact_prices has the type"),
+        (_change("data_type", None), "known are"),
+        (_change("config", {"meta": {"nulable": True}}), r"has the meta \['nulable'\]: known are"),
+    ],
+)
+def test_what_the_yaml_gets_wrong_is_said_by_name(
+    manifest: Any, change: Callable[[dict[str, Any]], None], says: str
+) -> None:
+    copied = json.loads(json.dumps(manifest))
+    change(copied["nodes"]["model.predictit.fact_prices"]["columns"]["spread"])
+    with pytest.raises(ValueError, match=says):
+        model_schemas(copied)
+
+
+# --- A home of an earlier release ----------------------------------------------------------------
+
+ROW = """
+insert into staging.contract_snapshots
+    (partition_date, polled_at, source_ts, market_id, contract_id, last_trade_price)
+values ('2026-03-04', '2026-03-04 17:00:00', '2026-03-04 17:00:00', 1, 2, 0.5)
+"""
+QUOTES = "select partition_date, contract_id, last_trade_price from core.fact_prices"
+
+
+def kept(models: dict[str, ModelSchema], layer: str) -> dict[str, dict[str, str]]:
+    """The tables of a layer that a build leaves in place."""
+    return {
+        model.table: model.types
+        for model in models.values()
+        if model.is_kept and model.layer == layer
+    }
+
+
+def test_dbt_adds_a_column_that_is_new_to_a_table_that_is_there(settings: Settings) -> None:
+    warehouse = factory.warehouse(settings)
+    with warehouse.connect() as sql:
+        sql.execute(ROW)
+        sql.execute("alter table core.fact_prices drop column last_trade_price")
+    dbt(settings.home, "run --select fact_prices")
+    with warehouse.connect() as sql:
+        assert len(sql.execute(QUOTES).fetchall()) == 1
+
+
+def test_tables_of_the_release_before_are_built_on(
+    settings: Settings, models: dict[str, ModelSchema]
+) -> None:
+    """Their day had another name, which the views of them still ask for."""
+    warehouse = factory.warehouse(settings)
+    dbt(settings.home, "run")
+    with warehouse.connect() as sql:
+        sql.execute(ROW)
+        for layer in ("core", "marts"):
+            for table in kept(models, layer):
+                sql.execute(
+                    f"alter table {layer}.{table} rename column partition_date to snapshot_date"
+                )
+        sql.execute("alter table core.fact_prices drop column spread")
+        sql.execute(
+            "insert into core.fact_prices by name select date '2026-03-03' as snapshot_date,"
+            " timestamp '2026-03-03 17:00:00' as polled_at, 0.2 as last_trade_price,"
+            " 2 as contract_id"
+        )
+    for layer in ("core", "marts"):
+        warehouse.migrate(layer, kept(models, layer))
+    dbt(
+        settings.home,
+        'run --vars {"start_date":"2026-03-04","end_date":"2026-03-05"}',
+    )
+    with warehouse.connect() as sql:
+        days = sql.execute(f"{QUOTES} order by all").fetchall()
+        assert [str(day) for day, *_ in days] == ["2026-03-03", "2026-03-04"]
+        assert sql.execute("select count(*) from live.live_prices").fetchall() == [(1,)]
+        assert sql.execute("select spread from core.fact_prices").fetchall() == [(None,)] * 2
+
+
+def test_staging_tables_have_the_types_that_their_schemas_say(empty: Settings) -> None:
+    """So that what is migrated is only what has changed."""
+    warehouse = factory.warehouse(empty)
+    assert isinstance(warehouse, DuckDBWarehouse)
+    for source in factory.sources(empty, say=print):
+        tables = {name: sql_types(ibis_schema(of)) for name, of in source.tables.items()}
+        before = warehouse_columns(warehouse)
+        warehouse.migrate("staging", tables)
+        assert warehouse_columns(warehouse) == before
+
+
+def warehouse_columns(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
+    with warehouse.connect() as sql:
+        return sql.execute(
+            "select schema_name, table_name, column_name, data_type from duckdb_columns()"
+        ).fetchall()

@@ -1,25 +1,28 @@
 {#
-    Unbroken runs of polls within a day in which a thing kept its attributes.
+    Unbroken runs of observations within a day in which a thing kept its attributes.
 
-    relation    staged snapshots, one row per poll and thing
+    relation    staged snapshots, one row per observation and thing
     id          the thing's id
+    seen_at     the column with the moment of the observation
     names       attributes whose white space is folded
     attributes  the other attributes, as sent
-    carried     a column that starts no run: its value at the run's last poll is taken
+    carried     columns that start no run: the values of the run's last observation are taken
 
     Nearly every thing keeps its attributes all day. So they are grouped first, which is cheap, and
-    only the polls of things with several sets of attributes are walked through in time order.
+    only the observations of things with several sets of attributes are walked through in time order.
 #}
-{% macro attribute_runs(relation, id, names, attributes, carried) %}
+{% macro attribute_runs(relation, id, seen_at, names, attributes, carried=[]) %}
 {%- set all_attributes = names + attributes -%}
 with
 
 observed as (
     select
         partition_date,
-        polled_at,
+        {{ seen_at }},
         {{ id }},
-        {{ carried }},
+        {%- for column in carried %}
+        {{ column }},
+        {%- endfor %}
         {{ all_attributes | join(",\n        ") }}
     from {{ relation }}
     where {{ in_window() }}
@@ -30,9 +33,11 @@ sets_as_sent as (
         partition_date,
         {{ id }},
         {{ all_attributes | join(",\n        ") }},
-        min(polled_at) as first_seen_ts,
-        max(polled_at) as last_seen_ts,
-        max_by({{ carried }}, polled_at) as {{ carried }}
+        {%- for column in carried %}
+        max_by({{ column }}, {{ seen_at }}) as {{ column }},
+        {%- endfor %}
+        min({{ seen_at }}) as first_seen_ts,
+        max({{ seen_at }}) as last_seen_ts
     from observed
     group by partition_date, {{ id }}, {{ all_attributes | join(", ") }}
 ),
@@ -44,10 +49,11 @@ sets as (
         {%- for name in names %}
         {{ fold_whitespace(name) }} as {{ name }},
         {%- endfor %}
-        {{ attributes | join(",\n        ") }},
+        {%- for column in attributes + carried %}
+        {{ column }},
+        {%- endfor %}
         first_seen_ts,
         last_seen_ts,
-        {{ carried }},
         count(*) over (partition by partition_date, {{ id }}) as sets_that_day
     from sets_as_sent
 ),
@@ -60,18 +66,17 @@ changed as (
     where sets_that_day > 1
 ),
 
-polls_of_changed as (
+observed_of_changed as (
     select
         observed.partition_date,
-        observed.polled_at,
-        observed.{{ id }},
-        observed.{{ carried }},
+        observed.{{ seen_at }},
         {%- for name in names %}
         {{ fold_whitespace("observed." ~ name) }} as {{ name }},
         {%- endfor %}
-        {%- for attribute in attributes %}
-        observed.{{ attribute }}{{ "," if not loop.last }}
+        {%- for column in attributes + carried %}
+        observed.{{ column }},
         {%- endfor %}
+        observed.{{ id }}
     from observed
     inner join changed
         on
@@ -82,8 +87,8 @@ polls_of_changed as (
 marked as (
     select
         *,
-        {{ differs_from_previous(all_attributes, "partition_date, " ~ id, "polled_at") }} as starts_run
-    from polls_of_changed
+        {{ differs_from_previous(all_attributes, "partition_date, " ~ id, seen_at) }} as starts_run
+    from observed_of_changed
 ),
 
 numbered as (
@@ -91,7 +96,7 @@ numbered as (
         *,
         count_if(starts_run) over (
             partition by partition_date, {{ id }}
-            order by polled_at
+            order by {{ seen_at }}
             rows between unbounded preceding and current row
         ) as run_number
     from marked
@@ -102,24 +107,34 @@ runs as (
         partition_date,
         {{ id }},
         {{ all_attributes | join(",\n        ") }},
-        min(polled_at) as first_seen_ts,
-        max(polled_at) as last_seen_ts,
-        max_by({{ carried }}, polled_at) as {{ carried }}
+        {%- for column in carried %}
+        max_by({{ column }}, {{ seen_at }}) as {{ column }},
+        {%- endfor %}
+        min({{ seen_at }}) as first_seen_ts,
+        max({{ seen_at }}) as last_seen_ts
     from numbered
     group by partition_date, {{ id }}, run_number, {{ all_attributes | join(", ") }}
     union all
     select
         partition_date,
         {{ id }},
-        {{ all_attributes | join(",\n        ") }},
+        {{ (all_attributes + carried) | join(",\n        ") }},
         first_seen_ts,
-        last_seen_ts,
-        {{ carried }}
+        last_seen_ts
     from sets
     where sets_that_day = 1
 )
 
-select * from runs
+select
+    partition_date,
+    {{ id }},
+    {{ all_attributes | join(",\n    ") }},
+    first_seen_ts,
+    last_seen_ts
+    {%- for column in carried %},
+    {{ column }}
+    {%- endfor %}
+from runs
 {% endmacro %}
 
 

@@ -1,4 +1,4 @@
-{# The rows of the window of trading days that this build is about. #}
+{# The rows of the window of days that this build is about. #}
 {% macro in_window() -%}
     partition_date >= cast('{{ var("start_date") }}' as date)
     and partition_date < cast('{{ var("end_date") }}' as date)

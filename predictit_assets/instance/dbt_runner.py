@@ -4,6 +4,7 @@ Leans on two insides of dagster-dbt (how a selection becomes dbt arguments, how 
 Dagster's); tests/test_upstream.py holds them to what is expected here.
 """
 
+import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,12 +16,8 @@ from typing import Any
 
 import dagster as dg
 from dagster._utils.interrupts import raise_interrupts_as
-from dagster_dbt import DbtProject
-from dagster_dbt.asset_utils import (
-    DbtCliInvocationPartialParams,
-    get_manifest_and_translator_from_dbt_assets,
-    get_updated_cli_invocation_params_for_context,
-)
+from dagster_dbt import DagsterDbtTranslator, DbtProject
+from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from filelock import FileLock
 
@@ -29,7 +26,7 @@ from predictit_assets.settings import PROJECT_DIR
 
 DBT_DIR = PROJECT_DIR / "dbt_project"
 PARSED_DIR = DBT_DIR / "target"
-TOLD = {"NodeFinished", "LogModelResult", "LogSeedResult", "LogTestResult"}
+REPORTED = {"NodeFinished", "LogModelResult", "LogSeedResult", "LogTestResult"}
 """The dbt events that dagster-dbt makes asset events of."""
 
 UNWRITTEN = "--no-write-json"
@@ -60,8 +57,17 @@ class Dbt:
         """The project as dagster-dbt knows it."""
         return DbtProject(project_dir=DBT_DIR, profiles_dir=DBT_DIR, target=self._target)
 
-    def manifest(self) -> Path:
-        """The manifest that assets are defined from, parsed first when the project is newer."""
+    def manifest(self) -> Mapping[str, Any]:
+        """The manifest that assets are defined from."""
+        return self._manifest
+
+    @cached_property
+    def _manifest(self) -> Mapping[str, Any]:
+        read: dict[str, Any] = json.loads(self.manifest_file().read_bytes())
+        return read
+
+    def manifest_file(self) -> Path:
+        """Where the manifest lies; it is parsed first when the project is newer."""
         folders = ("macros", "models", "seeds", "tests")
         sources = [*DBT_DIR.glob("*.yml")]
         sources += [file for name in folders for file in DBT_DIR.glob(f"{name}/**/*.*")]
@@ -72,18 +78,22 @@ class Dbt:
             self._invoke(["parse"], manifest.parent)
         return manifest
 
-    def build(self, context: dg.AssetExecutionContext, variables: str) -> Iterator[Any]:
-        """One `dbt build` of what the context selects, told as Dagster's events.
+    def build(
+        self, context: dg.AssetExecutionContext, translator: DagsterDbtTranslator, variables: str
+    ) -> Iterator[Any]:
+        """One `dbt build` of what the context selects, as Dagster's events.
 
         `variables` is the YAML of `--vars`. Raises DbtError when a node failed, after the events
         of those that didn't.
         """
-        params = _params(context)
-        told: list[dict[str, Any]] = []
+        params = get_updated_cli_invocation_params_for_context(
+            context=context, manifest=self.manifest(), dagster_dbt_translator=translator
+        )
+        reported: list[dict[str, Any]] = []
 
         def listen(event: Any) -> None:
-            if event.info.name in TOLD:
-                told.append(_as_dict(event))
+            if event.info.name in REPORTED:
+                reported.append(_as_dict(event))
 
         args = [UNWRITTEN, "build", "--vars", variables, "--exclude-resource-type", "unit_test"]
         # A test that needs models of a later layer runs with that one. (Where Dagster names the
@@ -99,7 +109,7 @@ class Dbt:
                 manifest=self._parsed,
                 callbacks=[listen],
             )
-            for event in told:
+            for event in reported:
                 yield from DbtCoreCliEventMessage(
                     raw_event=event, event_history_metadata={}
                 ).to_default_asset_events(
@@ -155,18 +165,11 @@ def _one_line(text: object) -> str:
     return " ".join(str(text).split())[:MAX_TEXT]
 
 
-def _params(context: dg.AssetExecutionContext) -> DbtCliInvocationPartialParams:
-    manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
-    return get_updated_cli_invocation_params_for_context(
-        context=context, manifest=manifest, dagster_dbt_translator=translator
-    )
-
-
 def _as_dict(event: Any) -> dict[str, Any]:
     from google.protobuf.json_format import MessageToDict
 
-    told: dict[str, Any] = MessageToDict(event, preserving_proto_field_name=True)
-    return told
+    fields: dict[str, Any] = MessageToDict(event, preserving_proto_field_name=True)
+    return fields
 
 
 @contextmanager

@@ -1,43 +1,95 @@
-"""Models: what dbt makes of the staged rows. Each layer of the dbt project is one Dagster op."""
+"""Models: what dbt makes of the staged rows. Each layer of a source is one Dagster op."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
+from predictit_assets.checks.model_schema import ModelSchema, model_schemas, source_and_layer
 from predictit_assets.contract.calendar import DayRange
-from predictit_assets.contract.schema import Schema, ibis_schema
+from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.dbt_runner import Dbt
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.partitions import days_of_context
-from predictit_assets.layers.products import Preview
-from predictit_assets.layers.specs import OWNERS, WAREHOUSE_POOL, column_schema
-from predictit_assets.storage.warehouse import Warehouse, rows_by_day
+from predictit_assets.layers.specs import WAREHOUSE_POOL
+from predictit_assets.storage.warehouse import STAGING, Query, Warehouse, rows_by_day
+
+Preview = Callable[[Query], dg.MetadataValue[Any] | None]
+"""Asks the warehouse for what the UI shows of a model; None when there is nothing to show."""
+STAGES = {STAGING: "ingest", "marts": "marts", "live": "marts"}
+"""The groups of the UI, by layer; every other layer of dbt belongs to the core."""
 
 
 class Translator(DagsterDbtTranslator):
-    """Names dbt's nodes as the other layers name theirs: layer/table, layer as group."""
+    """Names dbt's nodes as the other layers name theirs: layer/source/table."""
 
-    def __init__(self, schemas: Mapping[str, Schema]) -> None:
+    def __init__(self, schemas: Mapping[dg.AssetKey, ModelSchema], owners: Sequence[str]) -> None:
         super().__init__()
         self._schemas = schemas
+        self._owners = list(owners)
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        """With the kind of relation that dbt makes."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if schema := self._schemas.get(spec.key):
+            kind = schema.materialized if schema.is_view or schema.is_seed else "table"
+            return spec.replace_attributes(kinds={*spec.kinds, kind})
+        return spec
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """Source and layer are the folders that the node lies in."""
+        source, layer = source_and_layer(dbt_resource_props)
+        return dg.AssetKey([layer, source, dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """The layer: the folder below models/."""
-        return str(dbt_resource_props["fqn"][1])
+        """The stage of the source."""
+        source, layer = source_and_layer(dbt_resource_props)
+        return f"{source}_{STAGES.get(layer, 'core')}"
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> dict[str, str]:
+        """Source and layer, as every asset has them."""
+        source, layer = source_and_layer(dbt_resource_props)
+        return {
+            **super().get_tags(dbt_resource_props),
+            "source": source,
+            "layer": layer,
+        }
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
-        """The same as everywhere."""
-        return OWNERS
+        """Those of the source."""
+        return self._owners
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The text of the YAML, without the SQL: the UI shows that elsewhere."""
+        return str(dbt_resource_props["description"]).strip()
 
     def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Columns from the Pandera schema, like every other asset's."""
+        """Columns as every other asset has them, with what may be NULL and what is unique."""
         metadata = dict(super().get_metadata(dbt_resource_props))
-        if schema := self._schemas.get(dbt_resource_props["name"]):
+        if schema := self._schemas.get(self.get_asset_key(dbt_resource_props)):
             metadata["dagster/column_schema"] = column_schema(schema)
         return metadata
+
+
+def column_schema(schema: ModelSchema) -> dg.TableSchema:
+    """What the UI shows of the columns of a model."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=column.data_type.upper(),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, unique=column.unique
+                ),
+            )
+            for column in schema.columns
+        ]
+    )
 
 
 def window_variables(window: DayRange) -> str:
@@ -46,26 +98,38 @@ def window_variables(window: DayRange) -> str:
 
 
 def model_assets(
+    source: str,
     layer: str,
-    schemas: Mapping[str, Schema],
+    models: Sequence[ModelSchema],
     dbt: Dbt,
     warehouse: Warehouse,
     staged: Mapping[str, Schema],
     previews: Mapping[str, Preview],
     partitions: dg.DailyPartitionsDefinition,
+    *,
+    owners: Sequence[str],
 ) -> dg.AssetsDefinition:
-    """The dbt models of one layer: a range of days is one dbt invocation.
+    """The dbt models of one layer of a source: a range of days is one dbt invocation.
 
+    `models` are those of this layer: see model_schema.in_steps.
     `staged` are the staging tables, which models may read before anything was loaded into them.
-    `previews` are read of the models they are named for, once a build, with its last day.
+    `previews` are shown of the models that they are named for, once a build, with its last day.
     """
+    manifest = dbt.manifest()
+    schemas = {
+        dg.AssetKey([layer, source, table]): schema
+        for (source, layer, table), schema in model_schemas(manifest).items()
+    }
+    translator = Translator(schemas, owners)
+    # dbt replaces the others whole.
+    kept = {model.table: model.types for model in models if model.is_kept}
 
     @dbt_assets(
-        name=layer,
-        manifest=dbt.manifest(),
+        name=f"{layer}_{source}",
+        manifest=manifest,
         project=dbt.project,
-        select=f"predictit.{layer}",
-        dagster_dbt_translator=Translator(schemas),
+        select=f"fqn:{manifest['metadata']['project_name']}.{source}.{layer}",
+        dagster_dbt_translator=translator,
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=WAREHOUSE_POOL,
@@ -74,17 +138,29 @@ def model_assets(
         window = days_of_context(context)
         with fail_on_expected_error(context.op_execution_context), warehouse.hold_open():
             warehouse.prepare(staged)
-            with warehouse.reading() as ask:
-                for event in dbt.build(context, window_variables(window)):
+            warehouse.migrate(layer, kept)
+            with warehouse.read_connection() as query:
+                for event in dbt.build(context, translator, window_variables(window)):
                     if isinstance(event, dg.Output):
                         key = context.asset_key_for_output(event.output_name)
-                        table = key.path[-1]
-                        by_day = "partition_date" in ibis_schema(schemas[table])
-                        counted = rows_by_day(ask, layer, table, window, by_day)
-                        for day, rows in counted.items():
-                            context.add_asset_metadata({"dagster/row_count": rows}, key, str(day))
-                        if table in previews and (shown := previews[table].metadata(ask)):
-                            context.add_asset_metadata(shown, key, str(window.last))
+                        for day, metadata in _counted(query, schemas[key], window).items():
+                            context.add_asset_metadata(metadata, key, day)
+                        preview = previews.get(key.path[-1])
+                        if shown := preview and preview(query):
+                            context.add_asset_metadata({"preview": shown}, key, str(window.last))
                     yield event
 
     return build
+
+
+def _counted(ask: Query, model: ModelSchema, window: DayRange) -> dict[str, dict[str, int]]:
+    """How many rows a model has, by the day that tells it: of each day, and in all."""
+    counted: dict[str, dict[str, int]] = {str(window.last): {}}
+    if model.by_day:
+        for day, rows in rows_by_day(query, model.layer, model.table, window, by_day=True).items():
+            counted[str(day)] = {"dagster/partition_row_count": rows}
+    # A view by day would read all the days for it.
+    if not (model.by_day and model.is_view):
+        ((rows,),) = query(f"select count(*) as row_count from {model.layer}.{model.table}")  # noqa: S608
+        counted.setdefault(str(window.last), {})["dagster/row_count"] = rows
+    return counted

@@ -8,7 +8,7 @@ import dagster as dg
 from predictit_assets.alerts.channels import Channel
 from predictit_assets.settings import Settings
 from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.storage.warehouse import Ask, Warehouse
+from predictit_assets.storage.warehouse import Query, Warehouse
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,14 @@ class Preview:
 
     name: str
     """The metadata key: what is seen, in words."""
-    read: Callable[[Ask], dg.MetadataValue | None]
+    read: Callable[[Query], dg.MetadataValue | None]
     """None when there is nothing to show."""
 
-    def __call__(self, query: Ask) -> dg.MetadataValue | None:
+    def __call__(self, query: Query) -> dg.MetadataValue | None:
         """The rows as they are now."""
         return self.read(query)
 
-    def metadata(self, query: Ask) -> dict[str, dg.MetadataValue]:
+    def metadata(self, query: Query) -> dict[str, dg.MetadataValue]:
         """What it adds to the metadata of a materialization."""
         value = self(query)
         return {} if value is None else {self.name: value}

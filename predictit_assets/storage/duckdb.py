@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wai
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import NothingPublished, WarehouseBusy
+from predictit_assets.storage.migrations import Columns, changes, statements
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import (
     LOAD_LOG,
@@ -123,6 +124,29 @@ class DuckDBWarehouse:
         with self.connect() as connection:
             for table, schema in tables.items():
                 _create(connection, table, schema)
+
+    def migrate(self, schema: str, tables: Mapping[str, Columns]) -> None:
+        """Bring tables, as far as they are there, to the columns of this release, or none."""
+        with self.connect() as connection:
+            found: dict[str, dict[str, str]] = {}
+            for table, column, data_type in connection.execute(
+                "select table_name, column_name, data_type from duckdb_columns()"
+                " where database_name = current_database() and schema_name = ? and not internal",
+                [schema],
+            ).fetchall():
+                found.setdefault(table, {})[column] = data_type
+            # All are looked at before the first is touched.
+            due = [
+                statement
+                for table in tables.keys() & found.keys()
+                for statement in statements(
+                    f"{schema}.{table}", changes(f"{schema}.{table}", found[table], tables[table])
+                )
+            ]
+            connection.execute("begin")
+            for statement in due:
+                connection.execute(statement)
+            connection.execute("commit")
 
     def replace_window(
         self,

@@ -13,6 +13,7 @@ import ibis
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema, ibis_schema
 from predictit_assets.errors import NothingPublished
+from predictit_assets.storage.migrations import Columns, changes, spelled, statements
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import (
     LOAD_LOG,
@@ -33,6 +34,20 @@ STAGE = f"{STAGING}.{CURATED}"
 FILE_FORMAT = f"{STAGING}.parquet_as_typed"
 MAX_FILES = 1000
 """Files that one COPY takes by name."""
+COLUMNS = """
+select table_name, column_name, data_type, numeric_precision, numeric_scale
+from information_schema.columns
+where table_schema = ?
+"""
+TOLD_AS = {
+    "BIGINT": "NUMBER(38, 0)",
+    "DECIMAL": "NUMBER",
+    "DOUBLE": "FLOAT",
+    "INTEGER": "NUMBER(38, 0)",
+    "TIMESTAMP": "TIMESTAMP_NTZ",
+    "VARCHAR": "TEXT",
+}
+"""What the information schema calls the types that it doesn't call by the names that we use."""
 DOES_NOT_EXIST = 2003
 """Snowflake's error: the object doesn't exist, or the role may not see it."""
 
@@ -105,6 +120,29 @@ class SnowflakeWarehouse:
     def prepare(self, tables: Mapping[str, Schema]) -> None:
         """Nothing: the loader may fill the staging tables, but an administrator makes them."""
 
+    def migrate(self, schema: str, tables: Mapping[str, Columns]) -> None:
+        """Bring tables, as far as they are there, to the columns of this release.
+
+        Snowflake commits each change at once. One that was made is not due the next time.
+        """
+        with (
+            self._connect(Purpose.LOAD, {"table": ", ".join(tables)}) as connection,
+            closing(connection.cursor()) as cursor,
+        ):
+            cursor.execute(COLUMNS, (schema.upper(),))
+            found: dict[str, dict[str, str]] = {}
+            for table, column, data_type, precision, scale in cursor.fetchall():
+                is_number = data_type == "NUMBER"
+                held = f"NUMBER({precision}, {scale})" if is_number else data_type
+                found.setdefault(table.lower(), {})[column] = held
+            due: list[str] = []
+            for table in tables.keys() & found.keys():
+                name = f"{schema}.{table}"
+                wanted = {column: snowflake_type(of) for column, of in tables[table].items()}
+                due += statements(name, changes(name, found[table], wanted))
+            for statement in due:
+                cursor.execute(statement)
+
     def replace_window(
         self,
         tables: Mapping[str, Schema],
@@ -161,6 +199,12 @@ class SnowflakeWarehouse:
                     for one in some
                 ],
             )
+
+
+def snowflake_type(data_type: str) -> str:
+    """A type as DuckDB spells it, as Snowflake tells it of a column."""
+    name, bracket, precision = spelled(data_type).partition("(")
+    return TOLD_AS.get(name, name) + bracket + precision
 
 
 def copy_statement(table: str, keys: Sequence[str]) -> str:

@@ -11,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from predictit_assets.contract.schema import Schema
 from predictit_assets.errors import SettingsError
-from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings
 from predictit_assets.storage.snowflake import (
     CURATED,
@@ -21,7 +20,7 @@ from predictit_assets.storage.snowflake import (
     Purpose,
     column_definitions,
 )
-from predictit_assets.storage.warehouse import LOAD_LOG, LOAD_LOG_COLUMNS, STAGING
+from predictit_assets.storage.warehouse import LOAD_LOG, LOAD_LOG_COLUMNS, MODEL_LAYERS, STAGING
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -142,7 +141,7 @@ def setup_script(settings: Settings, tables: Mapping[str, Schema]) -> str:
         role_arn=settings.snowflake_storage_role_arn,
         url=f"s3://{settings.s3_bucket}/{CURATED}/",
         staging=STAGING,
-        layers=list(PUBLISHED),
+        layers=MODEL_LAYERS,
         file_format=FILE_FORMAT,
         stage=STAGE,
         tables=definitions | {LOAD_LOG: " ".join(LOAD_LOG_COLUMNS.split())},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import ExpectedError
+from predictit_assets.storage.migrations import Columns
 from predictit_assets.storage.objects import ObjectStore
 
 if TYPE_CHECKING:  # who only reads needs neither
@@ -18,6 +19,8 @@ if TYPE_CHECKING:  # who only reads needs neither
     from predictit_assets.contract.schema import Schema
 
 STAGING = "staging"
+MODEL_LAYERS = ("stg", "core", "marts", "live")
+"""The layers that dbt builds, in their order: each is a schema, and a folder below its source's."""
 LOAD_LOG = "load_log"
 """What is staged now and where it came from: one row per staging table and day."""
 LOAD_LOG_COLUMNS = """
@@ -89,6 +92,13 @@ class Warehouse(Protocol):
 
     def prepare(self, tables: "Mapping[str, Schema]") -> None:
         """See to it that the staging tables are there, be they empty."""
+        ...
+
+    def migrate(self, schema: str, tables: Mapping[str, Columns]) -> None:
+        """Bring tables of a schema, as far as they are there, to the columns of this release.
+
+        `tables` are the types of the columns by table. Raises TableOutdated where it can't be done.
+        """
         ...
 
     def replace_window(

@@ -1,0 +1,227 @@
+"""The Pandera schemas of what dbt builds, made from the YAML of the models.
+
+The YAML says everything about a column once: its type (the contract) and what it means. A column is
+NOT NULL and may hold any value, unless its `config: meta:` says otherwise by one of META. What is
+unique is said by the dbt tests of the model.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from predictit_assets.storage.warehouse import MODEL_LAYERS, STAGING
+
+# Loading the code location reads the schemas and makes no Pandera object of them.
+if TYPE_CHECKING:
+    import ibis.expr.datatypes as dt
+    import pandera.ibis as pa
+
+META = ("nullable", "gt", "ge", "lt", "le", "isin", "str_matches")
+"""What `meta` may say of a column: all but the first are named as Pandera's checks are."""
+PARTITION = "partition_date"
+"""The column that tables by day have."""
+TYPES = {
+    "bigint": "int64",
+    "boolean": "boolean",
+    "date": "date",
+    "double": "float64",
+    "integer": "int32",
+    "timestamp": "timestamp(6)",
+    "varchar": "string",
+}
+"""The types of the YAML as Ibis names them, beside `decimal(p, s)`, which both have."""
+DECIMAL = re.compile(r"decimal\(\d+, ?\d+\)")
+
+Key = tuple[str, str, str]
+"""Source, layer, table."""
+
+
+@dataclass(frozen=True)
+class ModelColumn:
+    """A column of a model."""
+
+    name: str
+    data_type: str
+    description: str
+    nullable: bool = False
+    unique: bool = False
+    checks: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSchema:
+    """A model or seed as its YAML describes it. Where a Pandera class is asked for, it will do."""
+
+    source: str
+    layer: str
+    table: str
+    description: str
+    columns: tuple[ModelColumn, ...]
+    unique: tuple[str, ...] = ()
+    """The columns that are unique together, when no single one is."""
+    materialized: str = "table"
+
+    def __post_init__(self) -> None:
+        # As classes have them, for whoever tells people about a schema.
+        object.__setattr__(self, "__name__", f"{self.layer}.{self.table}")
+        object.__setattr__(self, "__doc__", self.description)
+
+    @property
+    def by_day(self) -> bool:
+        """Whether its rows belong to days."""
+        return any(column.name == PARTITION for column in self.columns)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a build leaves the table in place, with the days that it isn't about."""
+        return self.materialized == "incremental"
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it holds no rows of its own."""
+        return self.materialized == "view"
+
+    @property
+    def is_seed(self) -> bool:
+        """Whether it is a file of the dbt project, made of nothing else."""
+        return self.materialized == "seed"
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The SQL type of each column, in order."""
+        return {column.name: column.data_type for column in self.columns}
+
+    def to_schema(self) -> "pa.DataFrameSchema":
+        """The Pandera schema."""
+        return self._schema
+
+    @cached_property
+    def _schema(self) -> "pa.DataFrameSchema":
+        import pandera.ibis as pa
+
+        return pa.DataFrameSchema(
+            {
+                column.name: pa.Column(
+                    ibis_type(column.data_type),
+                    checks=[getattr(pa.Check, name)(of) for name, of in column.checks.items()],
+                    nullable=column.nullable,
+                    unique=column.unique,
+                    description=column.description,
+                )
+                for column in self.columns
+            },
+            name=f"{self.layer}.{self.table}",
+            description=self.description,
+            # A column that the YAML doesn't list is a fault.
+            strict=True,
+            unique=list(self.unique) or None,
+        )
+
+
+def ibis_type(data_type: str) -> "dt.DataType":
+    """A type of the YAML as Ibis's."""
+    import ibis.expr.datatypes as dt
+
+    if DECIMAL.fullmatch(data_type):
+        return dt.dtype(data_type)
+    return dt.dtype(TYPES[data_type])
+
+
+def model_schemas(manifest: Mapping[str, Any]) -> dict[Key, ModelSchema]:
+    """Every model and seed of the dbt project, by source, layer and table."""
+    tests: dict[str, list[Mapping[str, Any]]] = {}
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "test" and node.get("attached_node"):
+            tests.setdefault(node["attached_node"], []).append(node)
+    schemas = (
+        _model_schema(node, tests.get(name, ()))
+        for name, node in manifest["nodes"].items()
+        if node["resource_type"] in {"model", "seed"}
+    )
+    in_order = sorted(
+        schemas, key=lambda one: (one.source, MODEL_LAYERS.index(one.layer), one.table)
+    )
+    return {(one.source, one.layer, one.table): one for one in in_order}
+
+
+def source_and_layer(node: Mapping[str, Any]) -> tuple[str, str]:
+    """Where a node of the manifest lies: <source>/<layer>/, or declared in <source>/."""
+    _, source, layer, *_ = node["fqn"]
+    if node["resource_type"] == "source":
+        return source, STAGING
+    if layer not in MODEL_LAYERS:
+        raise ValueError(f"{node['name']} lies in the folder {layer}: known are {MODEL_LAYERS}")
+    return source, layer
+
+
+def _model_schema(node: Mapping[str, Any], tests: Iterable[Mapping[str, Any]]) -> ModelSchema:
+    source, layer = source_and_layer(node)
+    names = list(node["columns"])
+    alone, together, accepted = _tested(tests, set(names))
+    columns = []
+    for name, column in node["columns"].items():
+        meta = column["config"]["meta"]
+        where = f"column {name} of the dbt model {layer}.{node['name']}"
+        if unknown := meta.keys() - set(META):
+            raise ValueError(f"{where} has the meta {sorted(unknown)}: known are {list(META)}")
+        data_type = (column["data_type"] or "").lower()
+        if data_type not in TYPES and not DECIMAL.fullmatch(data_type):
+            known = [*TYPES, "decimal(p, s)"]
+            raise ValueError(f"{where} has the type {data_type!r}: known are {known}")
+        checks = {key: value for key, value in meta.items() if key != "nullable"}
+        if name in accepted:
+            checks["isin"] = accepted[name]
+        columns.append(
+            ModelColumn(
+                name,
+                data_type,
+                " ".join(column["description"].split()),
+                nullable=bool(meta.get("nullable", False)),
+                unique=name in alone,
+                checks=checks,
+            )
+        )
+    return ModelSchema(
+        source,
+        layer,
+        node["name"],
+        " ".join(node["description"].split()),
+        tuple(columns),
+        next((key for key in together if not alone & set(key)), ()),
+        node["config"]["materialized"],
+    )
+
+
+def _tested(
+    tests: Iterable[Mapping[str, Any]], names: set[str]
+) -> tuple[set[str], list[tuple[str, ...]], dict[str, list[Any]]]:
+    """What dbt tests: columns that are unique alone, together, and the values that are accepted."""
+    alone: set[str] = set()
+    together: list[tuple[str, ...]] = []
+    accepted: dict[str, list[Any]] = {}
+    for test in tests:
+        if test["config"]["severity"].lower() != "error":
+            continue
+        name, arguments = test["test_metadata"]["name"], test["test_metadata"]["kwargs"]
+        if name in {"unique", "unique_in_window", "unique_together"}:
+            key = tuple(arguments.get("columns") or [arguments["column_name"]])
+            if not names.issuperset(key):  # an expression
+                continue
+            if len(key) == 1:
+                alone.update(key)
+            else:
+                together.append(key)
+        elif name == "accepted_values":
+            accepted[arguments["column_name"]] = arguments["values"]
+    return alone, sorted(together), accepted
+
+
+def in_steps(schemas: Mapping[Key, ModelSchema]) -> Iterator[tuple[str, str, list[ModelSchema]]]:
+    """The sources and layers that have models, with their models: each is built in one step."""
+    steps: dict[tuple[str, str], list[ModelSchema]] = {}
+    for schema in schemas.values():
+        steps.setdefault((schema.source, schema.layer), []).append(schema)
+    for (source, layer), models in steps.items():
+        yield source, layer, models

@@ -1,1 +1,0 @@
-"""What analysts open first: one module a subject."""
