@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+from predictit_assets.schemas.published import PUBLISHED
 
 from bench.inputs import Sizes, first_day, fresh_copy, land_days, settings_of
 from bench.measure import Measure
 from bench.refresh import PREDICTIT
 from bench.sampling import Side, child, run
 from predictit_assets.factory import warehouse
-from predictit_assets.schemas.published import PUBLISHED
 
 MINUTES = 1440
 POLLS = 24
@@ -24,7 +24,7 @@ def live_board(folder: str) -> Callable[[], dict[str, int]]:
     tables = warehouse(settings_of(Path(folder)))
 
     def work() -> dict[str, int]:
-        with tables.reading() as ask:
+        with tables.read_connection() as ask:
             return {"rows": len(ask("select * from live.live_board"))}
 
     return work

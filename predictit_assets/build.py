@@ -138,7 +138,8 @@ def _source_parts(
     intakes = [factory.intake(settings, on, dataset) for dataset in source.datasets]
     streams = [intake.stream for intake in intakes]
     products = _products(
-        on, House(settings, on.settings, objects, warehouse, sensor_warehouse, channels)
+        on,
+        House(settings, on.settings, source.owner, objects, warehouse, sensor_warehouse, channels),
     )
 
     assets: list[dg.AssetsDefinition] = []

@@ -61,7 +61,7 @@ def client(
 
 def sensor_client(settings: Settings, on: "Enabled") -> Client:
     """The same for a sensor, which comes again soon: it asks once, with little time."""
-    made = client(settings, on, lambda text: None, patience=SENSOR_PATIENCE)
+    made = client(settings, on, lambda _text: None, patience=SENSOR_PATIENCE)
     made.attempts = 1
     made.total_timeout = SENSOR_TIMEOUT
     return made

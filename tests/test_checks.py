@@ -18,6 +18,7 @@ import yaml
 from conftest import TIMED, observe
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql.datatypes import DuckDBType
+from predictit_assets.schemas.published import PUBLISHED
 
 from predictit_assets import factory as home
 from predictit_assets.build import build_definitions
@@ -37,7 +38,6 @@ from predictit_assets.contract.source import Payload
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.instance.failures import MAX_DAYS
 from predictit_assets.instance.partitions import window_tags
-from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.schemas import ContractSnapshots
@@ -412,7 +412,10 @@ def test_the_failing_days_are_those_of_all_faults(settings: Settings) -> None:
 # --- Core ----------------------------------------------------------------------------------------
 
 SCHEMAS_OF_CORE = dg.AssetSelection.checks(
-    *[dg.AssetCheckKey(dg.AssetKey(["core", "predictit", table]), "schema") for table in PUBLISHED["core"]]
+    *[
+        dg.AssetCheckKey(dg.AssetKey(["core", "predictit", table]), "schema")
+        for table in PUBLISHED["core"]
+    ]
 )
 
 

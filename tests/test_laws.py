@@ -696,7 +696,9 @@ def test_dbt_waits_for_a_held_warehouse_no_longer_than_it_may(
 
 def test_whoever_waits_for_no_lock_still_builds(copy_of_built: Settings) -> None:
     settings = copy_of_built.model_copy(update={"lock_timeout": 0})
-    assert materialize(settings, dg.AssetSelection.groups("predictit_core").without_checks(), SPRING).success
+    assert materialize(
+        settings, dg.AssetSelection.groups("predictit_core").without_checks(), SPRING
+    ).success
 
 
 # --- The oracle ----------------------------------------------------------------------------------

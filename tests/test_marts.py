@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 from conftest import NOON, build, observe
+from predictit_assets.schemas.live import LiveBoard
 from rich.console import Console
 
 from predictit_assets import factory as home
@@ -20,7 +21,6 @@ from predictit_assets.contract.schema import ibis_schema
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers.curated import curated_object, write_day
 from predictit_assets.layers.raw import validate_day
-from predictit_assets.schemas.live import LiveBoard
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.board import (

@@ -50,7 +50,7 @@ def test_calibration_is_previewed_by_price(tmp_path: Path) -> None:
             "(1, 0.1, 3, 0.12, 0), (1, 0.9, 1, 0.90, 1), (7, 0.5, 2, 0.55, 0.5)"
             ") as bins (days_before, price_bin, contracts, mean_price, yes_share)"
         )
-    with warehouse.reading() as query:
+    with warehouse.read_connection() as query:
         value = PREVIEWS["calibration"](query)
     assert isinstance(value, dg.TableMetadataValue)
     assert [tuple(record.data.values()) for record in value.records] == [

@@ -19,6 +19,8 @@ import pytest
 from conftest import build, materialize, observe
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from predictit_assets.schemas.core import FactPrices
+from predictit_assets.schemas.published import PUBLISHED
 from snowflake_emulator import Emulator, snowflake_server
 from snowflake_grammar import faults
 from typer.testing import CliRunner
@@ -31,8 +33,6 @@ from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.source import Payload
 from predictit_assets.errors import NothingPublished, SettingsError
 from predictit_assets.instance.dbt_runner import DBT_DIR
-from predictit_assets.schemas.core import FactPrices
-from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings, load_settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.pending import UNASKED, pending_markets
@@ -261,7 +261,7 @@ def test_both_homes_hold_the_same_rows(homes: Homes, schema: str, table: str) ->
 
 
 def rows_of(warehouse: Any, query: str) -> list[tuple[Any, ...]]:
-    with warehouse.reading() as ask:
+    with warehouse.read_connection() as ask:
         return sorted(ask(query), key=repr)
 
 

@@ -29,7 +29,7 @@ class Reported(msgspec.Struct):
 
 
 def check_sensor(checks: Sequence[WatchedCheck], interval: int) -> dg.SensorDefinition:
-    """Evaluate checks without a run, every `interval` seconds; an unchanged result is reported hourly."""
+    """Evaluate checks without a run, every `interval` seconds; report what is unchanged hourly."""
 
     @dg.sensor(
         name="watch",

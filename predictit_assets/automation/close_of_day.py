@@ -24,7 +24,7 @@ def close_of_day(source: str, streams: Sequence[Stream], job: str) -> dg.Schedul
         execution_timezone=calendar.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=(
-            f"Ten minutes after midnight ({calendar.zone}): all of {source} over the day that ended."
+            f"Ten minutes after midnight ({calendar.zone}): {source} over the day that ended."
         ),
     )
     def close(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

@@ -1,4 +1,4 @@
-"""Requests for each row of another asset: when that was made anew, the missing answers are asked."""
+"""Requests for each row of another asset: when it was made anew, missing answers are asked."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

@@ -64,8 +64,7 @@ class ModelSchema:
     materialized: str = "table"
 
     def __post_init__(self) -> None:
-        # As classes have them, for whoever tells people about a schema.
-        object.__setattr__(self, "__name__", f"{self.layer}.{self.table}")
+        # As classes have it, for what tells people about a schema.
         object.__setattr__(self, "__doc__", self.description)
 
     @property

@@ -63,8 +63,6 @@ Pandera gives the rule of a frame as an expression, but that of a column only wi
 class LazySchema(Protocol):
     """A schema that is made when it is needed, as that of a dbt model is."""
 
-    __name__: str
-
     def to_schema(self) -> pa.DataFrameSchema:
         """The Pandera schema."""
         ...
@@ -147,7 +145,7 @@ def _specs(target: CheckTarget) -> Iterator[dg.AssetCheckSpec]:
         SCHEMA_CHECK,
         asset=asset,
         blocking=True,
-        description=f"Pandera: columns, types, keys and ranges of {target.schema.__name__}.",
+        description="Pandera: columns, types, keys and ranges.",
     )
     if target.warnings:
         for check in warning_checks(target.schema):

@@ -49,7 +49,7 @@ class Asking:
     client: Client
     settings: Any
     """The source's own settings."""
-    parts_held: Callable[[date], AbstractSet[str]] = lambda day: frozenset()
+    parts_held: Callable[[date], AbstractSet[str]] = lambda _day: frozenset()
     """The parts of a day that are held already: an asking that was killed may skip them."""
 
 
@@ -75,7 +75,7 @@ class ByDay(NamedTuple):
     """Of a day and the outcome of its last asking (empty: never asked)."""
     calls_a_day: Callable[[Any], float]
     """Roughly how many calls a day needs, of the source's settings: a backfill says it before."""
-    max_calls: Callable[[Any], int] = lambda settings: MAX_CALLS
+    max_calls: Callable[[Any], int] = lambda _settings: MAX_CALLS
     """Calls in one run, at most. What is left stays due."""
     cron: str = "0 * * * *"
     """When a run asks for what is due, in the dataset's time zone."""
@@ -89,7 +89,7 @@ class PerEntity(NamedTuple):
     pending: Callable[[Query], Sequence[Any]]
     """The rows that aren't answered yet, the most urgent first."""
     ask: Callable[[Asking, Any], Iterable[Payload]]
-    max_calls: Callable[[Any], int] = lambda settings: MAX_CALLS
+    max_calls: Callable[[Any], int] = lambda _settings: MAX_CALLS
 
 
 class Pushed(NamedTuple):
@@ -141,9 +141,9 @@ class Dropped(NamedTuple):
     """Day, capture time and part of a file. Raises Refused."""
     endings: tuple[str, ...] = (".json",)
     """Of the names of files that are payloads; each may be followed by .gz."""
-    folder: Callable[[Any], Path | None] = lambda settings: None
+    folder: Callable[[Any], Path | None] = lambda _settings: None
     """A folder that is looked at for new files, of the source's settings."""
-    url: Callable[[Any], str] = lambda settings: ""
+    url: Callable[[Any], str] = lambda _settings: ""
     """The address of a file or zip, of the source's settings. It may be a secret."""
     cron: str = ""
     """When the address is fetched, in the dataset's time zone; empty: only by hand."""

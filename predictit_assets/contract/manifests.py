@@ -1,6 +1,6 @@
 """The manifests of landing and raw: one row a stored payload."""
 
-from collections.abc import Sequence
+from functools import cache
 
 import ibis
 import pandera.ibis as pa
@@ -105,7 +105,8 @@ class OneAMomentManifest(RawManifest):
         return ~valid | (rivals == 1)
 
 
-def with_counts(base: type[RawManifest], counts: Sequence[str]) -> Schema:
+@cache
+def with_counts(base: type[RawManifest], counts: tuple[str, ...]) -> Schema:
     """A raw manifest that also counts these things."""
     fields = {
         name: pa.Field(nullable=True, ge=0, description=f"{name} in it; NULL when quarantined")

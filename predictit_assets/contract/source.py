@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cache
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from predictit_assets.contract.arrival import Arrival
@@ -13,6 +12,7 @@ from predictit_assets.contract.settings import SourceSettings
 if TYPE_CHECKING:
     import pyarrow
 
+    from predictit_assets.contract.manifests import RawManifest
     from predictit_assets.contract.schema import Schema
 
 
@@ -71,7 +71,7 @@ class Dataset(Protocol):
     """The tables whose rows may be rejected one by one: each has a `rejected_` table."""
     suffix: ClassVar[str] = ".json.gz"
     """Of the names of its objects."""
-    warnings: "ClassVar[type | None]" = None
+    warnings: "ClassVar[type[RawManifest] | None]" = None
     """A raw manifest with more rules that warn: a subclass of RawManifest, without counts."""
 
     def validate(self, payload: Payload) -> Validation:
@@ -150,16 +150,15 @@ def may_be_empty(dataset: Dataset) -> bool:
 
 def all_tables(dataset: Dataset) -> "dict[str, Schema]":
     """The tables of a dataset, those of rejected rows included."""
-    from predictit_assets.contract.schema import REJECTED, RejectedRows
+    from predictit_assets.contract.rejected import REJECTED, RejectedRows
 
     rejected = {f"{REJECTED}{table}": RejectedRows for table in dataset.rejects}
     return {**dataset.tables, **rejected}
 
 
-@cache
 def raw_manifest(dataset: Dataset) -> "Schema":
     """The schema of the dataset's raw manifests: the common columns and one a count."""
     from predictit_assets.contract import manifests
 
     common = manifests.OneAMomentManifest if dataset.one_per_moment else manifests.RawManifest
-    return manifests.with_counts(dataset.warnings or common, dataset.counts)
+    return manifests.with_counts(dataset.warnings or common, tuple(dataset.counts))  # type: ignore[arg-type]

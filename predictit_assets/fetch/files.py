@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from predictit_assets.contract.arrival import Dropped, FileBounds, FileDrop, Refused
 from predictit_assets.contract.calendar import DayRange
@@ -176,8 +176,7 @@ def _members(
                     continue
                 try:
                     with archive.open(member) as opened:
-                        stream = gzip.open(opened) if name.endswith(".gz") else opened
-                        body = _body(stream, bounds.max_file, scratch / "member")  # type: ignore[arg-type]
+                        body = _body(_plain(opened, name), bounds.max_file, scratch / "member")
                 except (Refused, EOFError, OSError, zlib.error) as error:
                     yield label, str(error)
                     continue
@@ -221,7 +220,7 @@ def _test(
             continue
         try:
             with archive.open(member) as opened:
-                stream = gzip.open(opened) if name.endswith(".gz") else opened
+                stream = _plain(opened, name)
                 size = 0
                 while chunk := stream.read(CHUNK):
                     size += len(chunk)
@@ -234,6 +233,11 @@ def _test(
             raise ArchiveRefused(f"{name} can't be read: {error}") from None
         if total > bounds.max_unpacked:
             raise ArchiveRefused(f"unpacks to more than {bounds.max_unpacked / 1e6:.0f} MB")
+
+
+def _plain(opened: IO[bytes], name: str) -> BinaryIO:
+    """A member, unzipped if its name says so."""
+    return cast(BinaryIO, gzip.GzipFile(fileobj=opened) if name.endswith(".gz") else opened)
 
 
 def _base(name: str) -> str:

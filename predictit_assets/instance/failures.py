@@ -39,7 +39,7 @@ def fail_on_expected_error(context: dg.OpExecutionContext) -> Iterator[None]:
     try:
         yield
     except ExpectedError as error:
-        if error.passes and context.retry_number < RETRIES:
+        if error.retryable and context.retry_number < RETRIES:
             context.log.warning(f"{error}; trying again")
             wait = FIRST_WAIT * 2**context.retry_number
             raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=wait) from error

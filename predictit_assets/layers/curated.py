@@ -10,7 +10,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dagster as dg
 import pyarrow
@@ -249,7 +249,7 @@ def curated_assets(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> 
                 continue
             for table in stream.tables:
                 file = files.get(table)
-                metadata = {"dagster/partition_row_count": file.rows if file else 0}
+                metadata: dict[str, Any] = {"dagster/partition_row_count": file.rows if file else 0}
                 if file:
                     metadata |= {
                         "object": dg.MetadataValue.path(stream.payloads.objects.address(file.key)),

@@ -128,7 +128,7 @@ class Intake:
             log(str(spent))
 
     def import_path(
-        self, path: Path, progress: Callable[[int], None] = lambda total: None
+        self, path: Path, progress: Callable[[int], None] = lambda _total: None
     ) -> Iterator[Imported]:
         """Land the payloads of a file, a zip or a folder; `progress` is told how many files."""
         dropped = self.way(Dropped)

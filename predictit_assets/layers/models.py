@@ -1,7 +1,7 @@
 """Models: what dbt makes of the staged rows. Each layer of a source is one Dagster op."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -13,13 +13,9 @@ from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.dbt_runner import Dbt
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.partitions import days_of_context
-from predictit_assets.layers.specs import WAREHOUSE_POOL
-from predictit_assets.storage.warehouse import STAGING, Query, Warehouse, rows_by_day
-
-Preview = Callable[[Query], dg.MetadataValue[Any] | None]
-"""Asks the warehouse for what the UI shows of a model; None when there is nothing to show."""
-STAGES = {STAGING: "ingest", "marts": "marts", "live": "marts"}
-"""The groups of the UI, by layer; every other layer of dbt belongs to the core."""
+from predictit_assets.layers.products import Preview
+from predictit_assets.layers.specs import WAREHOUSE_POOL, group_of
+from predictit_assets.storage.warehouse import Query, Warehouse, rows_by_day
 
 
 class Translator(DagsterDbtTranslator):
@@ -48,7 +44,7 @@ class Translator(DagsterDbtTranslator):
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The stage of the source."""
         source, layer = source_and_layer(dbt_resource_props)
-        return f"{source}_{STAGES.get(layer, 'core')}"
+        return group_of(layer, source)
 
     def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> dict[str, str]:
         """Source and layer, as every asset has them."""
@@ -145,15 +141,15 @@ def model_assets(
                         key = context.asset_key_for_output(event.output_name)
                         for day, metadata in _counted(query, schemas[key], window).items():
                             context.add_asset_metadata(metadata, key, day)
-                        preview = previews.get(key.path[-1])
-                        if shown := preview and preview(query):
-                            context.add_asset_metadata({"preview": shown}, key, str(window.last))
+                        if preview := previews.get(key.path[-1]):
+                            shown = preview.metadata(query)
+                            context.add_asset_metadata(shown, key, str(window.last))
                     yield event
 
     return build
 
 
-def _counted(ask: Query, model: ModelSchema, window: DayRange) -> dict[str, dict[str, int]]:
+def _counted(query: Query, model: ModelSchema, window: DayRange) -> dict[str, dict[str, int]]:
     """How many rows a model has, by the day that tells it: of each day, and in all."""
     counted: dict[str, dict[str, int]] = {str(window.last): {}}
     if model.by_day:

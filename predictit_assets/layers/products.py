@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from predictit_assets.alerts.channels import Channel
+from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.settings import Settings
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Query, Warehouse
@@ -35,6 +36,10 @@ class House:
     """What the products of a source are made with."""
 
     settings: Settings
+    own: SourceSettings
+    """The source's settings."""
+    owner: str
+    """Who answers for its assets."""
     objects: ObjectStore
     warehouse: Warehouse
     sensor_warehouse: Warehouse

@@ -11,7 +11,7 @@ import dagster as dg
 
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.layers.products import Preview
-from predictit_assets.layers.specs import OWNERS
+from predictit_assets.layers.specs import group_of
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
 
@@ -35,6 +35,7 @@ def report_object(source: str) -> str:
 
 def report_asset(
     source: str,
+    owner: str,
     deps: Sequence[dg.AssetKey],
     render: Render,
     objects: ObjectStore,
@@ -55,8 +56,8 @@ def report_asset(
                 key=report_key(source),
                 deps=deps,
                 description=description,
-                group_name=f"{source}_marts",
-                owners=OWNERS,
+                group_name=group_of("report", source),
+                owners=[owner],
                 kinds={"html"},
                 tags={"source": source, "layer": "report"},
             )
@@ -68,7 +69,7 @@ def report_asset(
         shown: dict[str, dg.MetadataValue] = {}
         with fail_on_expected_error(context.op_execution_context):
             body = render(warehouse, objects)
-            with warehouse.reading() as query:
+            with warehouse.read_connection() as query:
                 for preview in previews:
                     shown |= preview.metadata(query)
         key = report_object(source)

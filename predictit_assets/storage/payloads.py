@@ -261,7 +261,7 @@ class PayloadStore:
     def _unzipped(self, body: bytes, zone: Zone) -> bytes:
         try:
             if zone is not Zone.LANDING or self._max_body is None:  # raw was bounded by landing
-                return igzip.decompress(body)
+                return bytes(igzip.decompress(body))
             unzip = isal_zlib.decompressobj(wbits=31)
             content = unzip.decompress(body, self._max_body + 1)
             if len(content) > self._max_body:
@@ -270,7 +270,7 @@ class PayloadStore:
                 )
             if not unzip.eof or unzip.unused_data:
                 # Rare: a gzip of several members, or one that was cut short.
-                return igzip.decompress(body)
+                return bytes(igzip.decompress(body))
         except (isal_zlib.error, EOFError, OSError) as error:  # type: ignore[misc]
             raise InvalidPayload(f"the object isn't whole gzip: {error}") from None
         return bytes(content)

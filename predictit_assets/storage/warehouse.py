@@ -118,13 +118,13 @@ class Warehouse(Protocol):
 
 
 def rows_by_day(
-    ask: Ask, schema: str, table: str, window: DayRange, by_day: bool
+    query: Query, schema: str, table: str, window: DayRange, by_day: bool
 ) -> dict[date, int]:
     """Rows of a table by day of the window; all under the last day when it has no days."""
     if not by_day:
         ((rows,),) = query(f"select count(*) as row_count from {schema}.{table}")
         return {window.last: rows}
-    counted = ask(
+    counted = query(
         f"select partition_date, count(*) as row_count from {schema}.{table}"
         " where partition_date between ? and ? group by partition_date",
         window.first,

@@ -1,4 +1,4 @@
-"""What the environment says of PredictIt. It came first, so its variables bear no further prefix."""
+"""What the environment says of PredictIt: as the first source its variables have no more prefix."""
 
 from datetime import date
 

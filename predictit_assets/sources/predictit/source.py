@@ -160,21 +160,10 @@ class MarketFeed(_Markets):
     decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(MarketData)
     known_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(KnownMarketData)
 
-    @property
-    def arrivals(self) -> Sequence[Arrival]:
-        """Polled each minute; saved payloads can be imported."""
-        return (
-            Polled(market_data, lambda settings: settings.poll_interval),
-            Dropped(self.identify),
-        )
-
-    def identify(self, drop: FileDrop) -> Payload:
-        """A saved payload under its own capture time. Raises Refused."""
-        body = drop.read()
-        at = parse_capture_time(drop.name) or self.timestamp_in(body)
-        if at is None:
-            raise Refused("neither its name (YYYYMMDDTHHMMSSZ...) nor its timeStamp tells its time")
-        return Payload(EASTERN.day_of(at), at, body)
+    arrivals: ClassVar[Sequence[Arrival]] = (
+        Polled(market_data, lambda settings: settings.poll_interval),
+        Dropped(lambda drop: _saved_payload(drop)),
+    )
 
     @staticmethod
     def markets_of(answer: MarketData) -> list[Market]:
@@ -215,7 +204,7 @@ class ClosedMarkets(_Markets):
             ("core", NAME, "dim_markets"),
             pending_markets,
             closed_market,
-            lambda settings: MAX_CALLS,
+            lambda _settings: MAX_CALLS,
         ),
     )
 
@@ -236,12 +225,24 @@ class ClosedMarkets(_Markets):
         return {"closed_contracts": record_batch(ClosedContracts, columns)}
 
 
+FEED = MarketFeed()
+
+
+def _saved_payload(drop: FileDrop) -> Payload:
+    """A saved payload under its own capture time. Raises Refused."""
+    body = drop.read()
+    at = parse_capture_time(drop.name) or FEED.timestamp_in(body)
+    if at is None:
+        raise Refused("neither its name (YYYYMMDDTHHMMSSZ...) nor its timeStamp tells its time")
+    return Payload(EASTERN.day_of(at), at, body)
+
+
 SOURCE = Source(
     name=NAME,
     title="PredictIt's political odds",
     homepage="https://www.predictit.org/",
     licence="for non-commercial use, with PredictIt named as the source",
-    datasets=(MarketFeed(), ClosedMarkets()),
+    datasets=(FEED, ClosedMarkets()),
     settings=PredictItSettings,
     owner="team:market-data",
     # One limit for all answers: what may be called once a minute is the API.

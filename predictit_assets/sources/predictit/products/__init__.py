@@ -1,9 +1,11 @@
 """What only PredictIt has: the board, the report, alerts of moves, previews in the UI."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:  # `predictit board` is to answer at once, and needs none of it
     from predictit_assets.layers.products import House, Products
+    from predictit_assets.storage.objects import ObjectStore
+    from predictit_assets.storage.warehouse import Warehouse
 
 REPORT = (
     "What the market thinks, as one HTML page that loads nothing from anywhere: the board, movers, "
@@ -23,9 +25,11 @@ def products(house: "House") -> "Products":
     from predictit_assets.sources.predictit.products.previews import NEWEST_POLL, PREVIEWS
     from predictit_assets.sources.predictit.products.report.page import render
     from predictit_assets.sources.predictit.products.report.queries import MARTS
+    from predictit_assets.sources.predictit.settings import PredictItSettings
 
     report = report_asset(
         SOURCE,
+        house.owner,
         [table_key("marts", name) for name in MARTS],
         render,
         house.objects,
@@ -33,10 +37,18 @@ def products(house: "House") -> "Products":
         description=REPORT,
         previews=[NEWEST_POLL, PREVIEWS["market_board"]],
     )
-    find_moves = partial(moves, house.sensor_warehouse, house.settings.move_alert)
+    own = cast(PredictItSettings, house.own)
+    find_moves = partial(moves, house.sensor_warehouse, own.move_alert)
     return Products(
         assets=[report],
         checks=[report_check(SOURCE, house.objects)],
         sensors=[moves_sensor(find_moves, house.channels)] if house.channels else [],
         previews=PREVIEWS,
     )
+
+
+def render_report(warehouse: "Warehouse", objects: "ObjectStore") -> bytes:
+    """The report about what is published, as the asset writes it. Raises ExpectedError."""
+    from predictit_assets.sources.predictit.products.report.page import render
+
+    return render(warehouse, objects)

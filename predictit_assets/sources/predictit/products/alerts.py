@@ -50,7 +50,7 @@ class Move:
 def moves(warehouse: Warehouse, threshold: float) -> list[Move]:
     """The biggest moves within the hour before the newest poll. Raises WarehouseBusy."""
     try:
-        with warehouse.reading() as ask:
+        with warehouse.read_connection() as ask:
             return [Move(*row) for row in ask(MOVED, threshold, MAX_MOVES)]
     except NothingPublished:
         return []

@@ -15,7 +15,7 @@ from rich.console import JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from predictit_assets.contract.calendar import EASTERN
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.products.text import cell, escaped_json, printable
 from predictit_assets.storage.warehouse import Warehouse
 
@@ -74,7 +74,7 @@ def newest_odds(warehouse: Warehouse, market: str, movers: bool) -> list[Odds]:
     Markets with the biggest moves since the close come first; with `movers`, contracts by their
     move over 24 hours. Raises NothingPublished.
     """
-    with warehouse.reading() as ask:
+    with warehouse.read_connection() as ask:
         board = ask(BOARD + (BY_MOVE if movers else BY_MARKET), market)
         hours = ask(HOURS)
     last_days = {
@@ -184,8 +184,9 @@ def age_text(age: timedelta) -> str:
 def _table(odds: Sequence[Odds], shown: Sequence[Column], now: datetime | None) -> Table:
     polled = odds[0]["polled_at"].replace(tzinfo=UTC)
     age = age_text((now or datetime.now(UTC)) - polled)
+    local = polled.astimezone(EASTERN.tzinfo)
     table = Table(
-        title=f"Odds of {polled.astimezone(EASTERN):%a %d %b %Y %H:%M} Eastern, {age}; in cents",
+        title=f"Odds of {local:%a %d %b %Y %H:%M} Eastern, {age}; in cents",
         caption=f"Source: {urlsplit(odds[0]['market_url']).hostname}; for non-commercial use.",
         title_justify="left",
         caption_justify="left",

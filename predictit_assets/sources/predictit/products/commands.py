@@ -43,3 +43,7 @@ def board(
         terminal.print(odds_board.render_movers(odds, markets, terminal.width))
     else:
         terminal.print(odds_board.render(odds, markets, contracts, terminal.width))
+
+
+COMMANDS = (board,)
+"""What the terminal takes from here."""

@@ -7,19 +7,19 @@ from typing import Any
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import EASTERN
 from predictit_assets.layers.products import Preview
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.products.text import printable
-from predictit_assets.storage.warehouse import Ask
+from predictit_assets.storage.warehouse import Query
 
 Plain = str | int | float | None
 
 
-def _table(sql: str, **columns: str) -> Callable[[Ask], dg.MetadataValue | None]:
+def _table(sql: str, **columns: str) -> Callable[[Query], dg.MetadataValue | None]:
     """Reads rows as a table; `columns` are their names and types, in the order of the query."""
     schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()])
 
-    def read(query: Ask) -> dg.MetadataValue | None:
+    def read(query: Query) -> dg.MetadataValue | None:
         records = [
             dg.TableRecord(dict(zip(columns, map(_plain, row), strict=True))) for row in query(sql)
         ]
@@ -36,13 +36,13 @@ def _plain(value: Any) -> Plain:
     return value if value is None or isinstance(value, int | float) else str(value)
 
 
-def _newest(query: Ask) -> dg.MetadataValue | None:
+def _newest(query: Query) -> dg.MetadataValue | None:
     ((polled_at,),) = query("select max(polled_at) as polled_at from marts.market_board")
     return dg.MetadataValue.text(_eastern(polled_at)) if polled_at else None
 
 
 def _eastern(at: datetime) -> str:
-    return f"{at.replace(tzinfo=UTC).astimezone(EASTERN):%a %d %b %Y, %H:%M} Eastern"
+    return f"{at.replace(tzinfo=UTC).astimezone(EASTERN.tzinfo):%a %d %b %Y, %H:%M} Eastern"
 
 
 PREVIEWS: Mapping[str, Preview] = {

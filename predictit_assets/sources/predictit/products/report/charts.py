@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from predictit_assets.contract.calendar import EASTERN
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.products.report.queries import (
     Bin,
     BookHour,
@@ -270,7 +270,7 @@ def _over_time(
 
 def _wall(at: datetime) -> int:
     """The Eastern wall time of a UTC moment, in milliseconds as if it were UTC itself."""
-    eastern = at.replace(tzinfo=UTC).astimezone(EASTERN)
+    eastern = at.replace(tzinfo=UTC).astimezone(EASTERN.tzinfo)
     return int(eastern.replace(tzinfo=UTC).timestamp() * 1000)
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
-from predictit_assets.contract.calendar import EASTERN
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.products.report import charts, queries
 from predictit_assets.sources.predictit.products.report.queries import Closes, Contents, Outcomes
 from predictit_assets.storage.objects import ObjectStore
@@ -179,7 +179,7 @@ def web(address: str) -> str | None:
 
 def eastern(at: datetime, form: str = "%a %d %b %Y, %H:%M") -> str:
     """A UTC moment on the clocks of New York."""
-    return f"{at.replace(tzinfo=UTC).astimezone(EASTERN):{form}}"
+    return f"{at.replace(tzinfo=UTC).astimezone(EASTERN.tzinfo):{form}}"
 
 
 def utc(at: datetime) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from predictit_assets.errors import NothingHeld
-from predictit_assets.storage.warehouse import Ask, Warehouse
+from predictit_assets.storage.warehouse import Query, Warehouse
 
 MARTS = (
     "market_board",
@@ -358,11 +358,11 @@ class Contents:
 
 def read(warehouse: Warehouse) -> Contents:
     """What there is to show. Raises NothingPublished, or NothingHeld when the board is empty."""
-    with warehouse.reading() as ask:
+    with warehouse.read_connection() as ask:
         return _read(ask)
 
 
-def _read(rows: Ask) -> Contents:
+def _read(rows: Query) -> Contents:
     ((polled_at, markets, contracts),) = rows(OVERVIEW)
     if polled_at is None:
         raise NothingHeld("the board is empty: poll or import, then `predictit build`")
