@@ -131,7 +131,7 @@ class Monitored:
         self, run: dg.DagsterRun, scope: Scope, events: Sequence[dg.DagsterEvent]
     ) -> Incident:
         first, *others = sorted(scope.parts)
-        named = first if run.asset_selection and first not in self._assets else run.job_name
+        named = first if "/" in first else run.job_name  # a source or a job has no slash
         more = f" and {len(others)} more assets and checks" if others else ""
         sources = sorted(set(map(_source, scope.parts)) & self._assets.keys())
         step = _build(sources, scope.days) if sources else "start it again"

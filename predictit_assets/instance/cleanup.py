@@ -66,7 +66,10 @@ class Pruned:
     """Of checks."""
 
     def __str__(self) -> str:
-        return f"{self.runs} runs, {self.events} events without a run, {self.results} check results"
+        return (
+            f"{self.runs} runs, {self.events} events without a run and {self.results} results of "
+            "checks"
+        )
 
 
 def prune(instance: dg.DagsterInstance, days: int, dry_run: bool = False) -> Pruned:

@@ -1,7 +1,7 @@
-"""Dagster's event log at home: Dagster's own SQLite files, which stay open.
+"""The event log of a local Dagster instance: Dagster's own SQLite files, which stay open.
 
 Dagster opens and closes a file for each of the hundreds of events of a run, which takes several
-times longer than keeping the event. dagster.yaml names this class.
+times longer than storing the event. dagster.yaml names this class.
 """
 
 import os
@@ -27,34 +27,34 @@ class EventLog(SqliteEventLogStorage):
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         self._inst_data = inst_data
         self._engines: dict[str, Engine] = {}
-        """By file, the one that was used last at the end."""
+        """By file; the one used last comes last."""
         self._tables: set[str] = set()
-        """Those that were found: none ever goes."""
+        """The tables that were found, which are never dropped."""
 
     @classmethod
     def config_type(cls) -> Any:
-        """Nothing can be set."""
+        """There is nothing to configure."""
         return {}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:  # noqa: ARG003
-        """Made by Dagster, as dagster.yaml says."""
+        """Called by Dagster for the class that dagster.yaml names."""
         return cls(inst_data)
 
     def register_instance(self, instance: dg.DagsterInstance) -> None:
-        """Open the log of an instance; only now it is known where that is."""
+        """Open the log of an instance, whose folder isn't known before."""
         folder = Path(instance.root_directory) / "history" / "runs"
         super().__init__(str(folder), self._inst_data)
         super().register_instance(instance)
 
     def store_event(self, event: dg.EventLogEntry) -> None:
-        """Keep an event."""
+        """Store an event."""
         super().store_event(event)
-        # The UI follows a run by its file, which isn't written to before SQLite closes it.
+        # The UI follows a run by the time of its file, which SQLite only changes on closing it.
         os.utime(self.path_for_shard(event.run_id))
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the index has a table; asked for each event anew."""
+        """Whether the index has a table; Dagster asks that for each event."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
