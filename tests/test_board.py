@@ -81,7 +81,7 @@ def test_a_narrow_terminal_drops_columns_and_no_names(
 
 
 def test_the_board_tells_how_old_the_odds_are() -> None:
-    assert "12:00 Eastern, 3 minutes old; in cents" in shown(100, odds())
+    assert "12:00 Eastern, 3 minutes old; in cents" in " ".join(shown(100, odds()).split())
     ages = [0, -50, 119, 120, 7200, 2 * 86400]
     assert [age_text(timedelta(seconds=age)) for age in ages] == [
         "just now",

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rich.box import SIMPLE_HEAD
 from rich.console import JustifyMethod, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -45,7 +46,7 @@ BOARD_COLUMNS = (
     "change_24h",
     "change_7d",
 )
-"""Those of schemas.live.LiveBoard, which takes longer to import than the board may to answer."""
+"""Those of live.live_board."""
 BOARD = f"""
 select
     {", ".join(f"board.{name}" for name in BOARD_COLUMNS)},
@@ -151,7 +152,7 @@ def render(
         more = f" (+{len(rows) - contracts} more)" if len(rows) > contracts else ""
         table.add_row(name.append(more, style="not bold dim"))
         for k, row in enumerate(rows[:contracts]):
-            contract = Text("  " + printable(row["contract_short_name"]))
+            contract = Padding(Text(printable(row["contract_short_name"])), (0, 0, 0, 2))
             last = k + 1 == min(contracts, len(rows))
             table.add_row(contract, *_cells(row, shown), end_section=last)
     return table
@@ -191,14 +192,12 @@ def _table(odds: Sequence[Odds], shown: Sequence[Column], now: datetime | None) 
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=0,  # the box leaves a space between columns
     )
     table.add_column("contract", min_width=MIN_NAME)
     for column in shown:
         justify: JustifyMethod = "left" if column.heading == LAST_DAY_HEADING else "right"
-        table.add_column(
-            column.heading, justify=justify, no_wrap=True, min_width=column.width, vertical="top"
-        )
+        table.add_column(column.heading, justify=justify, no_wrap=True, min_width=column.width)
     return table
 
 
