@@ -618,7 +618,9 @@ def test_moves_are_told_once_an_hour_when_the_facts_were_made(
 
     def made(*moved: Move) -> None:
         found[:] = moved
-        instance.report_runless_asset_event(dg.AssetMaterialization(["core", "predictit", "fact_prices"]))
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(["core", "predictit", "fact_prices"])
+        )
 
     def move(at: datetime) -> Move:
         return Move(at, "Senate", "Ada", Decimal("0.62"), Decimal("0.20"), "https://example.org/1")

@@ -11,16 +11,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import NOON, build, observe
+from conftest import NOON, build, observe, published
 from rich.console import Console
 
 from predictit_assets import factory as home
 from predictit_assets.contract.calendar import DayRange, day_of
-from predictit_assets.contract.schema import ibis_schema
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers.curated import curated_object, write_day
 from predictit_assets.layers.raw import validate_day
-from predictit_assets.schemas.live import LiveBoard
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.fake import World
 from predictit_assets.sources.predictit.products.board import (
@@ -60,7 +58,7 @@ def rows(sql: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     return sql.execute(query).fetchall()
 
 
-@pytest.mark.parametrize("analysis", sorted(DBT_DIR.glob("analyses/*.sql")), ids=lambda f: f.stem)
+@pytest.mark.parametrize("analysis", sorted(DBT_DIR.glob("analyses/*/*.sql")), ids=lambda f: f.stem)
 def test_each_analysis_can_be_pasted(sql: duckdb.DuckDBPyConnection, analysis: Path) -> None:
     assert rows(sql, analysis.read_text().replace("%senate%", "%"))
 
@@ -148,8 +146,8 @@ def test_live_is_right_the_moment_staging_is_loaded(
         assert [(number, price and float(price)) for number, price in live] == sorted(odds)
 
 
-def test_the_board_has_every_column_of_its_schema() -> None:
-    assert tuple(ibis_schema(LiveBoard)) == BOARD_COLUMNS
+def test_the_board_has_every_column_of_its_schema(built: Settings) -> None:
+    assert tuple(published(built)["live", "live_board"].types) == BOARD_COLUMNS
 
 
 def test_the_board_pipes_as_json_and_csv(built: Settings) -> None:

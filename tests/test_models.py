@@ -150,9 +150,7 @@ def test_what_all_sources_share_names_none() -> None:
         assert not words.findall(file.read_text()), file
 
 
-def test_a_table_has_its_name_for_itself_within_its_schema(
-    manifest: Any, empty: Settings
-) -> None:
+def test_a_table_has_its_name_for_itself_within_its_schema(manifest: Any, empty: Settings) -> None:
     named = [(schema.layer, schema.table) for schema in model_schemas(manifest).values()]
     named += [
         ("staging", table)

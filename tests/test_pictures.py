@@ -58,12 +58,14 @@ def test_a_build_pictures_each_mart_once_with_its_last_day(
         build(settings, DayRange(last - timedelta(days=1), last), instance)
         pictured = {}
         for name in PICTURES:
-            found = instance.fetch_materializations(dg.AssetKey(["marts", "predictit", name]), limit=10).records
+            found = instance.fetch_materializations(
+                dg.AssetKey(["marts", "predictit", name]), limit=10
+            ).records
             for record in found:
                 event = record.asset_materialization
-                if event and "picture" in event.metadata:
+                if event and "preview" in event.metadata:
                     assert event.partition == str(last)
-                    pictured[name] = str(event.metadata["picture"].value)
+                    pictured[name] = str(event.metadata["preview"].value)
     # Nothing has ended within a day.
     assert pictured.keys() == PICTURES.keys() - {"calibration"}
     for picture in pictured.values():

@@ -16,7 +16,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from conftest import build, materialize, observe
+from conftest import build, materialize, observe, published
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from snowflake_emulator import Emulator, snowflake_server
@@ -31,8 +31,6 @@ from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.source import Payload
 from predictit_assets.errors import NothingPublished, SettingsError
 from predictit_assets.instance.dbt_runner import DBT_DIR
-from predictit_assets.schemas.core import FactPrices
-from predictit_assets.schemas.published import PUBLISHED
 from predictit_assets.settings import Settings, load_settings
 from predictit_assets.sources.predictit.fake import World
 from predictit_assets.sources.predictit.pending import UNASKED, pending_markets
@@ -59,7 +57,7 @@ TABLES = [
         ("staging", table)
         for table in ("market_snapshots", "contract_snapshots", "closed_contracts", "load_log")
     ),
-    *((layer, table) for layer, tables in PUBLISHED.items() for table in tables),
+    *published(Settings()),
 ]
 WORLD = World(markets=8, contracts=24)
 EMPTY = {"outcome_overrides"}
@@ -350,17 +348,18 @@ def test_checks_find_in_snowflake_what_is_broken(homes: Homes) -> None:
         "create table staging.suspicious as"
         " select * replace (0.005 as best_sell_yes_cost) from staging.contract_snapshots",
     )
+    schema = published(homes.first)["core", "fact_prices"]
     with warehouse.table("core", "fact_prices") as facts:
-        assert violations(FactPrices, facts) == []
+        assert violations(schema, facts) == []
     with warehouse.table("core", "broken") as facts:
-        broken = {fault.rule: fault for fault in violations(FactPrices, facts)}
+        broken = {fault.rule: fault for fault in violations(schema, facts)}
     assert set(broken) == {
         "spread: less_than_or_equal_to(1)",
-        "rows of the same polled_at, contract_id",
+        "rows of the same contract_id, polled_at",
     }
     assert all(fault.rows and fault.days and fault.examples for fault in broken.values())
     with warehouse.table("core", "broken") as facts:
-        assert "column 'spread' not found" in str(violations(FactPrices, facts.drop("spread")))
+        assert "column 'spread' not found" in str(violations(schema, facts.drop("spread")))
     with warehouse.table("staging", "suspicious") as sent:
         found = [
             check.name
