@@ -10,7 +10,8 @@ from bench.inputs import Sizes, first_day, fresh_copy, land_days, settings_of
 from bench.measure import Measure
 from bench.refresh import PREDICTIT
 from bench.sampling import Side, child, run
-from predictit_assets.factory import warehouse
+from predictit_assets.checks.model_schema import model_schemas
+from predictit_assets.factory import dbt, warehouse
 
 MINUTES = 1440
 POLLS = 24
@@ -38,7 +39,10 @@ def grow(home: Path, days: int) -> None:
         found = {
             ("staging", "market_snapshots"),
             ("staging", "contract_snapshots"),
-            *((layer, table) for layer, tables in PUBLISHED.items() for table in tables),
+            *(
+                (layer, table)
+                for _, layer, table in model_schemas(dbt(settings_of(home)).manifest())
+            ),
         }
         for layer, table in sorted(found):
             ((kind,),) = engine.execute(

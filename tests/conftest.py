@@ -15,6 +15,8 @@ from s3_server import s3_server
 
 from predictit_assets import factory as home
 from predictit_assets.build import BUILD_JOB, build_definitions
+from predictit_assets.build import build_definitions
+from predictit_assets.checks.model_schema import ModelSchema, model_schemas
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.source import Payload
 from predictit_assets.instance.partitions import window_tags
@@ -151,6 +153,12 @@ def materialize(
         run_config=config,
         raise_on_error=False,
     )
+
+
+def published(settings: Settings) -> dict[tuple[str, str], ModelSchema]:
+    """What dbt builds, by schema and table."""
+    models = model_schemas(home.dbt(settings).manifest()).values()
+    return {(model.layer, model.table): model for model in models}
 
 
 STEPS_BEGUN = "select step_key from event_logs where dagster_event_type = 'STEP_START'"

@@ -14,7 +14,6 @@ import duckdb
 import ibis
 import pandera.ibis as pa
 import pytest
-import yaml
 from conftest import TIMED, observe
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql.datatypes import DuckDBType
@@ -49,6 +48,7 @@ MORNING = datetime(2026, 3, 4, 13, tzinfo=UTC)
 FEED, CLOSED = "predictit/market_data", "predictit/closed_markets"
 MARKETS, CONTRACTS = "predictit/market_snapshots", "predictit/contract_snapshots"
 ENDS = "predictit/closed_contracts"
+CORE = {file.stem for file in DBT_DIR.glob("models/predictit/core/*.sql")}
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def outcome(job: dg.JobDefinition, window: DayRange) -> Outcome:
 
 
 def only_checks(layer: str) -> dg.AssetSelection:
-    assets = dg.AssetSelection.groups(layer)
+    assets = dg.AssetSelection.key_prefixes(layer)
     return assets - assets.without_checks()
 
 
@@ -116,10 +116,10 @@ def checks_and_what_follows(layer: str) -> dg.AssetSelection:
     """
     later = LAYERS[LAYERS.index(layer) + 1 :]
     other_road = dg.AssetSelection.assets(f"landing/{CLOSED}").downstream()
-    return (only_checks(layer) | dg.AssetSelection.groups(*later)) - other_road
+    return (only_checks(layer) | dg.AssetSelection.key_prefixes(*later)) - other_road
 
 
-UP_TO_CURATED = dg.AssetSelection.groups("landing", "raw", "curated")
+UP_TO_CURATED = dg.AssetSelection.key_prefixes("landing", "raw", "curated")
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +128,7 @@ def built(world: FakePredictIt, tmp_path_factory: pytest.TempPathFactory) -> Set
     settings = Settings(home=tmp_path_factory.mktemp("checks") / "home", poll_interval=0)
     for observation in observe(world, MORNING, 6, timedelta(hours=6)):
         payloads_of(settings).land(observation)
-    everything = dg.AssetSelection.groups(*LAYERS)
+    everything = dg.AssetSelection.key_prefixes(*LAYERS)
     assert run(settings, everything) == Outcome(
         red=set(),
         warned=set(),
@@ -139,7 +139,7 @@ def built(world: FakePredictIt, tmp_path_factory: pytest.TempPathFactory) -> Set
                 for layer in ("curated", "staging")
                 for table in (MARKETS, CONTRACTS, ENDS)
             ),
-            *(f"core/{table}" for table in PUBLISHED["core"]),
+            *(f"core/predictit/{table}" for table in CORE),
         },
         succeeded=True,
         metadata={},
@@ -412,10 +412,7 @@ def test_the_failing_days_are_those_of_all_faults(settings: Settings) -> None:
 # --- Core ----------------------------------------------------------------------------------------
 
 SCHEMAS_OF_CORE = dg.AssetSelection.checks(
-    *[
-        dg.AssetCheckKey(dg.AssetKey(["core", "predictit", table]), "schema")
-        for table in PUBLISHED["core"]
-    ]
+    *[dg.AssetCheckKey(dg.AssetKey(["core", "predictit", table]), "schema") for table in CORE]
 )
 
 
@@ -425,11 +422,9 @@ SCHEMAS_OF_CORE = dg.AssetSelection.checks(
         ("market_attribute_runs", "update {} set contract_count = 0"),
         ("contract_attribute_runs", "update {} set market_id = -1"),
         ("dim_markets", "update {} set market_name = null"),
-        ("dim_markets", "update {} set is_open = not is_open"),
         ("dim_markets", "insert into {} from {} limit 1"),
-        ("dim_contracts", "update {} set expiry_ts = last_seen_ts"),
         ("dim_contracts", "insert into {} from {} limit 1"),
-        ("dim_markets_history", "update {} set valid_to = valid_from"),
+        ("dim_markets_history", "insert into {} from {} limit 1"),
         ("dim_contracts_history", "insert into {} from {} limit 1"),
         ("fact_prices", "update {} set last_trade_price = 0"),
         ("fact_prices", "update {} set spread = 2 where spread is not null"),
@@ -442,7 +437,7 @@ def test_a_faulty_row_of_core_turns_its_own_schema_red(
 ) -> None:
     sql(settings, fault.replace("{}", f"core.{table}"))
     ran = run(settings, SCHEMAS_OF_CORE)
-    assert ran.red == {f"core/{table}:schema"}
+    assert ran.red == {f"core/predictit/{table}:schema"}
     assert ran.warned == set()
 
 
@@ -465,8 +460,10 @@ FAULTS = {
     "things": [
         planted("dim_markets", "null as market_id"),
         planted("dim_markets", "market_id as market_id"),
+        planted("dim_markets", "not is_open as is_open"),
         planted("dim_contracts", "null as contract_id"),
         planted("dim_contracts", "contract_id as contract_id"),
+        planted("dim_contracts", "not is_open as is_open"),
         planted("dim_markets_history", "null as valid_to"),
         planted("dim_contracts_history", "null as valid_to"),
     ],
@@ -487,7 +484,7 @@ def dbt_tests(settings: Settings, kind: str) -> set[str]:
     kinds: dict[str, set[str]] = {"rows": set(), "things": set(), "relations": set()}
     for key in DBT_TESTS.resolve_checks(build_definitions(settings).resolve_asset_graph()):
         name = f"{key.asset_key.to_user_string()}:{key.name}"
-        of_things = "things" if name.startswith("core/dim_") else "rows"
+        of_things = "things" if name.startswith("core/predictit/dim_") else "rows"
         kinds["relations" if any(one in name for one in relations) else of_things].add(name)
     return kinds[kind]
 
@@ -496,7 +493,7 @@ def dbt_tests(settings: Settings, kind: str) -> set[str]:
 def test_each_dbt_test_of_core_finds_its_fault(settings: Settings, kind: str) -> None:
     sql(settings, "; ".join(FAULTS[kind]))
     ran = run(settings, DBT_TESTS)
-    only_warn = {"core/fact_prices:fact_prices_no_is_one_less_yes"}
+    only_warn = {"core/predictit/fact_prices:fact_prices_no_is_one_less_yes"}
     assert ran.red == dbt_tests(settings, kind) - only_warn
     assert ran.warned == dbt_tests(settings, kind) & only_warn
     assert not ran.succeeded
@@ -542,7 +539,7 @@ def spoil_core(settings: Settings) -> None:
         (spoil_raw, "raw/predictit/market_data:schema"),
         (spoil_curated, f"curated/{CONTRACTS}:schema"),
         (spoil_staging, f"staging/{CONTRACTS}:schema"),
-        (spoil_core, "core/fact_prices:schema"),
+        (spoil_core, "core/predictit/fact_prices:schema"),
     ],
 )
 def test_checks_look_at_the_days_of_their_run_only(
@@ -793,27 +790,3 @@ def test_faulty_rows_stay_in_the_engine(monkeypatch: pytest.MonkeyPatch) -> None
         assert violations(ContractSnapshots, table)
         assert warning_violation(warning_checks(ContractSnapshots)[0], table)
     assert max(fetched) <= 100
-
-
-# --- The registry --------------------------------------------------------------------------------
-
-
-def test_every_core_model_has_a_schema_that_agrees_with_what_dbt_documents() -> None:
-    models = yaml.safe_load((DBT_DIR / "models/core/_core.yml").read_text())["models"]
-    files = {file.stem for file in (DBT_DIR / "models/core").glob("*.sql")}
-    assert {model["name"] for model in models} == files == PUBLISHED["core"].keys()
-    for model in models:
-        documented = {
-            column["name"]: (duckdb_type(column["data_type"]), column["description"])
-            for column in model["columns"]
-        }
-        in_schema = {
-            name: (duckdb_type(DuckDBType.to_string(column.dtype.type)), column.description)
-            for name, column in PUBLISHED["core"][model["name"]].to_schema().columns.items()
-        }
-        assert documented == in_schema, model["name"]
-
-
-def duckdb_type(name: str) -> str:
-    """DuckDB's own name of a type: `text` is `varchar`, and so on."""
-    return str(duckdb.sql(f"select null::{name}").types[0])

@@ -115,7 +115,7 @@ def test_poll_build_and_board(
 
 def test_an_interrupted_build_says_so_and_goes_on_later(home: Path, feed: SampleServer) -> None:
     assert predictit(home, "poll", api_url=feed.url).returncode == 0
-    for step in ("curated_predictit_market_data", "core", "check_core"):
+    for step in ("curated_predictit_market_data", "core_predictit", "check_core_predictit"):
         # Whoever started the tests may have told them to ignore interrupts.
         code = (
             "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"

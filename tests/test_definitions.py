@@ -1,5 +1,6 @@
 """The shape of the graph, as the code location shows it."""
 
+import ast
 import gc
 import os
 import subprocess
@@ -26,54 +27,61 @@ PARENTS = {
     "raw/predictit/closed_markets": {"landing/predictit/closed_markets"},
     "curated/predictit/closed_contracts": {"raw/predictit/closed_markets"},
     "staging/predictit/closed_contracts": {"curated/predictit/closed_contracts"},
-    "core/fact_prices": {"staging/predictit/contract_snapshots"},
-    "core/market_attribute_runs": {"staging/predictit/market_snapshots"},
-    "core/contract_attribute_runs": {"staging/predictit/contract_snapshots"},
-    "core/dim_markets": {"core/market_attribute_runs"},
-    "core/dim_contracts": {"core/contract_attribute_runs", "core/market_attribute_runs"},
-    "core/dim_markets_history": {"core/market_attribute_runs"},
-    "core/dim_contracts_history": {"core/contract_attribute_runs"},
-    "marts/odds_1h": {"core/fact_prices"},
-    "marts/odds_1d": {"core/fact_prices"},
-    "marts/close_reconciliation": {"marts/odds_1d"},
-    "marts/movers_1d": {"marts/odds_1d"},
-    "marts/fees": set(),
-    "marts/market_books": {"core/fact_prices", "marts/fees"},
-    "marts/market_board": {"core/dim_contracts", "core/dim_markets", "core/fact_prices"},
-    "marts/market_life": {
-        "core/dim_contracts",
-        "core/dim_markets",
-        "core/dim_markets_history",
-        "core/market_attribute_runs",
+    "core/predictit/fact_prices": {"staging/predictit/contract_snapshots"},
+    "core/predictit/market_attribute_runs": {"staging/predictit/market_snapshots"},
+    "core/predictit/contract_attribute_runs": {"staging/predictit/contract_snapshots"},
+    "core/predictit/dim_markets": {"core/predictit/market_attribute_runs"},
+    "core/predictit/dim_contracts": {
+        "core/predictit/contract_attribute_runs",
+        "core/predictit/market_attribute_runs",
     },
-    "marts/outcome_overrides": set(),
-    "marts/resolutions": {
-        "core/dim_contracts",
-        "core/dim_markets",
-        "marts/outcome_overrides",
+    "core/predictit/dim_markets_history": {"core/predictit/market_attribute_runs"},
+    "core/predictit/dim_contracts_history": {"core/predictit/contract_attribute_runs"},
+    "marts/predictit/odds_1h": {"core/predictit/fact_prices"},
+    "marts/predictit/odds_1d": {"core/predictit/fact_prices"},
+    "marts/predictit/close_reconciliation": {"marts/predictit/odds_1d"},
+    "marts/predictit/movers_1d": {"marts/predictit/odds_1d"},
+    "marts/predictit/fees": set(),
+    "marts/predictit/market_books": {"core/predictit/fact_prices", "marts/predictit/fees"},
+    "marts/predictit/market_board": {
+        "core/predictit/dim_contracts",
+        "core/predictit/dim_markets",
+        "core/predictit/fact_prices",
+    },
+    "marts/predictit/market_life": {
+        "core/predictit/dim_contracts",
+        "core/predictit/dim_markets",
+        "core/predictit/dim_markets_history",
+        "core/predictit/market_attribute_runs",
+    },
+    "marts/predictit/outcome_overrides": set(),
+    "marts/predictit/resolutions": {
+        "core/predictit/dim_contracts",
+        "core/predictit/dim_markets",
+        "marts/predictit/outcome_overrides",
         "staging/predictit/closed_contracts",
     },
-    "marts/calibration": {"marts/odds_1h", "marts/resolutions"},
-    "marts/feed_health": {"core/fact_prices"},
+    "marts/predictit/calibration": {"marts/predictit/odds_1h", "marts/predictit/resolutions"},
+    "marts/predictit/feed_health": {"core/predictit/fact_prices"},
     "report/predictit": {
-        "marts/calibration",
-        "marts/close_reconciliation",
-        "marts/feed_health",
-        "marts/market_board",
-        "marts/market_books",
-        "marts/movers_1d",
-        "marts/odds_1h",
-        "marts/resolutions",
+        "marts/predictit/calibration",
+        "marts/predictit/close_reconciliation",
+        "marts/predictit/feed_health",
+        "marts/predictit/market_board",
+        "marts/predictit/market_books",
+        "marts/predictit/movers_1d",
+        "marts/predictit/odds_1h",
+        "marts/predictit/resolutions",
     },
-    "live/live_prices": {
-        "core/dim_markets",
-        "core/fact_prices",
+    "live/predictit/live_prices": {
+        "core/predictit/dim_markets",
+        "core/predictit/fact_prices",
         "staging/predictit/contract_snapshots",
     },
-    "live/live_board": {
-        "core/dim_contracts",
-        "core/dim_markets",
-        "core/fact_prices",
+    "live/predictit/live_board": {
+        "core/predictit/dim_contracts",
+        "core/predictit/dim_markets",
+        "core/predictit/fact_prices",
         "staging/predictit/contract_snapshots",
         "staging/predictit/market_snapshots",
     },
@@ -99,14 +107,23 @@ def test_lineage_goes_from_the_payload_to_the_fact(graph: Any) -> None:
 
 def test_every_asset_says_what_it_is(graph: Any) -> None:
     for node in graph.asset_nodes:
-        own_group = "predictit_marts" if node.key == REPORT else node.key.path[0]
-        assert node.group_name == own_group
         assert node.description
         assert node.owners
         assert node.kinds
         if node.key != REPORT:
             columns = node.metadata["dagster/column_schema"].columns
             assert all(column.description for column in columns)
+
+
+def test_what_dbt_builds_is_grouped_and_tagged_by_source(graph: Any) -> None:
+    groups = {"core": "predictit_core", "marts": "predictit_marts", "live": "predictit_marts"}
+    for node in graph.asset_nodes:
+        layer, source, *_ = node.key.path
+        if layer in groups:
+            assert node.group_name == groups[layer]
+            assert (node.tags["layer"], node.tags["source"]) == (layer, source)
+            assert "select" not in node.description.lower()
+            assert node.kinds & {"table", "view", "seed"}
 
 
 def test_every_asset_is_partitioned_by_eastern_day_with_today(graph: Any) -> None:
@@ -179,13 +196,25 @@ def test_dg_can_check_and_list_the_definitions(tmp_path: Path) -> None:
             check=False,
         )
         assert run.returncode == 0, run.stdout + run.stderr
-    assert "core/fact_prices" in run.stdout
+    assert "core/predictit/fact_prices" in run.stdout
 
 
-def test_sources_and_storage_know_no_dagster_and_layers_no_source() -> None:
+def imports_on_load(module: Path) -> set[str]:
+    """The modules that a module imports as it is loaded, not those that its functions do."""
+    nodes = ast.parse(module.read_text()).body
+    found = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    return found | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
+def test_contract_fetch_storage_and_sources_know_no_dagster() -> None:
     package = PROJECT_DIR / "predictit_assets"
-    for folder in ("sources", "storage", "schemas", "sample_feed"):
-        for module in (package / folder).glob("*.py"):
-            assert "dagster" not in module.read_text().lower().replace("dagster here", ""), module
-    for module in (package / "layers").glob("*.py"):
-        assert "sources.predictit" not in module.read_text(), module
+    for folder in ("contract", "fetch", "storage", "sources"):
+        for module in (package / folder).rglob("*.py"):
+            if "products" not in module.parts:
+                assert not {one for one in imports_on_load(module) if "dagster" in one}, module
+
+
+def test_models_know_no_source() -> None:
+    package = PROJECT_DIR / "predictit_assets"
+    for module in (package / "layers" / "models.py", *(package / "checks").glob("model_*.py")):
+        assert not {one for one in imports_on_load(module) if ".sources." in one}, module

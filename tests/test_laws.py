@@ -258,7 +258,7 @@ def land(settings: Settings, observations: Iterable[Payload]) -> None:
 
 def build_unchecked(settings: Settings, window: DayRange) -> None:
     """Every asset up to core over a window, without the checks: a fraction of the time."""
-    assets = dg.AssetSelection.groups("landing", "raw", "curated", "staging", "predictit_core")
+    assets = dg.AssetSelection.key_prefixes("landing", "raw", "curated", "staging", "core")
     unchecked = assets - dg.AssetSelection.all_asset_checks()
     assert materialize(settings, unchecked, window, held_only=True).success
 
@@ -405,7 +405,7 @@ def staging(settings: Settings, started: float) -> bool:
 
 def modelling(settings: Settings, started: float) -> bool:
     """Whether a build has come to dbt."""
-    return "core" in steps_begun(settings.home, started)
+    return "core_predictit" in steps_begun(settings.home, started)
 
 
 def build_for_real(settings: Settings, window: DayRange) -> None:
@@ -613,7 +613,7 @@ def test_core_replaces_the_days_of_its_window_and_no_other(copy_of_built: Settin
     query(settings, "delete from staging.contract_snapshots")
     second = SPRING.days[1]
 
-    core = dg.AssetSelection.groups("predictit_core").without_checks()
+    core = dg.AssetSelection.key_prefixes("core").without_checks()
     assert materialize(settings, core, DayRange(second, second)).success
 
     after = contents(settings)
@@ -685,7 +685,7 @@ def test_dbt_waits_for_a_held_warehouse_no_longer_than_it_may(
 
     monkeypatch.setattr(time, "sleep", short_sleep)
     monkeypatch.setattr(failures, "RETRIES", 0)
-    core = dg.AssetSelection.groups("predictit_core").without_checks()
+    core = dg.AssetSelection.key_prefixes("core").without_checks()
     result = materialize(settings, core, SPRING)
     assert not result.success
     assert len(lines(cause(result))) == 1
@@ -697,7 +697,7 @@ def test_dbt_waits_for_a_held_warehouse_no_longer_than_it_may(
 def test_whoever_waits_for_no_lock_still_builds(copy_of_built: Settings) -> None:
     settings = copy_of_built.model_copy(update={"lock_timeout": 0})
     assert materialize(
-        settings, dg.AssetSelection.groups("predictit_core").without_checks(), SPRING
+        settings, dg.AssetSelection.key_prefixes("core").without_checks(), SPRING
     ).success
 
 
@@ -886,7 +886,7 @@ def test_bad_payloads_are_quarantined_and_the_day_goes_on(
     land(settings, [polls[0], *bad, polls[6], only_bad])
     window = DayRange(SPRING.first, SPRING.first + timedelta(days=1))
 
-    up_to_core = dg.AssetSelection.groups("landing", "raw", "curated", "staging", "predictit_core")
+    up_to_core = dg.AssetSelection.key_prefixes("landing", "raw", "curated", "staging", "core")
     result = materialize(settings, up_to_core, window, held_only=True)
 
     assert result.success

@@ -11,8 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import NOON, build, observe
-from predictit_assets.schemas.live import LiveBoard
+from conftest import NOON, build, observe, published
 from rich.console import Console
 
 from predictit_assets import factory as home
@@ -59,7 +58,7 @@ def rows(sql: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     return sql.execute(query).fetchall()
 
 
-@pytest.mark.parametrize("analysis", sorted(DBT_DIR.glob("analyses/*.sql")), ids=lambda f: f.stem)
+@pytest.mark.parametrize("analysis", sorted(DBT_DIR.glob("analyses/*/*.sql")), ids=lambda f: f.stem)
 def test_each_analysis_can_be_pasted(sql: duckdb.DuckDBPyConnection, analysis: Path) -> None:
     assert rows(sql, analysis.read_text().replace("%senate%", "%"))
 
@@ -147,9 +146,8 @@ def test_live_is_right_the_moment_staging_is_loaded(
         assert [(number, price and float(price)) for number, price in live] == sorted(odds)
 
 
-def test_the_board_shows_every_column_of_its_view(sql: duckdb.DuckDBPyConnection) -> None:
-    described = rows(sql, "select column_name from (describe live.live_board)")
-    assert tuple(name for (name,) in described) == BOARD_COLUMNS
+def test_the_board_has_every_column_of_its_schema(built: Settings) -> None:
+    assert tuple(published(built)["live", "live_board"].types) == BOARD_COLUMNS
 
 
 def test_the_board_pipes_as_json_and_csv(built: Settings) -> None:

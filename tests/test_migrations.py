@@ -1,4 +1,4 @@
-"""Tables that exist are brought to the columns of this release, or it is said how to rebuild them."""
+"""Tables of an earlier release get the columns of this one, or it is said how to rebuild them."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from conftest import build, materialize, observe
+from conftest import build, materialize, observe, published
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from predictit_assets.schemas.core import FactPrices
@@ -42,6 +42,7 @@ from predictit_assets.sources.predictit.products.report import page
 from predictit_assets.sources.predictit.schemas import ContractSnapshots
 from predictit_assets.sources.predictit.source import PredictIt
 from predictit_assets.storage import snowflake_account
+from predictit_assets.storage.migrations import TableOutdated
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.snowflake import MAX_FILES, Purpose, SnowflakeWarehouse
 from predictit_assets.storage.warehouse import LoadedObject
@@ -59,7 +60,7 @@ TABLES = [
         ("staging", table)
         for table in ("market_snapshots", "contract_snapshots", "closed_contracts", "load_log")
     ),
-    *((layer, table) for layer, tables in PUBLISHED.items() for table in tables),
+    *published(Settings()),
 ]
 WORLD = FakePredictIt(markets=8, contracts=24)
 EMPTY = {"outcome_overrides"}
@@ -350,17 +351,18 @@ def test_checks_find_in_snowflake_what_is_broken(homes: Homes) -> None:
         "create table staging.suspicious as"
         " select * replace (0.005 as best_sell_yes_cost) from staging.contract_snapshots",
     )
+    schema = published(homes.first)["core", "fact_prices"]
     with warehouse.table("core", "fact_prices") as facts:
-        assert violations(FactPrices, facts) == []
+        assert violations(schema, facts) == []
     with warehouse.table("core", "broken") as facts:
-        broken = {fault.rule: fault for fault in violations(FactPrices, facts)}
+        broken = {fault.rule: fault for fault in violations(schema, facts)}
     assert set(broken) == {
         "spread: less_than_or_equal_to(1)",
-        "rows of the same polled_at, contract_id",
+        "rows of the same contract_id, polled_at",
     }
     assert all(fault.rows and fault.days and fault.examples for fault in broken.values())
     with warehouse.table("core", "broken") as facts:
-        assert "column 'spread' not found" in str(violations(FactPrices, facts.drop("spread")))
+        assert "column 'spread' not found" in str(violations(schema, facts.drop("spread")))
     with warehouse.table("staging", "suspicious") as sent:
         found = [
             check.name
@@ -374,6 +376,30 @@ def execute(homes: Homes, *statements: str) -> None:
     with snowflake_account.connect(homes.second)(Purpose.READ, {}) as connection:
         for statement in statements:
             connection.cursor().execute(statement)
+
+
+# Tables of an earlier release
+
+
+def test_tables_that_are_as_they_should_be_are_left_alone(homes: Homes) -> None:
+    """What Snowflake tells of types is understood: nothing of two builds was to be changed."""
+    assert not [one for one in homes.statements if one.lower().startswith("alter table")]
+
+
+def test_a_table_of_the_release_before_gets_the_columns_of_this_one(homes: Homes) -> None:
+    execute(
+        homes,
+        "create table core.older (snapshot_date date, id bigint, seen_at timestamp_ntz)",
+        "insert into core.older values ('2026-03-07', 1, '2026-03-07 12:00:00')",
+    )
+    warehouse = home.warehouse(homes.second)
+    wanted = {"partition_date": "date", "id": "bigint", "seen_at": "timestamp"}
+    for _ in range(2):
+        warehouse.migrate("core", {"older": wanted | {"price": "decimal(6, 4)"}})
+    found = rows_of(warehouse, "select partition_date, id, price from core.older")
+    assert [tuple(row) for row in found] == [(date(2026, 3, 7), 1, None)]
+    with pytest.raises(TableOutdated, match=r"id of core\.older"):
+        warehouse.migrate("core", {"older": wanted | {"id": "varchar"}})
 
 
 # Staging
@@ -480,7 +506,14 @@ def test_each_connection_says_what_it_is_for(homes: Homes) -> None:
     tags = [json.loads(login["QUERY_TAG"]) for login in homes.logins]
 
     assert {tag["app"] for tag in tags} == {"predictit"}
-    assert {tag["purpose"] for tag in tags} == {"setup", "load", "transform", "check", "read"}
+    assert {tag["purpose"] for tag in tags} == {
+        "setup",
+        "load",
+        "migrate",
+        "transform",
+        "check",
+        "read",
+    }
     for tag in tags:
         if tag["purpose"] in ("load", "transform"):
             assert re.fullmatch("[0-9a-f-]{36}", tag["run"]), tag
@@ -498,7 +531,7 @@ def test_a_purpose_has_its_own_warehouse_and_only_setting_up_another_role(homes:
         ("load", "PREDICTIT_LOAD", "PREDICTIT_LOADER"),
         *(
             (purpose, "PREDICTIT_TRANSFORM", "PREDICTIT_LOADER")
-            for purpose in ("transform", "check", "read")
+            for purpose in ("migrate", "transform", "check", "read")
         ),
     }
 

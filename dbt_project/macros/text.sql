@@ -1,4 +1,4 @@
-{# A name with its white space folded: as sent they bear tabs, double and trailing spaces. #}
+{# A text with its white space folded: runs of any white space become one space, the ends none. #}
 {% macro fold_whitespace(column) -%}
     {{ adapter.dispatch("fold_whitespace")(column) }}
 {%- endmacro %}
@@ -7,7 +7,7 @@
     trim(regexp_replace({{ column }}, '[[:space:]\p{Z}\x{85}\x{1C}-\x{1F}]+', ' ', 'g'))
 {%- endmacro %}
 
-{# Its regular expressions know no Unicode: the same characters are made spaces first. #}
+{# Snowflake's regular expressions don't know Unicode: translate makes spaces of its white space. #}
 {% macro snowflake__fold_whitespace(column) -%}
     {%- set white = (
         "0009 000A 000B 000C 000D 001C 001D 001E 001F 0085 00A0 1680 2000 2001 2002 2003 2004 2005"
@@ -24,7 +24,7 @@
 {%- endmacro %}
 
 
-{# Regular expressions: patterns are written once, in the syntax that both engines have. #}
+{# Regular expressions: callers write a pattern once, in the syntax that both engines share. #}
 
 {# A text with every match of a pattern replaced; \1 is what the first group matched. #}
 {% macro replace_all(text, pattern, replacement) -%}

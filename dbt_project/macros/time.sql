@@ -1,4 +1,4 @@
-{# A naive wall time of a zone as UTC. Of the hour that autumn repeats, the second is meant. #}
+{# A naive wall time of a zone as UTC. Of an hour that happens twice, the second is taken. #}
 {% macro to_utc(wall_time, zone) -%}
     {{ adapter.dispatch("to_utc")(wall_time, zone) }}
 {%- endmacro %}
@@ -26,7 +26,7 @@
 {%- endmacro %}
 
 
-{# A date as Americans write it, with or without a time of 12 hours; NULL when there is no such. #}
+{# A US date (month/day/year), with or without a 12-hour time; NULL when the text is none. #}
 {% macro parse_us_time(text) -%}
     {{ adapter.dispatch("parse_us_time")(text) }}
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{# The rows of the window of days that this build is about. #}
+{# Whether a row belongs to the days that this build is about. #}
 {% macro in_window() -%}
     partition_date >= cast('{{ var("start_date") }}' as date)
     and partition_date < cast('{{ var("end_date") }}' as date)
@@ -21,7 +21,7 @@
     select {{ columns }} from {{ arg_dict["temp_relation"] }}
 {%- endmacro %}
 
-{# dbt wraps nothing in a transaction there. #}
+{# dbt opens no transaction in Snowflake. #}
 {% macro snowflake__replace_window(arg_dict) -%}
     {{ snowflake_dml_explicit_transaction(default__replace_window(arg_dict)) }}
 {%- endmacro %}

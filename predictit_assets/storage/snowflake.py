@@ -56,6 +56,7 @@ class Purpose(StrEnum):
     """What a connection is for: it decides the virtual warehouse and is told in the query tag."""
 
     LOAD = "load"
+    MIGRATE = "migrate"
     CHECK = "check"
     READ = "read"
     SETUP = "setup"
@@ -126,7 +127,7 @@ class SnowflakeWarehouse:
         Snowflake commits each change at once. One that was made is not due the next time.
         """
         with (
-            self._connect(Purpose.LOAD, {"table": ", ".join(tables)}) as connection,
+            self._connect(Purpose.MIGRATE, {"table": ", ".join(tables)}) as connection,
             closing(connection.cursor()) as cursor,
         ):
             cursor.execute(COLUMNS, (schema.upper(),))

@@ -1,16 +1,16 @@
 {#
-    The odds at the newest poll, one row per contract of that poll: marts.market_board and
-    live.live_board are this. CTEs of the model that uses it come before:
+    The odds at the newest poll, one row per contract of that poll. marts.market_board and
+    live.live_board use it. The model defines these CTEs before it calls the macro:
 
     published     polled_at: the newest published poll; one row
     staged        if `is_live`: the prices of polls that are staged beyond it
     contracts     contract_id, contract_name, contract_short_name
     markets       market_id, market_name, market_short_name, market_url
 
-    What a price was some hours ago is read from the newest poll of all at or before that moment, if
-    it isn't staler than a limit; a contract that this poll lacks is unknown then. The days that hold
-    these polls are worked out first, so that only they are read. The facts and what is staged are
-    looked up one by one, as DuckDB prunes no days of a union that is joined.
+    An earlier price comes from the newest poll at or before that moment, unless that poll is older
+    than a limit. A contract that this poll lacks has no earlier price. The days of these polls are
+    computed first, so that the query reads no other days. The facts and the staged rows are joined
+    separately, because DuckDB doesn't prune the days of a union.
 #}
 {% macro board_ctes(is_live=false) -%}
 {%- set horizons = [
@@ -45,7 +45,7 @@ horizons as (
     {%- endfor %}
 ),
 
--- No staleness reaches over more than one midnight.
+-- The limit of each horizon is shorter than a day: it crosses one midnight at most.
 days as (
     select
         horizon,

@@ -46,7 +46,7 @@ polls as (
         days.start_ts as period_start_ts,
         days.end_ts as period_end_ts,
         prices.last_close_price,
-        -- Until the feed is made anew, the first polls of a day bear the close before the last.
+        -- The first polls after midnight can return an answer that PredictIt made the day before.
         prices.source_ts >= days.start_ts and prices.source_ts < days.end_ts as made_that_day,
         lag(prices.last_close_price) over {{ polls_in_order }} as previous_last_close_price,
         lag(prices.source_ts) over {{ polls_in_order }} >= days.start_ts as previous_made_that_day,
@@ -90,7 +90,7 @@ periods as (
         min(polled_at) as first_polled_at,
         max(polled_at) as last_polled_at,
         count(*) as quotes_seen,
-        -- Engines differ in whether a NULL is taken, so each value is ordered by its own time.
+        -- Engines differ in whether they take a NULL: the time is NULL where the value is.
         min_by(last_trade_price, case when last_trade_price is not null then polled_at end)
             as trade_open,
         max(last_trade_price) as trade_high,
@@ -103,7 +103,7 @@ periods as (
         max_by(mid_price, case when mid_price is not null then polled_at end) as mid_close,
         count_if(is_move) as last_trade_moves,
         max(case when is_move then polled_at end) as last_moved_at,
-        -- Whole seconds times ten-thousandths of a dollar: sums that no order of rows changes.
+        -- Sums of exact numbers: the order of the rows doesn't change them.
         sum(mid_price * cast(held_seconds as decimal(4, 0))) as mid_seconds,
         sum(spread * cast(held_seconds as decimal(4, 0))) as spread_seconds,
         sum(case when mid_price is not null then held_seconds end) as quoted_seconds,

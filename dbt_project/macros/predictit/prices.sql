@@ -1,11 +1,11 @@
-{# What core.fact_prices and live.live_prices say of a staged quote: one select list for both. #}
+{# The columns of core.fact_prices and live.live_prices, computed from a staged quote. #}
 {% macro price_columns() -%}
     partition_date,
     polled_at,
     source_ts,
     market_id,
     contract_id,
-    -- The feed says 0 for a contract that was never traded.
+    -- The feed sends 0 for a contract that was never traded.
     nullif(last_trade_price, 0) as last_trade_price,
     best_buy_yes_cost,
     best_buy_no_cost,

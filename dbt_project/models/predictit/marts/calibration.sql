@@ -2,7 +2,7 @@
 -- hour is no older than this.
 {%- set longest_ago = "24 hours" %}
 {%- set horizons = [1, 7, 30] %}
--- The logarithm of a price of 0 or 1 is none; prices are whole cents between them.
+-- 0 and 1 have no finite log loss: prices are clamped to the cents next to them.
 {%- set least = "0.01" %}
 {%- set most = "0.99" %}
 
@@ -55,7 +55,7 @@ scored as (
         price,
         cast(floor(price * 10) / 10 as decimal(6, 4)) as price_bin,
         (price - came_true) * (price - came_true) as squared_error,
-        -- Rounded one by one: sums that no order of rows changes.
+        -- Each value is rounded before the sum, so that the order of the rows doesn't change it.
         cast(
             -ln(
                 case

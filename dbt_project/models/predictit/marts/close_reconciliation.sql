@@ -1,6 +1,6 @@
 {#
-    Rebuilt from the daily rows, which are few: a day's verdict depends on the day after it, which
-    may be built first, later or again.
+    Built whole from the daily rows, which are few: the result of a day depends on the next day, which
+    may be built earlier or later.
 #}
 with
 
@@ -12,7 +12,7 @@ days as (
         today.trade_close as close_seen,
         next_day.prior_close_first as close_reported,
         next_day.trade_open as next_trade_open,
-        -- NULL unless an answer that PredictIt made on the next day was seen.
+        -- NULL unless a poll saw an answer that PredictIt made on the next day.
         next_day.prior_close_changes,
         datediff(
             'second',

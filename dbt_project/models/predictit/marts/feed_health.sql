@@ -15,7 +15,7 @@ polls as (
         max(source_ts) as source_ts,
         count(distinct market_id) as markets,
         count(*) as contracts,
-        -- Not count_if: DuckDB's is NULL, not 0, where all that it is given is NULL.
+        -- Not count_if: in DuckDB it is NULL, not 0, when every condition is NULL.
         count(
             case when best_buy_yes_cost is null and best_sell_yes_cost is null then 1 end
         ) as unquoted,

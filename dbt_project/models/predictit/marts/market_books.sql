@@ -88,7 +88,7 @@ books as (
     group by partition_date, polled_at, market_id
 ),
 
--- The NO asks of a market, the most profitable first, and what that many of them earn together.
+-- The NO asks of a market, the most profitable first, with the running sum of their profits.
 prefixes as (
     select
         partition_date,
@@ -134,7 +134,7 @@ best_subsets as (
     ) = 1
 ),
 
--- Where a set has fewer than two legs there is nothing to set off.
+-- A set needs two legs: with fewer there is no arbitrage.
 arbitrage as (
     select
         books.*,

@@ -6,7 +6,7 @@ days as (
     select
         *,
         trade_close - prior_close as price_change,
-        -- As doubles: a decimal quotient is as precise as the engine likes.
+        -- As doubles: engines give decimal quotients different scales.
         cast(least(greatest(trade_close, 0.005), 0.995) as double) as close_chance,
         cast(least(greatest(prior_close, 0.005), 0.995) as double) as prior_chance
     from {{ ref("odds_1d") }}

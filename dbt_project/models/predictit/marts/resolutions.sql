@@ -1,4 +1,4 @@
--- Final prices from which an outcome is inferred: a share of the winning side trades near a dollar.
+-- Thresholds of the final price: a share of the winning side trades near one dollar.
 {%- set surely_yes = "0.99" %}
 {%- set surely_no = "0.01" %}
 
@@ -16,7 +16,7 @@ answers as (
     select
         answers.contract_id,
         max(answers.polled_at) as asked_at,
-        -- 0 means that it was never traded, which says nothing of how it ended.
+        -- 0 means that the contract was never traded: its outcome stays unknown.
         nullif(max_by(answers.last_trade_price, answers.polled_at), 0) as final_price
     from {{ source("staging", "closed_contracts") }} as answers
     inner join left_markets

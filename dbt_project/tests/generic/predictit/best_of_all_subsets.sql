@@ -57,7 +57,7 @@ subsets as (
             and subsets.last_contract_id < legs.contract_id
 ),
 
--- Each set pays for all of its contracts but one; the fee is on what the others earned.
+-- All contracts of a set but one pay out; the fee is charged on the profit of those.
 nets as (
     select
         subsets.market_id,
