@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
-from predictit_assets.schemas.published import PUBLISHED
 
 from bench.inputs import Sizes, first_day, fresh_copy, land_days, settings_of
 from bench.measure import Measure

@@ -1,5 +1,6 @@
 """What the tests share: a home in a temporary folder, and a made-up week of odds."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -13,20 +14,30 @@ import dagster as dg
 import pytest
 from s3_server import s3_server
 
-from predictit_assets import factory as home
-from predictit_assets.build import BUILD_JOB, build_definitions
-from predictit_assets.build import build_definitions
+from predictit_assets import factory
+from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.checks.model_schema import ModelSchema, model_schemas
 from predictit_assets.contract.calendar import DayRange
-from predictit_assets.contract.source import Payload
+from predictit_assets.contract.payload import Payload
+from predictit_assets.contract.source import Dataset
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.instance.runs import run_build
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
-from predictit_assets.sources.predictit.source import PredictIt
+from predictit_assets.sources import Enabled, load
+from predictit_assets.sources.predictit.ask import EASTERN
+from predictit_assets.sources.predictit.settings import PredictItSettings
 from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.payloads import PayloadStore
+from predictit_assets.storage.stream import Stream
+
+# Polls of made-up APIs needn't wait; what tests of the pace want, they say.
+os.environ["PREDICTIT_POLL_INTERVAL"] = "0"
+
+PREDICTIT = load("predictit")
+FEED = PREDICTIT.dataset("market_data")
+CLOSED = PREDICTIT.dataset("closed_markets")
 
 NOON = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)
 """A Wednesday noon in New York."""
@@ -34,7 +45,7 @@ NOON = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)
 TIMED = dg.AssetSelection.checks(
     dg.AssetCheckKey(dg.AssetKey(["landing", "predictit", "market_data"]), "fresh"),
     dg.AssetCheckKey(dg.AssetKey(["core", "predictit", "fact_prices"]), "fresh"),
-    dg.AssetCheckKey(dg.AssetKey(["core", "predictit", "fact_prices"]), "inventory"),
+    dg.AssetCheckKey(dg.AssetKey(["core", "predictit", "fact_prices"]), "completeness"),
 )
 """Checks that the clock fails, of days long ago: `predictit build` leaves them out too."""
 
@@ -54,20 +65,30 @@ def feed(world: FakePredictIt) -> Iterator[SampleServer]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The settings of an empty home; polls needn't wait, and nothing waits long for a lock."""
-    return Settings(home=tmp_path / "home", poll_interval=0, lock_timeout=20)
+    """The settings of an empty home, in which nothing waits long for a lock."""
+    return Settings(home=tmp_path / "home", lock_timeout=20)
+
+
+def predictit(**values: Any) -> Enabled:
+    """PredictIt, on, as these settings of its own say; the rest is as the environment says."""
+    return Enabled(PREDICTIT, PredictItSettings(**values))
+
+
+def stream_of(settings: Settings, dataset: Dataset = FEED, **values: Any) -> Stream:
+    """A dataset of PredictIt with its payloads in a home."""
+    return factory.stream(settings, predictit(**values), dataset)
 
 
 @pytest.fixture
-def source(settings: Settings) -> PredictIt:
-    """PredictIt as a source, silent."""
-    return home.predictit(settings, say=lambda text: None)
+def stream(settings: Settings) -> Stream:
+    """The feed of open markets and its payloads in the home."""
+    return stream_of(settings)
 
 
 @pytest.fixture
-def payloads(source: PredictIt, settings: Settings) -> PayloadStore:
-    """The payloads of the home."""
-    return home.payloads(source, settings)
+def payloads(stream: Stream) -> PayloadStore:
+    """The payloads of the feed in the home."""
+    return stream.payloads
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +141,7 @@ def place(new_place: Callable[[], Path | Bucket]) -> Path | Bucket:
 def observe(world: FakePredictIt, first: datetime, polls: int, every: timedelta) -> list[Payload]:
     """What polling the made-up feed would have given."""
     times = [first + n * every for n in range(polls)]
-    return [Payload(at, world.body(at)) for at in times]
+    return [Payload(EASTERN.day_of(at), at, world.body(at)) for at in times]
 
 
 def build(settings: Settings, window: DayRange, instance: dg.DagsterInstance | None = None) -> None:
@@ -128,7 +149,7 @@ def build(settings: Settings, window: DayRange, instance: dg.DagsterInstance | N
     run_build(
         build_definitions(settings),
         instance or dg.DagsterInstance.ephemeral(),
-        BUILD_JOB,
+        build_job_name("predictit"),
         window,
         notify=lambda progress: None,
     )
@@ -157,7 +178,7 @@ def materialize(
 
 def published(settings: Settings) -> dict[tuple[str, str], ModelSchema]:
     """What dbt builds, by schema and table."""
-    models = model_schemas(home.dbt(settings).manifest()).values()
+    models = model_schemas(factory.dbt(settings).manifest()).values()
     return {(model.layer, model.table): model for model in models}
 
 

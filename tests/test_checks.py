@@ -16,8 +16,6 @@ import pandera.ibis as pa
 import pytest
 from conftest import TIMED, observe
 from ibis.backends.duckdb import Backend
-from ibis.backends.sql.datatypes import DuckDBType
-from predictit_assets.schemas.published import PUBLISHED
 
 from predictit_assets import factory as home
 from predictit_assets.build import build_definitions

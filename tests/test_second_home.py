@@ -19,8 +19,6 @@ import pytest
 from conftest import build, materialize, observe, published
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from predictit_assets.schemas.core import FactPrices
-from predictit_assets.schemas.published import PUBLISHED
 from snowflake_emulator import Emulator, snowflake_server
 from snowflake_grammar import faults
 from typer.testing import CliRunner
