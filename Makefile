@@ -51,8 +51,11 @@ docs: $(VENV)/run ## the tables, columns and lineage as one HTML page (FEED=samp
 	dbt docs generate --static --project-dir dbt_project --profiles-dir dbt_project --target-path $(PREDICTIT_HOME)/docs --log-path $(PREDICTIT_HOME)/docs --quiet
 	@echo $(PREDICTIT_HOME)/docs/static_index.html
 
-test: $(VENV)/dev ## all tests
-	pytest -n 2
+test: $(VENV)/dev ## the tests that need no processes of their own
+	pytest -n 2 --ignore tests/system
+
+test-system: $(VENV)/dev ## the tests with real processes, kills, servers, and the cloud's emulators
+	pytest -n 2 tests/system
 
 bench: $(VENV)/dev ## how fast it is (QUICK=1: only whether the bench works; bench/README.md)
 	python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
@@ -127,4 +130,4 @@ _install:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCKED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 
-.PHONY: help demo run dev bench test lint format lock lambda check-deploy check-image audit clean _install
+.PHONY: help demo run dev bench test test-system lint format lock lambda check-deploy check-image audit clean _install

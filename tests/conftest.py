@@ -24,9 +24,9 @@ from predictit_assets.instance.partitions import window_tags
 from predictit_assets.instance.runs import run_build
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources import Enabled, load
 from predictit_assets.sources.predictit.ask import EASTERN
+from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.settings import PredictItSettings
 from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.payloads import PayloadStore
