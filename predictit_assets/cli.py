@@ -243,8 +243,6 @@ def import_(
 
     Safe to repeat and to interrupt.
     """
-    from predictit_assets.contract.arrival import Dropped
-
     if len(arguments) > 2:
         raise ExpectedError("say the source, if you like, and one path")
     *named, path = arguments
@@ -253,7 +251,7 @@ def import_(
     intakes = [
         intake
         for intake in _intakes(settings, on)
-        if intake.way(Dropped) and dataset in ("", intake.stream.dataset.name)
+        if intake.files and dataset in ("", intake.stream.dataset.name)
     ]
     if not intakes:
         raise ExpectedError(f"{on.name} takes no files" + (f" of {dataset}" if dataset else ""))

@@ -14,6 +14,7 @@ from predictit_assets.contract.arrival import (
     FileBounds,
     PerEntity,
     Polled,
+    Pushed,
 )
 from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.errors import FetchError, NothingPublished, SettingsError
@@ -27,7 +28,7 @@ from predictit_assets.storage.stream import Stream
 if TYPE_CHECKING:
     from predictit_assets.storage.warehouse import Warehouse
 
-Way = TypeVar("Way", Polled, ByDay, PerEntity, Dropped)
+Way = TypeVar("Way", Polled, ByDay, PerEntity, Pushed, Dropped)
 Log = Callable[[str], None]
 """What is told of progress, waits and retries."""
 
@@ -46,6 +47,15 @@ class Intake:
     def way(self, kind: type[Way]) -> Way | None:
         """The way in of this kind, if the dataset has it."""
         return next((one for one in self.stream.dataset.arrivals if isinstance(one, kind)), None)
+
+    @property
+    def files(self) -> Dropped | None:
+        """How files are taken: dropped ones, or batches of what was pushed elsewhere."""
+        pushed = self.way(Pushed)
+        if pushed:
+            bounds = FileBounds(max_file=pushed.max_bytes)
+            return Dropped(pushed.identify, (".ndjson",), bounds=lambda _settings: bounds)
+        return self.way(Dropped)
 
     def ready(self) -> None:
         """See to it that the source can be asked. Raises SettingsError in one sentence."""
@@ -131,7 +141,7 @@ class Intake:
         self, path: Path, progress: Callable[[int], None] = lambda _total: None
     ) -> Iterator[Imported]:
         """Land the payloads of a file, a zip or a folder; `progress` is told how many files."""
-        dropped = self.way(Dropped)
+        dropped = self.files
         if dropped is None:
             raise SettingsError(f"{self.stream.name} takes no files")
         files = dropped_files(path, dropped)
