@@ -407,6 +407,9 @@ class FakeRivers:
             file = folder / f"{day}.json"
             file.write_text(json.dumps([day.day, day.month]))
             yield file
+            batch = folder / f"{day:%Y%m%d}T120000Z.ndjson"
+            batch.write_text("flood at g11\nflood at g12\n")
+            yield batch
             day += timedelta(days=1)
 
     def routes(self, clock: Clock) -> list[Route]:
