@@ -76,7 +76,7 @@ class Intake:
         if by_day is None:
             return []
         now = datetime.now(UTC)
-        return due_days(by_day, days or self.stream.days.days, self._asked_days.all(), now)
+        return due_days(by_day, self._days(days), self._asked_days.all(), now)
 
     def ask_due(self, log: Log, days: Sequence[date] | None = None) -> DaysAsked:
         """Ask about the days that are due, of these or of all. Raises FetchError.
@@ -90,7 +90,7 @@ class Intake:
         self.ready()
         client = self.client(log, by_day.max_calls(self.settings))
         known = self._asked_days.all()
-        due = due_days(by_day, days or self.stream.days.days, known, datetime.now(UTC))
+        due = due_days(by_day, self._days(days), known, datetime.now(UTC))
         seconds = client.rate_limit.interval if client.rate_limit else 0
         log(forecast(due, by_day.calls_a_day(self.settings), seconds))
 
@@ -106,6 +106,9 @@ class Intake:
             note,
             log,
         )
+
+    def _days(self, days: Sequence[date] | None) -> Sequence[date]:
+        return self.stream.days.days if days is None else days
 
     def pending(self, warehouse: "Warehouse") -> Sequence[Any]:
         """The rows of the other asset that have no answer yet; none while nothing is published."""
