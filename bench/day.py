@@ -6,15 +6,15 @@ from pathlib import Path
 
 import duckdb
 
-from bench.inputs import Sizes, first_day, fresh_copy, land_days, payloads_of, settings_of
+from bench.inputs import Sizes, first_day, fresh_copy, land_days, settings_of, stream_of
 from bench.measure import Measure
 from bench.sampling import Side, child
 from predictit_assets.contract.calendar import DayRange
-from predictit_assets.factory import objects, predictit, warehouse
-from predictit_assets.layers.curated import curated_object, write_day
+from predictit_assets.factory import warehouse
+from predictit_assets.layers.curated import write_day
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.storage.payloads import Zone
-from predictit_assets.storage.warehouse import LoadedObject
+from predictit_assets.storage.warehouse import CuratedObject
 
 PRICES = "lastTradePrice bestBuyYesCost bestBuyNoCost bestSellYesCost bestSellNoCost lastClosePrice"
 
@@ -22,25 +22,22 @@ PRICES = "lastTradePrice bestBuyYesCost bestBuyNoCost bestSellYesCost bestSellNo
 def raw_to_staging(folder: str, day: str) -> Callable[[], dict[str, int]]:
     """What the layers do, without Dagster and without the checks."""
     home, of = Path(folder), date.fromisoformat(day)
-    settings, held = settings_of(home), payloads_of(home)
-    source = predictit(settings, say=lambda text: None)
-    store, tables = objects(settings), warehouse(settings)
+    stream, tables = stream_of(home), warehouse(settings_of(home))
 
     def work() -> dict[str, int]:
-        rows = write_day(source, held, of)
-        loaded = [
-            LoadedObject(table, of, curated_object(source, table, of), "", rows[table])
-            for table in source.tables
-        ]
-        tables.replace_window(source.tables, DayRange(of, of), store, loaded, "bench")
-        return {"rows": rows["contract_snapshots"]}
+        files = write_day(stream, of)
+        curated = [CuratedObject(table, of, file.key) for table, file in files.items()]
+        tables.replace_window(
+            stream.tables, DayRange(of, of), stream.payloads.objects, curated, "bench"
+        )
+        return {"rows": files["contract_snapshots"].rows}
 
     return work
 
 
 def read_json(folder: str, day: str, file: str) -> Callable[[], dict[str, int]]:
     """DuckDB reads the objects of raw into a typed table, and finds the types by itself."""
-    held = payloads_of(Path(folder)).held(Zone.RAW, date.fromisoformat(day))
+    held = stream_of(Path(folder)).payloads.held(Zone.RAW, date.fromisoformat(day))
     files = [str(Path(folder) / "objects" / stored.key) for stored in held]
     prices = ", ".join(f"cast(c.{name} as decimal(6, 4)) as {name}" for name in PRICES.split())
 
@@ -76,16 +73,15 @@ def measures(sizes: Sizes, out: Path, peers: list[Side]) -> list[Measure]:
     """The measure; `peers` read a day of such payloads in other ways."""
     day = first_day()
     landed = land_days(sizes, out / f"day-{sizes.polls}-{sizes.contracts}", 1, sizes.polls)
-    proven = landed.with_name(landed.name + "-proven")
-    if not proven.exists():
-        fresh_copy(landed, proven)
-        source = predictit(settings_of(proven), say=lambda text: None)
-        validate_day(source, payloads_of(proven), day)
-    theirs = Side("read_json", child(read_json, proven, day, out / "read_json.duckdb"))
+    valid = landed.with_name(landed.name + "-valid")
+    if not valid.exists():
+        fresh_copy(landed, valid)
+        validate_day(stream_of(valid), day)
+    theirs = Side("read_json", child(read_json, valid, day, out / "read_json.duckdb"))
     return [
         Measure(
             f"raw to staging, a day of {sizes.polls} polls",
-            Side("ours", child(raw_to_staging, proven, day)),
+            Side("ours", child(raw_to_staging, valid, day)),
             [theirs, *peers],
             ["1.2 x"] + ["a fifteenth of dlt's" for _ in peers],
         )

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow
 
-from bench.inputs import Sizes, first_day, payloads_of, settings_of
+from bench.inputs import Sizes, first_day, settings_of, stream_of
 from bench.measure import Fact, Measure
 from bench.sampling import Sample, Side, child
 from predictit_assets.storage.payloads import Zone
@@ -19,11 +19,11 @@ BUILDS_A_DAY = 24
 def weigh(folder: str, before: str) -> Callable[[], dict[str, float]]:
     """The bytes of a home, of one that was built once less, and of the smallest forms tried."""
     home = Path(folder)
-    settings, held = settings_of(home), payloads_of(home)
+    settings, held = settings_of(home), stream_of(home).payloads
 
     def work() -> dict[str, float]:
         raw = held.held(Zone.RAW, first_day())
-        bodies = [one.body for stored in raw if (one := held.read(stored))]
+        bodies = [one.payload.read() for stored in raw if (one := held.load(stored))]
         stream = pyarrow.compress(b"".join(bodies), codec="zstd", asbytes=True)
         instance = [_size(Path(one) / "dagster") for one in (folder, before)]
         with TemporaryDirectory() as spare:

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from predictit_assets.factory import payloads, predictit
+from predictit_assets import factory
 from predictit_assets.settings import Settings
+from predictit_assets.sources import Enabled, load
+from predictit_assets.sources.predictit.ask import EASTERN, MARKET_DATA
 from predictit_assets.sources.predictit.fake import FakePredictIt
-from predictit_assets.storage.payloads import Name, PayloadStore, Zone
+from predictit_assets.sources.predictit.settings import PredictItSettings
+from predictit_assets.storage.payloads import PayloadName, Zone
+from predictit_assets.storage.stream import Stream
 
 MARKETS, CONTRACTS = 250, 1300
 NOON = datetime(2025, 3, 10, 16, tzinfo=UTC)
@@ -46,18 +51,23 @@ def world(sizes: Sizes) -> FakePredictIt:
 
 def settings_of(home: Path) -> Settings:
     """The settings of a home that is measured."""
-    return Settings(home=home, poll_interval=0)
+    return Settings(home=home)
 
 
-def payloads_of(home: Path) -> PayloadStore:
-    """The payloads of a home."""
-    settings = settings_of(home)
-    return payloads(predictit(settings, say=lambda text: None), settings)
+def predictit(**values: Any) -> Enabled:
+    """PredictIt, on, to be asked without waiting."""
+    return Enabled(load("predictit"), PredictItSettings(poll_interval=0, **values))
+
+
+def stream_of(home: Path) -> Stream:
+    """The feed and its payloads in a home."""
+    on = predictit()
+    return factory.stream(settings_of(home), on, on.source.dataset(MARKET_DATA))
 
 
 def first_day() -> date:
     """The day of the first poll."""
-    return Name(NOON, "").day
+    return EASTERN.day_of(NOON)
 
 
 def land_days(sizes: Sizes, home: Path, days: int, polls: int) -> Path:
@@ -70,7 +80,7 @@ def land_days(sizes: Sizes, home: Path, days: int, polls: int) -> Path:
         return home
     making = home.with_name(home.name + ".making")
     shutil.rmtree(making, ignore_errors=True)
-    held = payloads_of(making)
+    held = stream_of(making).payloads
     every = timedelta(hours=11) / polls
     made: list[tuple[str, bytes]] = []
     for n in range(days * polls):
@@ -82,8 +92,8 @@ def land_days(sizes: Sizes, home: Path, days: int, polls: int) -> Path:
                 (hashlib.sha256(body).hexdigest(), gzip.compress(body, compresslevel=6, mtime=0))
             )
         digest, packed = made[n % len(made)]
-        name = Name(at.replace(microsecond=0), digest)
-        held.objects.put_if_absent(held.key(Zone.LANDING, name), packed)
+        name = PayloadName(at.replace(microsecond=0), digest)
+        held.objects.put_if_absent(held.key(Zone.LANDING, EASTERN.day_of(at), name), packed)
     making.rename(home)
     return home
 

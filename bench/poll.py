@@ -11,14 +11,16 @@ from tempfile import TemporaryDirectory
 
 import dagster as dg
 
-from bench.inputs import NOON, Sizes, payloads_of, settings_of, world
+from bench.inputs import NOON, Sizes, first_day, predictit, settings_of, world
 from bench.measure import Fact, Measure
 from bench.sampling import Sample, Side, child, median
+from predictit_assets import factory
 from predictit_assets.automation.poll import poll_sensor
-from predictit_assets.contract.source import Payload
-from predictit_assets.factory import predictit
+from predictit_assets.contract.payload import Payload
+from predictit_assets.layers.intake import Intake
 from predictit_assets.sample.server import SampleServer
-from predictit_assets.settings import Settings
+from predictit_assets.sources import Enabled
+from predictit_assets.sources.predictit.ask import MARKET_DATA
 from predictit_assets.sources.predictit.fake import FakePredictIt
 
 TIMES = 50
@@ -33,40 +35,46 @@ def _answer(told: Connection, markets: int, contracts: int) -> None:
         signal.pause()
 
 
-def _settings(folder: str, markets: str, contracts: str) -> Settings:
-    """An empty home, and a PredictIt in a process that isn't measured and ends with this one."""
+def _served(markets: str, contracts: str) -> Enabled:
+    """A PredictIt in a process that isn't measured and ends with this one."""
     processes = multiprocessing.get_context("spawn")
     ours, theirs = processes.Pipe()
     size = (int(markets), int(contracts))
     processes.Process(target=_answer, args=(theirs, *size), daemon=True).start()
-    return settings_of(Path(folder)).model_copy(update={"api_url": ours.recv()})
+    return predictit(api_url=ours.recv())
+
+
+def _intake(folder: str, on: Enabled) -> Intake:
+    """The feed, into an empty home."""
+    return factory.intake(settings_of(Path(folder)), on, on.source.dataset(MARKET_DATA))
 
 
 def land(markets: str, contracts: str) -> Callable[[], None]:
     """Receive, hash, compress and store some payloads."""
     folder = TemporaryDirectory()
-    settings = _settings(folder.name, markets, contracts)
-    source, held = predictit(settings, say=lambda text: None), payloads_of(settings.home)
+    on = _served(markets, contracts)
+    intake = _intake(folder.name, on)
+    client = factory.client(settings_of(Path(folder.name)), on, lambda text: None)
 
     def work() -> None:
         with folder:
             for _ in range(TIMES):
-                for one in source.fetch():
-                    held.land(one)
+                for _stored in intake.poll(client):
+                    pass
 
     return work
 
 
-def prove(markets: str, contracts: str) -> Callable[[], None]:
-    """Prove some payloads."""
+def validate(markets: str, contracts: str) -> Callable[[], None]:
+    """Validate some payloads."""
     made = world(Sizes(0, 0, 0, 0, int(contracts), int(markets)))
     times = [NOON + timedelta(minutes=n) for n in range(TIMES)]
-    observations = [Payload(at, made.body(at)) for at in times]
-    source = predictit(Settings(), say=lambda text: None)
+    payloads = [Payload(first_day(), at, made.body(at)) for at in times]
+    feed = predictit().source.dataset(MARKET_DATA)
 
     def work() -> None:
-        for one in observations:
-            source.prove(one)
+        for one in payloads:
+            feed.validate(one)
 
     return work
 
@@ -74,9 +82,10 @@ def prove(markets: str, contracts: str) -> Callable[[], None]:
 def tick(markets: str, contracts: str) -> Callable[[], None]:
     """Ticks of the poll sensor, Dagster's record of the event included."""
     folder = TemporaryDirectory()
-    settings = _settings(folder.name, markets, contracts)
-    source, held = predictit(settings, say=lambda text: None), payloads_of(settings.home)
-    sensor = poll_sensor(source, held, 0)
+    settings = settings_of(Path(folder.name))
+    on = _served(markets, contracts)
+    intake = _intake(folder.name, on)
+    sensor = poll_sensor(on.name, [intake], lambda: factory.sensor_client(settings, on))
     settings.dagster_home.mkdir(parents=True)
 
     def work() -> None:
@@ -105,7 +114,9 @@ def measures(sizes: Sizes) -> list[Measure]:
         Measure(
             f"receive and land {TIMES} polls", Side("ours", child(land, *size)), facts=each("35 ms")
         ),
-        Measure(f"prove {TIMES} payloads", Side("ours", child(prove, *size)), facts=each("3 ms")),
+        Measure(
+            f"validate {TIMES} payloads", Side("ours", child(validate, *size)), facts=each("3 ms")
+        ),
         Measure(
             f"{TIMES} ticks of the poll sensor", Side("ours", child(tick, *size)), facts=each()
         ),

@@ -37,7 +37,7 @@ def counted(folder: str, days: str) -> Callable[[], dict[str, int]]:
     """A build of so many days with the statements of the layers and of dbt counted."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager as Dbt
 
-    from predictit_assets.build import BUILD_JOB
+    from predictit_assets.build import build_job_name
     from predictit_assets.instance.loading import load_definitions
     from predictit_assets.instance.runs import open_instance, run_build
 
@@ -59,7 +59,11 @@ def counted(folder: str, days: str) -> Callable[[], dict[str, int]]:
 
     def work() -> dict[str, int]:
         run_build(
-            load_definitions(settings), open_instance(settings), BUILD_JOB, window, lambda _: None
+            load_definitions(settings),
+            open_instance(settings),
+            build_job_name("predictit"),
+            window,
+            lambda _: None,
         )
         return dict(counts)
 

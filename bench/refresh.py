@@ -7,11 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from bench.child import cpu_seconds
-from bench.inputs import NOON, Sizes, first_day, fresh_copy, land_days, payloads_of, settings_of
+from bench.inputs import NOON, Sizes, first_day, fresh_copy, land_days, settings_of, stream_of
 from bench.inputs import world as made
 from bench.measure import Fact, Measure
 from bench.sampling import Sample, Side, child, median, run
-from predictit_assets.contract.source import Payload
+from predictit_assets.contract.payload import Payload
 
 PREDICTIT = str(Path(sys.executable).with_name("predictit"))
 MODELS = {"core", "marts", "live"}
@@ -21,7 +21,7 @@ EMPTY = [sys.executable, "-m", "bench.empty"]
 
 def by_step(folder: str) -> Callable[[], dict[str, float]]:
     """The same build in this process, its CPU by step."""
-    from predictit_assets.build import BUILD_JOB
+    from predictit_assets.build import build_job_name
     from predictit_assets.contract.calendar import DayRange
     from predictit_assets.instance.loading import load_definitions
     from predictit_assets.instance.runs import Progress, open_instance, run_build
@@ -34,7 +34,8 @@ def by_step(folder: str) -> Callable[[], dict[str, float]]:
         begun.append((progress.doing, cpu_seconds()))
 
     def work() -> dict[str, float]:
-        run_build(definitions, instance, BUILD_JOB, DayRange(first_day(), first_day()), tell)
+        window = DayRange(first_day(), first_day())
+        run_build(definitions, instance, build_job_name("predictit"), window, tell)
         ends = [*begun[1:], ("end", cpu_seconds())]
         made, checked = Counter[str](), Counter[str]()  # by layer
         for (step, start), (_, end) in zip(begun, ends, strict=True):
@@ -64,7 +65,7 @@ def measures(sizes: Sizes, out: Path) -> list[Measure]:
     def one_more() -> None:
         fresh_copy(built, home)
         at = NOON + timedelta(hours=11)
-        payloads_of(home).land(Payload(at, made(sizes).body(at)))
+        stream_of(home).payloads.land(Payload(day, at, made(sizes).body(at)))
 
     def shares(samples: Sequence[Sample]) -> list[Fact]:
         cpu = median([one.cpu for one in samples])
@@ -81,7 +82,7 @@ def measures(sizes: Sizes, out: Path) -> list[Measure]:
             "refresh of the day, one command",
             Side("ours", command, one_more, environment),
             [Side("empty run and empty dbt build", EMPTY)],
-            ["1.5 x"],
+            ["2.0 x"],
         ),
         Measure("the same, by step", Side("ours", child(by_step, home), one_more), facts=shares),
     ]

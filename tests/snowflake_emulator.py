@@ -57,13 +57,27 @@ ANSWERS = {
 
 
 @dataclass
+class Told:
+    """A statement, the session that it came by, and whether it failed."""
+
+    session: Any
+    statement: str
+    failed: bool = False
+
+
+@dataclass
 class Emulator:
     """The server: where it listens, and what it was told."""
 
     address: str = ""
     logins: list[dict[str, Any]] = field(default_factory=list)
     """Of each connection: user, role, warehouse, and the parameters of the session."""
-    statements: list[str] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+
+    @property
+    def statements(self) -> list[str]:
+        """What it was told, in the order of arrival."""
+        return [one.statement for one in self.told]
 
 
 @contextmanager
@@ -183,16 +197,19 @@ def _execute_as_snowflake_does(emulator: Emulator) -> None:
     execute = fakesnow.cursor.FakeSnowflakeCursor.execute
 
     def mended(self: Any, command: str, *args: Any, **kwargs: Any) -> Any:
-        emulator.statements.append(command)
+        told = Told(self._conn, command)
+        emulator.told.append(told)
         for pattern, answer in ANSWERS.items():
             if re.match(pattern, command, re.IGNORECASE):
                 command = answer
         try:
             return execute(self, command, *args, **kwargs)
         except Error:
+            told.failed = True
             _roll_back(self)
             raise
         except Exception as error:
+            told.failed = True
             _roll_back(self)
             text = f"{type(error).__name__}: {error} in: {command[:2000]}"
             raise ProgrammingError(msg=text, errno=9998, sqlstate="99998") from error

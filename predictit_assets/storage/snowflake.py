@@ -163,10 +163,11 @@ class SnowflakeWarehouse:
             try:
                 for table in tables:
                     self._replace(cursor, table, window, loaded, run_id)
+                cursor.execute("commit")
             except BaseException:
+                # Snowflake keeps a failed transaction open: a later DDL would commit half of it.
                 cursor.execute("rollback")
                 raise
-            cursor.execute("commit")
         return loaded
 
     @staticmethod

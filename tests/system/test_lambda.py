@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
+from conftest import stream_of
 
-from predictit_assets import factory as home
 from predictit_assets.build import build_definitions
-from predictit_assets.contract.calendar import day_of
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.payloads import Zone
 
@@ -28,7 +28,7 @@ print(json.dumps({"said": said, "modules": [*sys.modules]}))
 
 
 @pytest.fixture
-def production(settings: Settings, bucket: Bucket, feed: SampleServer) -> Settings:
+def production(settings: Settings, bucket: Bucket) -> Settings:
     """The settings of who reads what the poller lands."""
     assert bucket.endpoint
     return settings.model_copy(
@@ -37,19 +37,20 @@ def production(settings: Settings, bucket: Bucket, feed: SampleServer) -> Settin
             "s3_bucket": bucket.name,
             "s3_endpoint": bucket.endpoint,
             "s3_region": bucket.region,
-            "api_url": feed.url,
         }
     )
 
 
-def call(production: Settings, times: int = 1) -> subprocess.CompletedProcess[str]:
+def call(
+    production: Settings, feed: SampleServer, times: int = 1
+) -> subprocess.CompletedProcess[str]:
     """A new instance of the function, called so many times."""
     environment = {name: v for name, v in os.environ.items() if not name.startswith("PREDICTIT_")}
     environment |= {
         "PREDICTIT_OBJECTS": "s3",
         "PREDICTIT_S3_BUCKET": production.s3_bucket,
         "PREDICTIT_S3_ENDPOINT": production.s3_endpoint,
-        "PREDICTIT_API_URL": production.api_url,
+        "PREDICTIT_API_URL": feed.url,
     }
     return subprocess.run(
         [sys.executable, "-c", CALLED, str(FOLDER), str(times)],
@@ -64,12 +65,12 @@ def call(production: Settings, times: int = 1) -> subprocess.CompletedProcess[st
 def test_each_call_lands_one_poll_and_the_sensor_picks_it_up(
     production: Settings, feed: SampleServer
 ) -> None:
-    done = call(production, times=2)
+    done = call(production, feed, times=2)
     assert done.returncode == 0, done.stderr
     first, second = json.loads(done.stdout)["said"]
     # Both came within one second of one made-up noon: then they are one payload.
     landed = {one["landed"] for one in (first, second) if one["landed"]}
-    payloads = home.payloads(home.predictit(production, say=print), production)
+    payloads = stream_of(production).payloads
     days = payloads.days(Zone.LANDING)
     assert {stored.key for day in days for stored in payloads.held(Zone.LANDING, day)} == landed
     assert len(feed.requests) == 2
@@ -77,24 +78,26 @@ def test_each_call_lands_one_poll_and_the_sensor_picks_it_up(
     definitions = build_definitions(production)
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance=instance, definitions=definitions)
-        result = definitions.resolve_sensor_def("notice_landed_payloads")(context)
+        result = definitions.resolve_sensor_def("report_landed_predictit")(context)
     assert isinstance(result, dg.SensorResult)
     assert [event.partition for event in result.asset_events] == [str(day) for day in days]
-    assert day_of(datetime.now(UTC)) in days
+    assert EASTERN.day_of(datetime.now(UTC)) in days
 
 
 def test_what_goes_wrong_is_raised(production: Settings, feed: SampleServer) -> None:
     feed.fail_with("500")
-    done = call(production)
+    done = call(production, feed)
     assert done.returncode == 1
     assert "answered 500" in done.stderr
     # The clock calls again soon enough: asking twice would be faster than PredictIt allows.
     assert len(feed.requests) == 1
 
 
-def test_it_imports_neither_dagster_nor_what_is_heavy(production: Settings) -> None:
+def test_it_imports_neither_dagster_nor_what_is_heavy(
+    production: Settings, feed: SampleServer
+) -> None:
     """That the zip holds all it needs is proven where it is made, by `make lambda`."""
-    done = call(production)
+    done = call(production, feed)
     assert done.returncode == 0, done.stderr
     packages = {name.split(".")[0] for name in json.loads(done.stdout)["modules"]}
     assert not packages & {"dagster", "dbt", "duckdb", "ibis", "numpy", "pandera", "pyarrow"}

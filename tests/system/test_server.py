@@ -22,7 +22,7 @@ import pgserver
 import psutil
 import psycopg2
 import pytest
-from conftest import observe
+from conftest import observe, stream_of
 from dagster_ui import (
     BIN,
     RUN_WITHIN,
@@ -38,7 +38,6 @@ from dagster_ui import (
     unused_port,
 )
 
-from predictit_assets import factory as home
 from predictit_assets.instance.cleanup import prune
 from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
@@ -113,6 +112,7 @@ def server(
         "PREDICTIT_S3_BUCKET": objects.name,
         "PREDICTIT_S3_ENDPOINT": objects.endpoint,
         "PREDICTIT_POLLER": "others",
+        "PREDICTIT_POLL_INTERVAL": "0",
         "AWS_ENDPOINT_URL_S3": objects.endpoint,
         "DAGSTER_HOME": str(dagster_home),
         "DAGSTER_POSTGRES_URL": database.get_uri(),
@@ -132,14 +132,14 @@ def server(
         processes.append(start(webserver, settings.home / "webserver.log", environment))
         ui.wait("answer of the server", STARTED_WITHIN, lambda: answers(ui, processes))
         # Before there is a daemon, whose tick could undo it.
-        for name in ("automation", "notice_landed_payloads"):
+        for name in ("automate_predictit", "report_landed_predictit"):
             stop_sensor(ui, name)
         processes.append(start(daemon, settings.home / "daemon.log", environment))
-        payloads = home.payloads(home.predictit(settings, say=print), settings)
+        payloads = stream_of(settings).payloads
         for day in DAYS:
             noon = datetime(day.year, day.month, day.day, 17, tzinfo=UTC)
-            for observation in observe(world, noon, POLLS, timedelta(minutes=1)):
-                payloads.land(observation)
+            for payload in observe(world, noon, POLLS, timedelta(minutes=1)):
+                payloads.land(payload)
         worker = psutil.Process(processes[0].pid)
         yield Server(
             ui, settings, payloads, ObjectStore(logs), database.get_uri(), environment, worker
@@ -181,8 +181,8 @@ def test_a_backfill_whose_worker_is_killed_is_made_whole_by_a_retry(
         time.sleep(0.02)
     for worker in workers:
         worker.send_signal(signal.SIGKILL)
-    proven = server.count(Zone.RAW)
-    assert 0 < proven < len(DAYS) * POLLS, "it was killed too late to prove anything"
+    valid = server.count(Zone.RAW)
+    assert 0 < valid < len(DAYS) * POLLS, "it was killed too late to prove anything"
 
     (killed,) = runs_of(ui, backfill)
     assert ui.run(killed)["status"] == "FAILURE"

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from conftest import observe
+from conftest import observe, stream_of
 from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster_ui import (
     BIN,
@@ -25,15 +25,14 @@ from dagster_ui import (
     unused_port,
 )
 
-from predictit_assets import factory as home
-from predictit_assets.contract.source import Payload
+from predictit_assets.contract.payload import Payload
 from predictit_assets.instance.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from predictit_assets.instance.runs import open_instance
 from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
 
 FIRST = date(2026, 3, 3)
-"""It holds a payload that isn't sound; the days after it are backfilled."""
+"""It holds an invalid payload; the days after it are backfilled."""
 BACKFILLED = [str(FIRST + timedelta(days=n)) for n in (1, 2, 3)]
 RAW = ["raw", "predictit", "market_data"]
 CHAIN = [
@@ -74,7 +73,7 @@ def ui(settings: Settings, world: FakePredictIt) -> Iterator[Ui]:
     try:
         served.wait("answer of the server", STARTED_WITHIN, lambda: answers(served, processes))
         # Before there is a daemon, whose tick could undo it.
-        for name in ("automation", "notice_landed_payloads"):
+        for name in ("automate_predictit", "report_landed_predictit"):
             stop_sensor(served, name)
         processes.append(start(daemon, settings.home / "daemon.log", environment))
         land(settings, world)
@@ -84,14 +83,13 @@ def ui(settings: Settings, world: FakePredictIt) -> Iterator[Ui]:
 
 
 def land(settings: Settings, world: FakePredictIt) -> None:
-    """Two payloads of each day, and one on the first that isn't sound."""
-    source = home.predictit(settings, say=lambda text: None)
-    payloads = home.payloads(source, settings)
+    """Two payloads of each day, and one on the first that is invalid."""
+    payloads = stream_of(settings).payloads
     noon = datetime(FIRST.year, FIRST.month, FIRST.day, 17, tzinfo=UTC)
     for n in range(4):
-        for observation in observe(world, noon + timedelta(days=n), 2, timedelta(minutes=1)):
-            payloads.land(observation)
-    payloads.land(Payload(noon + timedelta(hours=1), b'{"markets": 7}'))
+        for payload in observe(world, noon + timedelta(days=n), 2, timedelta(minutes=1)):
+            payloads.land(payload)
+    payloads.land(Payload(FIRST, noon + timedelta(hours=1), b'{"markets": 7}'))
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +124,7 @@ def test_sensors_and_schedules_run_by_themselves(ui: Ui) -> None:
     running = {name for name, state in sensors.items() if state["status"] == "RUNNING"}
     assert {"poll_predictit", "watch"} <= running
     schedules = instigators(ui, "schedules")
-    assert {"close_of_yesterday", "housekeeping"} <= set(schedules)
+    assert {"close_predictit", "housekeeping"} <= set(schedules)
     assert {state["status"] for state in schedules.values()} == {"RUNNING"}
 
 

@@ -1,7 +1,7 @@
 """An independent oracle: the rows the warehouse must hold, worked out slowly from the payloads.
 
-It shares no code with the pipeline and uses the standard library only. Read it beside DESIGN.md,
-section 4: each rule there is written here once, in the most obvious way.
+It shares no code with the pipeline and uses the standard library only. Read it beside
+docs/tables.md: each rule there is written here once, in the most obvious way.
 """
 
 import json

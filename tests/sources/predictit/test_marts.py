@@ -11,15 +11,16 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import NOON, build, observe, published
+from conftest import NOON, build, observe, published, stream_of
 from rich.console import Console
 
-from predictit_assets import factory as home
-from predictit_assets.contract.calendar import DayRange, day_of
+from predictit_assets import factory
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.instance.dbt_runner import DBT_DIR
-from predictit_assets.layers.curated import curated_object, write_day
+from predictit_assets.layers.curated import write_day
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.board import (
     BOARD_COLUMNS,
@@ -30,17 +31,16 @@ from predictit_assets.sources.predictit.products.board import (
     write_csv,
     write_json,
 )
-from predictit_assets.storage.warehouse import LoadedObject
+from predictit_assets.storage.warehouse import CuratedObject
 
-DAY = day_of(NOON)
+DAY = EASTERN.day_of(NOON)
 
 
 @pytest.fixture(scope="module")
 def built(world: FakePredictIt, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Three days of made-up odds, every six hours, built. Not to be changed."""
-    settings = Settings(home=tmp_path_factory.mktemp("marts"), poll_interval=0)
-    source = home.predictit(settings, say=print)
-    payloads = home.payloads(source, settings)
+    settings = Settings(home=tmp_path_factory.mktemp("marts"))
+    payloads = stream_of(settings).payloads
     for observation in observe(world, NOON - timedelta(days=2), 9, timedelta(hours=6)):
         payloads.land(observation)
     build(settings, DayRange(payloads.days()[0], DAY))
@@ -50,7 +50,7 @@ def built(world: FakePredictIt, tmp_path_factory: pytest.TempPathFactory) -> Set
 @pytest.fixture
 def sql(built: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the warehouse."""
-    with home.warehouse(built).connect() as connection:
+    with factory.warehouse(built).connect() as connection:
         yield connection
 
 
@@ -116,21 +116,19 @@ def test_live_is_right_the_moment_staging_is_loaded(
     settings: Settings, world: FakePredictIt, tmp_path: Path
 ) -> None:
     """A poll is staged, and nothing else is run: the views show it, the tables don't."""
-    source = home.predictit(settings, say=print)
-    payloads = home.payloads(source, settings)
+    stream = stream_of(settings)
+    payloads = stream.payloads
     first, second = observe(world, NOON, 2, timedelta(hours=1))
     payloads.land(first)
     build(settings, DayRange(DAY, DAY))
 
     payloads.land(second)
-    validate_day(source, payloads, DAY)
-    counted = write_day(source, payloads, DAY)
-    warehouse = home.warehouse(settings)
-    loaded = [
-        LoadedObject(table, DAY, curated_object(source, table, DAY), "", counted[table])
-        for table in source.tables
+    validate_day(stream, DAY)
+    warehouse = factory.warehouse(settings)
+    curated = [
+        CuratedObject(table, DAY, file.key) for table, file in write_day(stream, DAY).items()
     ]
-    warehouse.replace_window(source.tables, DayRange(DAY, DAY), payloads.objects, loaded, "a run")
+    warehouse.replace_window(stream.tables, DayRange(DAY, DAY), payloads.objects, curated, "a run")
 
     with warehouse.connect() as sql:
         newest = second.captured_at.replace(tzinfo=None)
@@ -151,7 +149,7 @@ def test_the_board_has_every_column_of_its_schema(built: Settings) -> None:
 
 
 def test_the_board_pipes_as_json_and_csv(built: Settings) -> None:
-    odds = newest_odds(home.warehouse(built), market="", movers=False)
+    odds = newest_odds(factory.warehouse(built), market="", movers=False)
     as_json, as_csv = io.StringIO(), io.StringIO()
     write_json(odds, as_json)
     write_csv(odds, as_csv)
@@ -169,7 +167,7 @@ def test_the_board_pipes_as_json_and_csv(built: Settings) -> None:
 def test_a_terminal_shows_names_and_prices_whatever_its_width(
     built: Settings, width: int, movers: bool
 ) -> None:
-    odds = newest_odds(home.warehouse(built), market="", movers=movers)
+    odds = newest_odds(factory.warehouse(built), market="", movers=movers)
     console = Console(width=width, file=io.StringIO(), record=True)
     console.print(
         render_movers(odds, 100, width) if movers else render(odds, 100, 100, width=width)
@@ -184,20 +182,20 @@ def test_a_terminal_shows_names_and_prices_whatever_its_width(
 
 
 def test_movers_come_by_their_move(built: Settings) -> None:
-    odds = newest_odds(home.warehouse(built), market="", movers=True)
+    odds = newest_odds(factory.warehouse(built), market="", movers=True)
     moves = [abs(row["change_24h"]) for row in odds if row["change_24h"] is not None]
     assert moves
     assert moves == sorted(moves, reverse=True)
 
 
 def test_the_board_of_some_markets(built: Settings) -> None:
-    every = newest_odds(home.warehouse(built), market="", movers=False)
+    every = newest_odds(factory.warehouse(built), market="", movers=False)
     word = every[0]["market_name"].split()[-1]
-    some = newest_odds(home.warehouse(built), market=word.upper(), movers=False)
+    some = newest_odds(factory.warehouse(built), market=word.upper(), movers=False)
     assert {row["market_name"] for row in some} == {
         row["market_name"] for row in every if word in row["market_name"]
     }
-    assert newest_odds(home.warehouse(built), market="no such market", movers=False) == []
+    assert newest_odds(factory.warehouse(built), market="no such market", movers=False) == []
 
 
 def test_a_sparkline_shows_the_way_and_its_gaps() -> None:

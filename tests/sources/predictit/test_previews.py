@@ -6,8 +6,9 @@ from pathlib import Path
 import dagster as dg
 from conftest import NOON, build, observe
 
-from predictit_assets.contract.calendar import DayRange, day_of
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.keys import table_key
 from predictit_assets.sources.predictit.products.previews import PREVIEWS
@@ -20,7 +21,7 @@ def test_a_build_previews_each_mart_once_with_its_last_day(
 ) -> None:
     for observation in observe(world, NOON - timedelta(days=1), 5, timedelta(hours=6)):
         payloads.land(observation)
-    last = day_of(NOON)
+    last = EASTERN.day_of(NOON)
     found = {}
     with dg.DagsterInstance.ephemeral() as instance:
         build(settings, DayRange(last - timedelta(days=1), last), instance)

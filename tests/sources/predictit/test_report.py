@@ -12,15 +12,15 @@ import dagster as dg
 import duckdb
 import pytest
 import yaml
-from conftest import NOON, build, observe
+from conftest import NOON, build, observe, stream_of
 from pages import faults
 
-from predictit_assets import factory as home
-from predictit_assets.contract.calendar import DayRange, day_of
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import NothingHeld, NothingPublished
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers import report
 from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.keys import table_key
 from predictit_assets.sources.predictit.products.previews import NEWEST_POLL, PREVIEWS
@@ -34,11 +34,11 @@ SCRIPT = "<script>alert('odds')</script><!--"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory, world: FakePredictIt) -> Settings:
     """A home of two days, its marts built."""
-    settings = Settings(home=tmp_path_factory.mktemp("home"), poll_interval=0, lock_timeout=20)
-    payloads = home.payloads(home.predictit(settings, say=lambda text: None), settings)
+    settings = Settings(home=tmp_path_factory.mktemp("home"), lock_timeout=20)
+    payloads = stream_of(settings).payloads
     for observation in observe(world, NOON - timedelta(days=1), 9, timedelta(hours=3)):
         payloads.land(observation)
-    last = day_of(NOON)
+    last = EASTERN.day_of(NOON)
     build(settings, DayRange(last - timedelta(days=1), last))
     return settings
 
@@ -275,6 +275,7 @@ def test_the_asset_goes_with_runs_of_a_day_and_of_a_range(
 
     asset = report.report_asset(
         "predictit",
+        "team:odds",
         [table_key("marts", "market_board")],
         page.render,
         objects,

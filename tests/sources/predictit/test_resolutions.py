@@ -3,26 +3,26 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import NOON, build, observe
+from conftest import CLOSED, NOON, build, observe, predictit, stream_of
 
-from predictit_assets import factory as home
-from predictit_assets.contract.calendar import DayRange, day_of, today
-from predictit_assets.contract.source import InvalidPayload, Payload
+from predictit_assets import factory
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.payload import InvalidPayload, Payload
+from predictit_assets.layers.intake import Intake
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
-from predictit_assets.sources.predictit.pending import pending_markets
-from predictit_assets.sources.predictit.source import ClosedMarkets
 from predictit_assets.storage.payloads import PayloadStore, Zone
 
 FIRST = NOON - timedelta(days=9)
-DAY = day_of(NOON)
+DAY = EASTERN.day_of(NOON)
 
 
 def departed(world: FakePredictIt) -> set[int]:
@@ -40,23 +40,30 @@ def asked(
 ) -> Iterator[tuple[Settings, SampleServer]]:
     """A home of ten days of polls, whose departed markets were asked for, built."""
     with SampleServer(world, clock=lambda: NOON) as feed:
-        settings = Settings(
-            home=tmp_path_factory.mktemp("home"), api_url=feed.url, poll_interval=0, lock_timeout=20
-        )
-        payloads = home.payloads(home.predictit(settings, say=print), settings)
-        for observation in observe(world, FIRST, 19, timedelta(hours=12)):
-            payloads.land(observation)
-        build(settings, DayRange(day_of(FIRST), DAY))
-        closed = home.closed_markets(settings, say=print)
-        answers = home.payloads(closed, settings)
-        for observation in closed.fetch():
-            answers.land(observation)
-        build(settings, DayRange(today(), today()))
+        settings = Settings(home=tmp_path_factory.mktemp("home"), lock_timeout=20)
+        payloads = stream_of(settings).payloads
+        for payload in observe(world, FIRST, 19, timedelta(hours=12)):
+            payloads.land(payload)
+        build(settings, DayRange(EASTERN.day_of(FIRST), DAY))
+        closed = intake_at(feed, settings)
+        rows = pending(settings)
+        assert all(closed.ask_pending(rows, print))
+        build(settings, DayRange(EASTERN.today(), EASTERN.today()))
         yield settings, feed
 
 
+def intake_at(feed: SampleServer, settings: Settings) -> Intake:
+    """How closed markets are asked for: at the made-up PredictIt."""
+    return factory.intake(settings, predictit(api_url=feed.url), CLOSED)
+
+
+def pending(settings: Settings) -> Sequence[int]:
+    """The markets that PredictIt would be asked about."""
+    return factory.intake(settings, predictit(), CLOSED).pending(factory.warehouse(settings))
+
+
 def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
-    with home.warehouse(settings).connect() as connection:
+    with factory.warehouse(settings).connect() as connection:
         return connection.execute(query).fetchall()
 
 
@@ -67,7 +74,7 @@ def test_each_departed_market_is_asked_for_once(
     paths = [request.path for request in feed.requests]
     assert sorted(paths) == sorted(f"/api/marketdata/markets/{id_}" for id_ in departed(world))
     assert len(paths) > 3
-    assert pending_markets(home.warehouse(settings)) == []
+    assert pending(settings) == []
 
 
 def test_outcomes_follow_from_the_last_trades(
@@ -137,26 +144,21 @@ def test_a_market_that_came_back_and_left_is_asked_for_again(
     settings, _ = asked
     ((market_id,),) = rows(settings, "select min(market_id) from marts.resolutions")
     change = "update core.dim_markets set last_seen_ts = {} where market_id = ?"
-    with home.warehouse(settings).connect() as connection:
+    with factory.warehouse(settings).connect() as connection:
         ((before,),) = connection.execute(
             "select last_seen_ts from core.dim_markets where market_id = ?", [market_id]
         ).fetchall()
         connection.execute(change.format("timestamp '2100-01-01'"), [market_id])
-    assert pending_markets(home.warehouse(settings)) == [market_id]
-    with home.warehouse(settings).connect() as connection:
+    assert pending(settings) == [market_id]
+    with factory.warehouse(settings).connect() as connection:
         connection.execute(change.format("?"), [before, market_id])
 
 
 def test_nobody_is_asked_for_before_anything_is_published(settings: Settings) -> None:
-    assert pending_markets(home.warehouse(settings)) == []
+    assert pending(settings) == []
 
 
 # One answer
-
-
-@pytest.fixture
-def closed(settings: Settings) -> ClosedMarkets:
-    return home.closed_markets(settings, say=print)
 
 
 @pytest.fixture
@@ -167,41 +169,34 @@ def answer(world: FakePredictIt) -> dict[str, Any]:
 
 
 def observed(answer: object) -> Payload:
-    return Payload(NOON, json.dumps(answer).encode())
+    return Payload(DAY, NOON, json.dumps(answer).encode())
 
 
-def test_an_answer_is_sound_and_cut(closed: ClosedMarkets, answer: dict[str, Any]) -> None:
-    observation = observed(answer)
-    validation = closed.prove(observation)
+def test_an_answer_is_valid_and_becomes_rows(answer: dict[str, Any]) -> None:
+    payload = observed(answer)
+    validation = CLOSED.validate(payload)
     assert validation.counts == {"markets": 1, "contracts": len(answer["contracts"])}
     assert validation.new_fields == []
-    cut = closed.cut([observation])["closed_contracts"].to_pylist()
-    assert [row["contract_id"] for row in cut] == sorted(c["id"] for c in answer["contracts"])
-    assert {(row["market_id"], row["market_status"]) for row in cut} == {(answer["id"], "Closed")}
+    found = CLOSED.rows([payload])["closed_contracts"].to_pylist()
+    assert [row["contract_id"] for row in found] == sorted(c["id"] for c in answer["contracts"])
+    assert {(row["market_id"], row["market_status"]) for row in found} == {(answer["id"], "Closed")}
 
 
-def test_what_is_broken_or_new_is_named_by_its_path(
-    closed: ClosedMarkets, answer: dict[str, Any]
-) -> None:
+def test_what_is_broken_or_new_is_named_by_its_path(answer: dict[str, Any]) -> None:
     answer["contracts"][0] |= {"volume": 3}
     answer["note"] = "new"
-    assert closed.prove(observed(answer)).new_fields == ["$.contracts[].volume", "$.note"]
+    assert CLOSED.validate(observed(answer)).new_fields == ["$.contracts[].volume", "$.note"]
     del answer["contracts"][0]["lastTradePrice"]
     with pytest.raises(InvalidPayload, match=re.escape("$.contracts[0]")):
-        closed.prove(observed(answer))
+        CLOSED.validate(observed(answer))
 
 
-def test_a_market_that_nobody_knows_is_quarantined(
-    settings: Settings, closed: ClosedMarkets, feed: SampleServer
-) -> None:
-    asking = home.closed_markets(settings.model_copy(update={"api_url": feed.url}), say=print)
-    object.__setattr__(asking, "wanted", lambda: [987654321012])
-    payloads = home.payloads(asking, settings)
-    (observation,) = asking.fetch()
-    assert payloads.land(observation)
-    (row,) = validate_day(asking, payloads, today())
+def test_a_market_that_nobody_knows_is_quarantined(settings: Settings, feed: SampleServer) -> None:
+    asking = intake_at(feed, settings)
+    assert all(asking.ask_pending([987654321012], print))
+    (row,) = validate_day(asking.stream, EASTERN.today())
     assert row["quarantined_because"] == "Expected `object`, got `null` (at $)"
-    assert payloads.held(Zone.QUARANTINE, today())
+    assert asking.stream.payloads.held(Zone.QUARANTINE, EASTERN.today())
 
 
 def test_the_chain_builds_days_without_answers(
