@@ -1,5 +1,4 @@
 # One image for the code location, the webserver, the daemon and the runs: same packages, other command.
-# Every RUN is executed without an engine by `make check-image`, as somebody who isn't root.
 ARG PYTHON=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${PYTHON} AS build

@@ -20,7 +20,7 @@ export PATH := $(BIN):$(PATH)
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: export PREDICTIT_HOME := $(SAMPLE_HOME)
 demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, and the board
@@ -28,7 +28,7 @@ demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, an
 	predictit import $(PREDICTIT_HOME)/archive
 	predictit sample run predictit poll
 	predictit sample run predictit build
-	predictit sample run predictit resolve
+	predictit sample run predictit fetch
 	predictit sample run predictit build --from today
 	predictit board
 	@echo "The same graph in the Dagster UI: make dev FEED=sample"
@@ -97,9 +97,6 @@ check-deploy: $(VENV)/tools ## Dockerfile, compose, Helm values, workflows and T
 	terraform -chdir=deploy/terraform init -backend=false -input=false
 	terraform -chdir=deploy/terraform validate
 
-check-image: $(VENV)/run ## each RUN line of the Dockerfile in a clean folder, and its command, by who isn't root (slow)
-	python deploy/check_image.py
-
 audit: $(VENV)/tools ## known holes in what is locked (asks the internet)
 	for lock in requirements/production.lock requirements/dev.lock deploy/lambda/requirements.lock; do \
 	  $(TOOLS)/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; \
@@ -130,4 +127,4 @@ _install:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCKED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 
-.PHONY: help demo run dev bench test test-system lint format lock lambda check-deploy check-image audit clean _install
+.PHONY: help demo run dev bench test test-system lint format lock lambda check-deploy audit clean _install

@@ -41,11 +41,10 @@ from predictit_assets.layers.staging import staging_assets
 from predictit_assets.settings import Settings, WarehouseHome
 from predictit_assets.sources import Enabled, enabled
 from predictit_assets.storage.stream import Stream
+from predictit_assets.storage.warehouse import MODEL_LAYERS
 
 CHECK_INTERVAL = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
 """Seconds between two looks at the age of the data: each wakes a warehouse that is paid for."""
-MODEL_LAYERS = ("core", "marts", "live")
-"""The layers that dbt builds, in order."""
 
 
 def build_job_name(source: str) -> str:

@@ -101,6 +101,14 @@ def _day(text: str, calendar: "Calendar") -> date | None:
         raise ExpectedError(f"{text!r} is no day: YYYY-MM-DD, today or yesterday") from None
 
 
+def _bounds(first: str, last: str, calendar: "Calendar") -> tuple[date | None, date | None]:
+    """The days of --from and --to. Raises ExpectedError."""
+    begin, end = _day(first, calendar), _day(last, calendar)
+    if begin and end and begin > end:
+        raise ExpectedError(f"--from {begin} is after --to {end}")
+    return begin, end
+
+
 @contextmanager
 def _progress(doing: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
     """A progress bar on the terminal."""
@@ -193,7 +201,7 @@ def _fetch(settings: Settings, on: Enabled, intake: "Intake", first: str, last: 
     if intake.way(ByDay):
         asked = True
         days = intake.stream.days
-        begin, end = _day(first, intake.stream.calendar), _day(last, intake.stream.calendar)
+        begin, end = _bounds(first, last, intake.stream.calendar)
         window = DayRange(max(begin or days.first, days.first), min(end or days.last, days.last))
         result = intake.ask_due(_log, window.days)
         for day, refusal in result.refused.items():
@@ -243,8 +251,6 @@ def import_(
 
     Safe to repeat and to interrupt.
     """
-    from predictit_assets.contract.arrival import Dropped
-
     if len(arguments) > 2:
         raise ExpectedError("say the source, if you like, and one path")
     *named, path = arguments
@@ -253,7 +259,7 @@ def import_(
     intakes = [
         intake
         for intake in _intakes(settings, on)
-        if intake.way(Dropped) and dataset in ("", intake.stream.dataset.name)
+        if intake.files and dataset in ("", intake.stream.dataset.name)
     ]
     if not intakes:
         raise ExpectedError(f"{on.name} takes no files" + (f" of {dataset}" if dataset else ""))
@@ -359,9 +365,7 @@ def _windows(settings: Settings, on: Enabled, first: str, last: str) -> "list[Da
     from predictit_assets import factory
     from predictit_assets.contract.calendar import DayRange, consecutive
 
-    begin, end = _day(first, on.source.calendar), _day(last, on.source.calendar)
-    if begin and end and begin > end:
-        raise ExpectedError(f"--from {begin} is after --to {end}")
+    begin, end = _bounds(first, last, on.source.calendar)
     streams = factory.streams(settings, on)
     days = sorted({day for stream in streams for day in stream.payloads.days()})
     held = [day for day in days if day >= on.settings.start]

@@ -42,7 +42,8 @@ def client(
     `patience` are the seconds to wait for a call. Raises SettingsError.
     """
     source, own = on.source, on.settings
-    host = urlsplit(own.api_url).hostname or source.name
+    url = urlsplit(own.api_url)
+    host = (url.hostname or source.name) + (f"_{url.port}" if url.port else "")
     limit = None
     if source.rate_limit:
         rate = source.rate_limit(own)

@@ -17,7 +17,7 @@ On: Any = dg.AutomationCondition
 HOURLY = "0 * * * *"
 SEED = "seed"
 """The kind of assets that are files of the dbt project."""
-MADE_OF_PARENTS = ("curated", "staging", "core", "marts", "live", "report", "serving")
+MADE_OF_PARENTS = ("curated", "staging", "stg", "core", "marts", "live", "report", "serving")
 
 
 def _since_made(trigger: Any) -> Any:

@@ -62,7 +62,7 @@ def ages(source: Source, streams: Sequence[Stream], warehouse: Warehouse) -> lis
         if stream.dataset.max_age
     ]
     published = source.published
-    if published and found:
+    if published and found and source.max_age:
         key = dg.AssetKey(["core", source.name, published.table])
         found.append(DataAge(key, _newest_published(published.newest, warehouse), source.max_age))
     return found

@@ -119,8 +119,8 @@ class Source(NamedTuple):
     hosts: Sequence[str] = ()
     """Hosts of the API besides the configured one: next-page links may name them."""
     published: Published | None = None
-    max_age: Limits = HOURLY
-    """How old what is made of its payloads may be."""
+    max_age: Limits | None = HOURLY
+    """How old what is made of its payloads may be; None where nothing new is nothing unusual."""
     products: str = ""
     """The module of what only this source has; its function `products` makes it."""
 

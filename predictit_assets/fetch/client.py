@@ -9,7 +9,7 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
@@ -28,7 +28,7 @@ from urllib3.util.retry import Retry
 from predictit_assets import __version__
 from predictit_assets.contract.arrival import Answer
 from predictit_assets.errors import FetchError
-from predictit_assets.fetch.rate_limit import HostRateLimit
+from predictit_assets.fetch.rate_limit import NO_LIMIT, HostRateLimit
 
 USER_AGENT = f"predictit_assets/{__version__} (archive of public data; non-commercial)"
 CONNECT_TIMEOUT = 5.0
@@ -184,7 +184,11 @@ class Client:
         """One call: its body is written to a file. `shown` is what texts call the address."""
         if self.max_calls is not None and self.calls >= self.max_calls:
             raise CallsSpent(f"{self.calls} calls are made, as many as one run may")
-        before = self.rate_limit.acquire(self.log) if self.rate_limit else 0.0
+        before = 0.0
+        if self.rate_limit:
+            # Whoever has begun goes on to the end: only the first call may be refused for its wait.
+            patience = NO_LIMIT if self.calls else self.rate_limit.patience
+            before = replace(self.rate_limit, patience=patience).acquire(self.log)
         self.calls += 1
         credential = self.credential or Credential("")
         headers = {

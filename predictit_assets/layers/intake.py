@@ -14,6 +14,7 @@ from predictit_assets.contract.arrival import (
     FileBounds,
     PerEntity,
     Polled,
+    Pushed,
 )
 from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.errors import FetchError, NothingPublished, SettingsError
@@ -27,7 +28,7 @@ from predictit_assets.storage.stream import Stream
 if TYPE_CHECKING:
     from predictit_assets.storage.warehouse import Warehouse
 
-Way = TypeVar("Way", Polled, ByDay, PerEntity, Dropped)
+Way = TypeVar("Way", Polled, ByDay, PerEntity, Pushed, Dropped)
 Log = Callable[[str], None]
 """What is told of progress, waits and retries."""
 
@@ -46,6 +47,15 @@ class Intake:
     def way(self, kind: type[Way]) -> Way | None:
         """The way in of this kind, if the dataset has it."""
         return next((one for one in self.stream.dataset.arrivals if isinstance(one, kind)), None)
+
+    @property
+    def files(self) -> Dropped | None:
+        """How files are taken: dropped ones, or batches of what was pushed elsewhere."""
+        pushed = self.way(Pushed)
+        if pushed:
+            bounds = FileBounds(max_file=pushed.max_bytes)
+            return Dropped(pushed.identify, (".ndjson",), bounds=lambda _settings: bounds)
+        return self.way(Dropped)
 
     def ready(self) -> None:
         """See to it that the source can be asked. Raises SettingsError in one sentence."""
@@ -66,7 +76,7 @@ class Intake:
         if by_day is None:
             return []
         now = datetime.now(UTC)
-        return due_days(by_day, days or self.stream.days.days, self._asked_days.all(), now)
+        return due_days(by_day, self._days(days), self._asked_days.all(), now)
 
     def ask_due(self, log: Log, days: Sequence[date] | None = None) -> DaysAsked:
         """Ask about the days that are due, of these or of all. Raises FetchError.
@@ -80,7 +90,7 @@ class Intake:
         self.ready()
         client = self.client(log, by_day.max_calls(self.settings))
         known = self._asked_days.all()
-        due = due_days(by_day, days or self.stream.days.days, known, datetime.now(UTC))
+        due = due_days(by_day, self._days(days), known, datetime.now(UTC))
         seconds = client.rate_limit.interval if client.rate_limit else 0
         log(forecast(due, by_day.calls_a_day(self.settings), seconds))
 
@@ -96,6 +106,9 @@ class Intake:
             note,
             log,
         )
+
+    def _days(self, days: Sequence[date] | None) -> Sequence[date]:
+        return self.stream.days.days if days is None else days
 
     def pending(self, warehouse: "Warehouse") -> Sequence[Any]:
         """The rows of the other asset that have no answer yet; none while nothing is published."""
@@ -131,7 +144,7 @@ class Intake:
         self, path: Path, progress: Callable[[int], None] = lambda _total: None
     ) -> Iterator[Imported]:
         """Land the payloads of a file, a zip or a folder; `progress` is told how many files."""
-        dropped = self.way(Dropped)
+        dropped = self.files
         if dropped is None:
             raise SettingsError(f"{self.stream.name} takes no files")
         files = dropped_files(path, dropped)

@@ -111,10 +111,7 @@ def landing_asset(
                 _fetch(intake, warehouse, days, context.log.info, context.log.warning)
             held = held_in(payloads, days)
             if not (held or stream.may_be_empty or config.held_only):
-                raise NothingHeld(
-                    f"the store holds no payload of {days}, and the API has no past: "
-                    f"`predictit import {stream.source.name} PATH` brings in saved payloads"
-                )
+                raise NothingHeld(_nothing_held(intake, days))
         by_day: dict[date, list[StoredPayload]] = {day: [] for day in days.days}
         for stored in held:
             by_day[stored.day].append(stored)
@@ -130,6 +127,15 @@ def landing_asset(
         return dg.MaterializeResult()
 
     return land
+
+
+def _nothing_held(intake: Intake, days: DayRange) -> str:
+    text = f"the store holds no payload of {days}"
+    if not intake.way(ByDay):
+        text += ", and the API has no past"
+    if intake.files:
+        text += f": `predictit import {intake.stream.source.name} PATH` brings in saved payloads"
+    return text
 
 
 def _fetch(

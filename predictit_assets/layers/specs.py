@@ -14,7 +14,7 @@ MAX_ROWS = 5
 """Rows of a metadata table: enough to look, too few to weigh on the instance's storage."""
 STAGES = {
     **dict.fromkeys(("landing", "raw", "curated", "staging"), "ingest"),
-    "core": "core",
+    **dict.fromkeys(("stg", "core"), "core"),
     **dict.fromkeys(("marts", "live", "report", "serving"), "marts"),
 }
 """The part of a source's road that a layer belongs to, from landing on: the groups of the UI."""

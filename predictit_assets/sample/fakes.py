@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from predictit_assets.sample.faults import Fault
     from predictit_assets.sample.http import Route
 
-DEFAULT_SOURCES = ("predictit",)
+DEFAULT_SOURCES = sources.SOURCES[:1]
 """The sources whose fakes are used when none is named."""
 
 

@@ -24,6 +24,7 @@ from predictit_assets.storage.warehouse import (
     LoadedObject,
     Query,
     identify,
+    staging_columns,
 )
 
 # The board only reads, and is to answer at once; a load asks nothing: see loading.
@@ -120,33 +121,16 @@ class DuckDBWarehouse:
             yield ibis.duckdb.from_connection(connection).table(name, database=schema)
 
     def prepare(self, tables: "Mapping[str, Schema]") -> None:
-        """Make the staging tables that aren't there yet, empty."""
+        """Make the staging tables that aren't there yet, empty; bring the others up to date."""
         with self.connect() as connection:
+            _migrate(connection, STAGING, staging_columns(tables))
             for table, schema in tables.items():
                 _create(connection, table, schema)
 
     def migrate(self, schema: str, tables: Mapping[str, Columns]) -> None:
         """Bring tables, as far as they are there, to the columns of this release, or none."""
         with self.connect() as connection:
-            found: dict[str, dict[str, str]] = {}
-            for table, column, data_type in connection.execute(
-                "select table_name, column_name, data_type from duckdb_columns()"
-                " where database_name = current_database() and schema_name = ? and not internal",
-                [schema],
-            ).fetchall():
-                found.setdefault(table, {})[column] = data_type
-            # All are looked at before the first is touched.
-            due = [
-                statement
-                for table in tables.keys() & found.keys()
-                for statement in statements(
-                    f"{schema}.{table}", changes(f"{schema}.{table}", found[table], tables[table])
-                )
-            ]
-            connection.execute("begin")
-            for statement in due:
-                connection.execute(statement)
-            connection.execute("commit")
+            _migrate(connection, schema, tables)
 
     def replace_window(
         self,
@@ -181,6 +165,7 @@ class DuckDBWarehouse:
             with self.connect() as connection:
                 # Closing writes everything to the file anyway: not to the log first.
                 connection.execute("set checkpoint_threshold = '1KB'")
+                _migrate(connection, STAGING, staging_columns(tables))
                 connection.execute("begin")
                 for table, schema in tables.items():
                     _create(connection, table, schema)
@@ -214,6 +199,33 @@ def _write_load_log(
     )
     connection.register("log_rows", log)
     connection.execute(f"insert into {STAGING}.{LOAD_LOG} from log_rows")
+
+
+def _migrate(
+    connection: "duckdb.DuckDBPyConnection", schema: str, tables: Mapping[str, Columns]
+) -> None:
+    """Bring tables, as far as they are there, to the columns of this release, or none."""
+    found: dict[str, dict[str, str]] = {}
+    for table, column, data_type in connection.execute(
+        "select table_name, column_name, data_type from duckdb_columns()"
+        " where database_name = current_database() and schema_name = ? and not internal",
+        [schema],
+    ).fetchall():
+        found.setdefault(table, {})[column] = data_type
+    # All are looked at before the first is touched.
+    due = [
+        statement
+        for table in tables.keys() & found.keys()
+        for statement in statements(
+            f"{schema}.{table}", changes(f"{schema}.{table}", found[table], tables[table])
+        )
+    ]
+    if not due:
+        return
+    connection.execute("begin")
+    for statement in due:
+        connection.execute(statement)
+    connection.execute("commit")
 
 
 def _create(connection: "duckdb.DuckDBPyConnection", table: str, schema: "Schema") -> None:

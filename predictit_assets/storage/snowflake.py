@@ -12,7 +12,7 @@ import ibis
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema, ibis_schema
-from predictit_assets.errors import NothingPublished
+from predictit_assets.errors import ExpectedError, NothingPublished
 from predictit_assets.storage.migrations import Columns, changes, spelled, statements
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import (
@@ -22,6 +22,7 @@ from predictit_assets.storage.warehouse import (
     LoadedObject,
     Query,
     identify,
+    staging_columns,
 )
 
 if TYPE_CHECKING:
@@ -130,17 +131,7 @@ class SnowflakeWarehouse:
             self._connect(Purpose.MIGRATE, {"table": ", ".join(tables)}) as connection,
             closing(connection.cursor()) as cursor,
         ):
-            cursor.execute(COLUMNS, (schema.upper(),))
-            found: dict[str, dict[str, str]] = {}
-            for table, column, data_type, precision, scale in cursor.fetchall():
-                is_number = data_type == "NUMBER"
-                held = f"NUMBER({precision}, {scale})" if is_number else data_type
-                found.setdefault(table.lower(), {})[column] = held
-            due: list[str] = []
-            for table in tables.keys() & found.keys():
-                name = f"{schema}.{table}"
-                wanted = {column: snowflake_type(of) for column, of in tables[table].items()}
-                due += statements(name, changes(name, found[table], wanted))
+            due = _due(cursor, schema, tables)
             for statement in due:
                 cursor.execute(statement)
 
@@ -162,6 +153,12 @@ class SnowflakeWarehouse:
             self._connect(Purpose.LOAD, {"table": ", ".join(tables), "run": run_id}) as connection,
             closing(connection.cursor()) as cursor,
         ):
+            if due := _due(cursor, STAGING, staging_columns(tables)):
+                # The loader may fill the tables, but an administrator makes them.
+                raise ExpectedError(
+                    f"`predictit setup-warehouse` has to bring {STAGING} to this release: "
+                    + "; ".join(due)
+                )
             cursor.execute("begin")
             try:
                 for table in tables:
@@ -206,6 +203,21 @@ def snowflake_type(data_type: str) -> str:
     """A type as DuckDB spells it, as Snowflake tells it of a column."""
     name, bracket, precision = spelled(data_type).partition("(")
     return TOLD_AS.get(name, name) + bracket + precision
+
+
+def _due(cursor: "SnowflakeCursor", schema: str, tables: Mapping[str, Columns]) -> list[str]:
+    """The statements that bring tables, as far as they are there, to this release."""
+    cursor.execute(COLUMNS, (schema.upper(),))
+    found: dict[str, dict[str, str]] = {}
+    for table, column, data_type, precision, scale in cursor.fetchall():
+        held = f"NUMBER({precision}, {scale})" if data_type == "NUMBER" else data_type
+        found.setdefault(table.lower(), {})[column] = held
+    due: list[str] = []
+    for table in tables.keys() & found.keys():
+        name = f"{schema}.{table}"
+        wanted = {column: snowflake_type(of) for column, of in tables[table].items()}
+        due += statements(name, changes(name, found[table], wanted))
+    return due
 
 
 def copy_statement(table: str, keys: Sequence[str]) -> str:

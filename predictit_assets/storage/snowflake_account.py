@@ -18,9 +18,16 @@ from predictit_assets.storage.snowflake import (
     STAGE,
     Connect,
     Purpose,
+    SnowflakeWarehouse,
     column_definitions,
 )
-from predictit_assets.storage.warehouse import LOAD_LOG, LOAD_LOG_COLUMNS, MODEL_LAYERS, STAGING
+from predictit_assets.storage.warehouse import (
+    LOAD_LOG,
+    LOAD_LOG_COLUMNS,
+    MODEL_LAYERS,
+    STAGING,
+    staging_columns,
+)
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -165,12 +172,15 @@ def set_up(settings: Settings, role: str, tables: Mapping[str, Schema]) -> dict[
     Returns what the trust policy of the AWS role has to name, by Snowflake's names for it.
     """
     script = setup_script(settings, tables)
+    warehouse = SnowflakeWarehouse(connect(settings, role), settings.snowflake_database)
     with (
         connect(settings, role)(Purpose.SETUP, {}) as connection,
         closing(connection.cursor()) as cursor,
     ):
         for statement in statements(script):
             cursor.execute(statement)
+        # Tables of an earlier release get what is new; only an administrator may alter them.
+        warehouse.migrate(STAGING, staging_columns(tables))
         cursor.execute(f"describe integration {integration(settings)}")
         properties = {name: value for name, _, value, *_ in cursor.fetchall()}
     trusted = ("STORAGE_AWS_IAM_USER_ARN", "STORAGE_AWS_EXTERNAL_ID")

@@ -32,6 +32,18 @@ Query = Callable[..., list[tuple[Any, ...]]]
 """Runs a query (with `?` for each value that follows it) and gives its rows."""
 
 
+def staging_columns(tables: "Mapping[str, Schema]") -> dict[str, Columns]:
+    """The columns that staging tables and the load log have in this release."""
+    from predictit_assets.contract.schema import ibis_schema
+    from predictit_assets.storage.migrations import sql_types
+
+    log = dict(one.split() for one in LOAD_LOG_COLUMNS.split(","))
+    return {
+        LOAD_LOG: log,
+        **{table: sql_types(ibis_schema(schema)) for table, schema in tables.items()},
+    }
+
+
 class CuratedObject(NamedTuple):
     """The Parquet file of one day of one table."""
 
