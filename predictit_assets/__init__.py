@@ -1,4 +1,4 @@
-"""The history that PredictIt doesn't keep: a Dagster code location for its odds."""
+"""The history that public APIs do not keep: a Dagster code location, a folder a source."""
 
 from importlib.metadata import version
 

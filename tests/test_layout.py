@@ -28,7 +28,7 @@ CAMEL_CASE = re.compile(
     r"|Contracts(?=[A-Z]|\b)|(?<=[a-z])Contract(?=[A-Z]|\b)|PredictIt"
 )
 """The same in names of classes. (The house itself is predictit_assets and PREDICTIT_…)"""
-SUFFIXES = {".py", ".sql", ".yml", ".j2"}
+SUFFIXES = {".py", ".sql", ".yml", ".j2", ".md", ".csv", ".css", ".js"}
 GENERATED = {"target", "dbt_packages", "logs"}
 
 

@@ -13,6 +13,7 @@ from predictit_assets.fetch.client import Client
 from predictit_assets.fetch.rate_limit import RateLimited
 from predictit_assets.layers.intake import Intake
 from predictit_assets.layers.landing import landing_event
+from predictit_assets.storage.payloads import StoredPayload
 
 MAX_BACKOFF = 600.0
 """Seconds between two calls of an API that keeps failing."""
@@ -80,18 +81,19 @@ def _poll(
     if wait > 0:
         return state, [], f"{state.why}; asking again in {wait:.0f} s"
     stream = intake.stream
-    landed = []
+    landed: list[StoredPayload] = []
+    after, text = State(), ""
     try:
         # A page that fails ends the poll; those before it have landed, and are reported.
-        landed += [stored for stored in intake.poll(client()) if stored]
+        landed.extend(stored for stored in intake.poll(client()) if stored)
     except RateLimited as reason:
-        return state, [], str(reason)
+        after, text = state, str(reason)
     except (FetchError, SettingsError) as error:
         # An exception would lose the cursor, and with it how often this has failed.
         wait = min(_interval(intake) * 2**state.failures, MAX_BACKOFF)
-        failed = State(state.failures + 1, time.time() + wait, str(error))
-        text = f"failure {failed.failures} in a row: {error}; asking again in {wait:.0f} s"
+        after = State(state.failures + 1, time.time() + wait, str(error))
+        text = f"failure {after.failures} in a row: {error}; asking again in {wait:.0f} s"
         warn(text)
-        return failed, [], text
     events = [landing_event(stream, day) for day in sorted({stored.day for stored in landed})]
-    return State(), events, f"landed {landed[0].key}" if landed else "the answer is held already"
+    held = f"landed {landed[0].key}" if landed else "the answer is held already"
+    return after, events, text or held

@@ -3,7 +3,7 @@
 Dagster purges ticks itself (dagster.yaml), but neither runs nor events. Kept is the newest event
 of each kind, of each day of each asset, and the newest result of each kind of each check: they
 decide partitions, freshness, automation and alerts. A run is kept whole while one of them is its
-own. The SQL relies on the tables of Dagster's event log, which tests/test_upstream.py pins.
+own. The SQL relies on tables of Dagster's event log that tests/instance/test_upstream.py pins.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """dbt in this process: a subprocess costs seconds a call, most of them spent on starting.
 
 Leans on two insides of dagster-dbt (how a selection becomes dbt arguments, how a dbt event becomes
-Dagster's); tests/test_upstream.py holds them to what is expected here.
+Dagster's); tests/instance/test_upstream.py holds them to what is expected here.
 """
 
 import json

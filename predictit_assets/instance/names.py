@@ -1,4 +1,4 @@
-"""Names that Dagster uses and doesn't export; tests/test_upstream.py pins each of them."""
+"""Names that Dagster uses and doesn't export; tests/instance/test_upstream.py pins each of them."""
 
 RUNLESS = ""
 """The run id of an event that a sensor reported without a run."""

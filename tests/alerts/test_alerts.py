@@ -22,24 +22,25 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from apprise.plugins.email import NotifyEmail
 from apprise.plugins.slack import NotifySlack
-from conftest import NOON, build, observe
+from conftest import NOON, build, observe, stream_of
 from pydantic import SecretStr
 
-from predictit_assets import factory as home
+from predictit_assets import factory
 from predictit_assets.alerts import channels
 from predictit_assets.alerts import state as alert_state
 from predictit_assets.alerts.channels import open_channels
 from predictit_assets.alerts.sensor import alerts_sensor
-from predictit_assets.build import BUILD_JOB, build_definitions
+from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.checks.freshness import FRESH
 from predictit_assets.checks.schema import days_judged
-from predictit_assets.contract.calendar import EASTERN, DayRange, day_of, today
-from predictit_assets.contract.source import Payload
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import SettingsError
 from predictit_assets.instance import runs
 from predictit_assets.instance.failures import MAX_DAYS, failing_days_metadata
 from predictit_assets.instance.partitions import daily_partitions, window_tags
 from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.products.alerts import Move, moves, moves_sensor
 from predictit_assets.sources.predictit.products.keys import table_key
@@ -47,6 +48,7 @@ from predictit_assets.storage.payloads import PayloadStore
 
 DAY, NEXT_DAY = date(2026, 3, 4), date(2026, 3, 5)
 UI = "http://dagster.example.org"
+BUILD_JOB = build_job_name("predictit")
 WHOLE_JOBS = {BUILD_JOB: "predictit", "hourly": "predictit"}
 PRICES = dg.AssetKey(["core", "predictit", "prices"])
 BOARD = dg.AssetKey(["marts", "predictit", "board"])
@@ -133,7 +135,7 @@ class Graph:
     """By asset or check, why it fails."""
 
     def __post_init__(self) -> None:
-        days = daily_partitions(DAY, EASTERN)
+        days = daily_partitions(EASTERN, DAY)
         shared: Any = {
             "partitions_def": days,
             "backfill_policy": dg.BackfillPolicy.single_run(),
@@ -223,7 +225,7 @@ class Home:
 
 
 def today_of(source: str) -> date:
-    return {"predictit": today()}[source]
+    return {"predictit": EASTERN.today()}[source]
 
 
 @pytest.fixture(autouse=True)
@@ -261,7 +263,7 @@ def test_a_failed_run_is_reported_once_with_its_cause_a_link_and_the_next_step(
     assert here.tick() == "json 1 was notified: predictit: 1 failing"
     assert (hook.posts[0]["title"], hook.posts[0]["type"]) == ("predictit: 1 failing", "failure")
     assert hook.texts == [
-        "FAILING: run of build, 2026-03-04 to 2026-03-05\n"
+        "FAILING: run of build_predictit, 2026-03-04 to 2026-03-05\n"
         "marts__predictit__board: the warehouse is held by DBeaver\n"
         f"{UI}/runs/{run_id}\n"
         "next: predictit build predictit --from 2026-03-04 --to 2026-03-05"
@@ -290,7 +292,7 @@ def test_recovery_is_reported_once(here: Home, hook: Webhook) -> None:
     assert here.tick() == "nothing new", "another day says nothing of this one"
     here.run(DAY, NEXT_DAY)
     assert here.tick() == "json 1 was notified: predictit: 1 resolved"
-    assert hook.texts[-1] == "RESOLVED: run of build, 2026-03-04"
+    assert hook.texts[-1] == "RESOLVED: run of build_predictit, 2026-03-04"
     assert hook.posts[-1]["type"] == "success"
     assert here.tick() == "nothing new"
     here.graph.faults["board"] = "no disk again"
@@ -309,7 +311,7 @@ def test_a_range_is_resolved_when_each_of_its_days_is(here: Home, hook: Webhook)
     assert here.tick() == "nothing new"
     here.run(DAY + timedelta(days=3), last)
     here.tick()
-    assert hook.texts[1] == f"RESOLVED: run of build, {DAY} to {last}"
+    assert hook.texts[1] == f"RESOLVED: run of build_predictit, {DAY} to {last}"
 
 
 def test_what_resolved_before_anybody_knew_isnt_reported(here: Home, hook: Webhook) -> None:
@@ -386,7 +388,7 @@ def test_a_poll_that_failed_today_sends_one_to_the_poll(
 ) -> None:
     settings = Settings.model_validate({"alerts": f"json://{hook.address}"})
 
-    @dg.asset(key=["landing", "predictit", "feed"], partitions_def=daily_partitions(DAY, EASTERN))
+    @dg.asset(key=["landing", "predictit", "feed"], partitions_def=daily_partitions(EASTERN, DAY))
     def landing_feed() -> None:
         raise dg.Failure("https://www.predictit.org can't be reached")
 
@@ -396,7 +398,7 @@ def test_a_poll_that_failed_today_sends_one_to_the_poll(
     job = dg.Definitions(
         [landing_feed], jobs=[dg.define_asset_job(BUILD_JOB)], executor=dg.in_process_executor
     ).resolve_job_def(BUILD_JOB)
-    for day in (DAY, today()):
+    for day in (DAY, EASTERN.today()):
         job.execute_in_process(
             partition_key=str(day),
             instance=instance,
@@ -416,19 +418,17 @@ def test_a_quarantined_payload_is_reported_with_its_key_and_reason_and_its_recov
         update={"alerts": Settings.model_validate({"alerts": f"json://{hook.address}"}).alerts}
     )
     definitions = build_definitions(watched)
-    source = home.predictit(watched, say=lambda text: None)
-    payloads = home.payloads(source, watched)
-    for sound in observe(world, NOON, 2, timedelta(days=1)):
-        payloads.land(sound)
-    payloads.land(Payload(NOON + timedelta(minutes=7), b'{"markets": 7}'))
+    payloads = stream_of(watched).payloads
+    for valid in observe(world, NOON, 2, timedelta(days=1)):
+        payloads.land(valid)
+    payloads.land(Payload(DAY, NOON + timedelta(minutes=7), b'{"markets": 7}'))
     old = dg.AssetSelection.checks(
         dg.AssetCheckKey(dg.AssetKey(["landing", "predictit", "market_data"]), FRESH)
     )
+    received = dg.AssetSelection.key_prefixes("landing", "raw")
     part = dg.Definitions.merge(
         definitions,
-        dg.Definitions(
-            jobs=[dg.define_asset_job("part", dg.AssetSelection.groups("landing", "raw") - old)]
-        ),
+        dg.Definitions(jobs=[dg.define_asset_job("part", received - old)]),
     ).resolve_job_def("part")
     sensor = definitions.resolve_sensor_def("alerts")
     watch = Home(instance, sensor, Graph())
@@ -592,7 +592,8 @@ def test_what_is_remembered_is_bounded_and_what_is_forgotten_isnt_called_resolve
     assert sum(text.count("FAILING") for text in hook.texts) == 4
     assert "RESOLVED" not in "".join(hook.texts)
     remembered = json.loads(here.cursor or "")
-    assert list(remembered["failing"]) == [f"run of build, 2026-03-0{n}" for n in (5, 6, 7)]
+    last = (date(2026, 3, n) for n in (5, 6, 7))
+    assert list(remembered["failing"]) == [f"run of build_predictit, {day}" for day in last]
     assert remembered["texts"] == {}
 
 
@@ -624,7 +625,7 @@ def test_the_days_of_a_check_are_those_that_failed(
 def test_a_whole_build_resolves_what_failed_in_its_own_source_only(
     instance: dg.DagsterInstance, hook: Webhook
 ) -> None:
-    days = daily_partitions(DAY, EASTERN)
+    days = daily_partitions(EASTERN, DAY)
     fails = {"odds", "coins"}
 
     def asset(source: str, name: str) -> dg.AssetsDefinition:
@@ -727,11 +728,11 @@ def test_moves_are_reported_once_an_hour_when_the_facts_were_made(
 def test_moves_are_those_of_the_live_board(
     settings: Settings, payloads: PayloadStore, world: FakePredictIt
 ) -> None:
-    assert moves(home.warehouse(settings), 0.01) == []
-    for observation in observe(world, NOON - timedelta(hours=1), 2, timedelta(hours=1)):
-        payloads.land(observation)
-    build(settings, DayRange(day_of(NOON), day_of(NOON)))
-    found = moves(home.warehouse(settings), 0.01)
+    assert moves(factory.warehouse(settings), 0.01) == []
+    for received in observe(world, NOON - timedelta(hours=1), 2, timedelta(hours=1)):
+        payloads.land(received)
+    build(settings, DayRange(DAY, DAY))
+    found = moves(factory.warehouse(settings), 0.01)
     assert found
     assert {move.polled_at for move in found} == {NOON.replace(tzinfo=None)}
     assert all(abs(move.change) >= Decimal("0.01") for move in found)

@@ -11,19 +11,19 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from socket import gethostname
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 import time_machine
-from conftest import NOON, build, observe
+from conftest import FEED, NOON, build, observe, predictit
 
-from predictit_assets import factory as home
+from predictit_assets import factory
 from predictit_assets.automation.landed import MAX_DAYS
 from predictit_assets.build import build_definitions
-from predictit_assets.contract.calendar import DayRange, day_of
-from predictit_assets.contract.source import Payload
-from predictit_assets.errors import WarehouseBusy
+from predictit_assets.contract.arrival import Asking, Polled
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.payload import Payload
+from predictit_assets.errors import FetchError, WarehouseBusy
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.runs import (
     HOST_TAG,
@@ -35,10 +35,12 @@ from predictit_assets.instance.runs import (
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
+from predictit_assets.sources import Enabled
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.payloads import PayloadStore, Zone
+from predictit_assets.storage.stream import Stream
 
-EASTERN = ZoneInfo("America/New_York")
 LANDING = dg.AssetKey(["landing", "predictit", "market_data"])
 RAW = dg.AssetKey(["raw", "predictit", "market_data"])
 STAGING = dg.AssetKey(["staging", "predictit", "contract_snapshots"])
@@ -49,7 +51,11 @@ NEVER = dg.AssetKey(["raw", "predictit", "closed_markets"])
 
 
 def eastern(day: str, clock: str) -> datetime:
-    return datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=EASTERN)
+    return datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=EASTERN.tzinfo)
+
+
+def payload(at: datetime, body: bytes) -> Payload:
+    return Payload(EASTERN.day_of(at), at, body)
 
 
 def material_checks(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> list[Any]:
@@ -61,11 +67,13 @@ def material_checks(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -
 class Clockwork:
     """The daemon's part: ticks sensors and conditions, keeps cursors, stores what they report."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on: Enabled | None = None) -> None:
         self.settings = settings
+        self.on = on or predictit()
         self.instance = dg.DagsterInstance.ephemeral()
-        self.payloads = home.payloads(home.predictit(settings, say=print), settings)
-        self.definitions = build_definitions(settings)
+        self.stream = factory.stream(settings, self.on, FEED)
+        self.payloads = self.stream.payloads
+        self.definitions = build_definitions(settings, [self.on])
         self.graph = self.definitions.resolve_asset_graph()
         self.cursors: dict[str, str | None] = {}
         self._conditions: Any = None
@@ -114,20 +122,18 @@ class Clockwork:
             for key in level:
                 for day in wanted.get(key, ()):
                     if key == RAW and day:
-                        source = home.predictit(self.settings, say=print)
-                        validate_day(source, self.payloads, date.fromisoformat(day))
+                        validate_day(self.stream, date.fromisoformat(day))
                     self.report(key, day)
 
 
 @pytest.fixture
 def clockwork(settings: Settings) -> Clockwork:
-    return Clockwork(settings.model_copy(update={"start": date(2026, 2, 20)}))
+    return Clockwork(settings, predictit(start=date(2026, 2, 20)))
 
 
 @pytest.fixture
 def polling(settings: Settings, feed: SampleServer) -> Clockwork:
-    update = {"start": date(2026, 2, 20), "api_url": feed.url}
-    return Clockwork(settings.model_copy(update=update))
+    return Clockwork(settings, predictit(start=date(2026, 2, 20), api_url=feed.url))
 
 
 @pytest.fixture
@@ -153,8 +159,7 @@ def test_a_tick_lands_the_odds_and_reports_today_without_a_run(
 
 
 def test_ticks_keep_the_pace_of_the_api(settings: Settings, feed: SampleServer) -> None:
-    update = {"api_url": feed.url, "poll_interval": 60}
-    paced = Clockwork(settings.model_copy(update=update))
+    paced = Clockwork(settings, predictit(api_url=feed.url, poll_interval=60))
     paced.tick("poll_predictit")
     result = paced.tick("poll_predictit")
     assert "the next call is allowed in" in str(result.skip_reason)
@@ -165,8 +170,7 @@ def test_failures_back_off_are_told_and_pass(
     settings: Settings, feed: SampleServer, noon: time_machine.Traveller
 ) -> None:
     feed.fail_with("503", "html")
-    update = {"api_url": feed.url, "poll_interval": 1}
-    failing = Clockwork(settings.model_copy(update=update))
+    failing = Clockwork(settings, predictit(api_url=feed.url, poll_interval=1))
     assert "failure 1 in a row: " in str(failing.tick("poll_predictit").skip_reason)
     assert "asking again in" in str(failing.tick("poll_predictit").skip_reason)
     assert len(feed.requests) == 1
@@ -179,30 +183,45 @@ def test_failures_back_off_are_told_and_pass(
 
     noon.shift(timedelta(seconds=2))
     assert failing.tick("poll_predictit").asset_events
-    assert json.loads(failing.cursors["poll_predictit"] or "{}")["failures"] == 0
+    state = json.loads(failing.cursors["poll_predictit"] or "{}")
+    assert state[FEED.name]["failures"] == 0
+
+
+def test_what_landed_before_a_poll_failed_is_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pages(asking: Asking) -> Iterator[Payload]:
+        yield payload(NOON, b"page 1")
+        raise FetchError("page 2 can't be read")
+
+    monkeypatch.setattr(type(FEED), "arrivals", (Polled(pages, lambda _: 60),))
+    it = Clockwork(settings)
+    result = it.tick("poll_predictit")
+    assert "failure 1 in a row: page 2 can't be read" in str(result.skip_reason)
+    assert days_of(result) == ["2026-03-04"]
 
 
 def test_a_dead_server_costs_one_try(settings: Settings) -> None:
-    dead = Clockwork(settings.model_copy(update={"api_url": "http://127.0.0.1:9"}))
+    dead = Clockwork(settings, predictit(api_url="http://127.0.0.1:9"))
     assert "failure 1 in a row" in str(dead.tick("poll_predictit").skip_reason)
 
 
 def test_a_server_that_hangs_holds_no_tick_for_long(
     settings: Settings, world: FakePredictIt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(home, "SENSOR_TIMEOUT", 0.5)
+    monkeypatch.setattr(factory, "SENSOR_TIMEOUT", 0.5)
     with SampleServer(world) as feed:
         feed.fail_with("drip", "drip")
-        hanging = Clockwork(settings.model_copy(update={"api_url": feed.url}))
+        hanging = Clockwork(settings, predictit(api_url=feed.url))
         assert "took over" in str(hanging.tick("poll_predictit").skip_reason)
 
 
 # What others land
 
 
-def landed(clockwork: Clockwork, observations: list[Payload]) -> None:
-    for observation in observations:
-        clockwork.payloads.land(observation)
+def landed(clockwork: Clockwork, received: list[Payload]) -> None:
+    for one in received:
+        clockwork.payloads.land(one)
 
 
 def days_of(result: dg.SensorResult) -> list[str]:
@@ -211,47 +230,47 @@ def days_of(result: dg.SensorResult) -> list[str]:
 
 def test_what_others_land_is_reported_once(clockwork: Clockwork, world: FakePredictIt) -> None:
     landed(clockwork, observe(world, NOON - timedelta(days=2), 3, timedelta(days=1)))
-    assert days_of(clockwork.tick("notice_landed_payloads")) == [
+    assert days_of(clockwork.tick("report_landed_predictit")) == [
         "2026-03-02",
         "2026-03-03",
         "2026-03-04",
     ]
-    assert days_of(clockwork.tick("notice_landed_payloads")) == []
+    assert days_of(clockwork.tick("report_landed_predictit")) == []
     landed(clockwork, observe(world, NOON - timedelta(days=1, hours=1), 1, timedelta(0)))
-    assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-03"]
+    assert days_of(clockwork.tick("report_landed_predictit")) == ["2026-03-03"]
 
 
 def test_what_a_poll_reported_is_not_reported_again(polling: Clockwork, noon: object) -> None:
     polling.tick("poll_predictit")
-    assert days_of(polling.tick("notice_landed_payloads")) == []
+    assert days_of(polling.tick("report_landed_predictit")) == []
 
 
 def test_what_came_too_late_for_a_run_is_reported_again(
     clockwork: Clockwork, world: FakePredictIt
 ) -> None:
     landed(clockwork, observe(world, NOON, 1, timedelta(0)))
-    assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-04"]
+    assert days_of(clockwork.tick("report_landed_predictit")) == ["2026-03-04"]
     # The run looks, the payload lands and is noticed, the run reports that raw was made.
-    validate_day(home.predictit(clockwork.settings, say=print), clockwork.payloads, day_of(NOON))
+    validate_day(clockwork.stream, EASTERN.day_of(NOON))
     landed(clockwork, observe(world, NOON + timedelta(hours=1), 1, timedelta(0)))
-    assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-04"]
+    assert days_of(clockwork.tick("report_landed_predictit")) == ["2026-03-04"]
     clockwork.report(RAW, "2026-03-04")
-    assert days_of(clockwork.tick("notice_landed_payloads")) == ["2026-03-04"]
-    assert days_of(clockwork.tick("notice_landed_payloads")) == []
+    assert days_of(clockwork.tick("report_landed_predictit")) == ["2026-03-04"]
+    assert days_of(clockwork.tick("report_landed_predictit")) == []
 
 
 def test_objects_that_no_run_would_move_on_are_not_reported(clockwork: Clockwork) -> None:
     clockwork.payloads.objects.replace(
         "landing/predictit/market_data/date=2026-03-04/notes.txt", b"by hand"
     )
-    assert days_of(clockwork.tick("notice_landed_payloads")) == []
+    assert days_of(clockwork.tick("report_landed_predictit")) == []
 
 
 def test_a_thousand_days_at_once_are_reported_in_turns(clockwork: Clockwork) -> None:
     first = datetime(2022, 1, 1, 17, tzinfo=UTC)
     days = MAX_DAYS * 2 + 50
-    landed(clockwork, [Payload(first + timedelta(days=n), b"{}") for n in range(days)])
-    reported = [days_of(clockwork.tick("notice_landed_payloads")) for _ in range(4)]
+    landed(clockwork, [payload(first + timedelta(days=n), b"{}") for n in range(days)])
+    reported = [days_of(clockwork.tick("report_landed_predictit")) for _ in range(4)]
     assert [len(days) for days in reported] == [MAX_DAYS, MAX_DAYS, 50, 0]
     assert len({day for days in reported for day in days}) == days
 
@@ -372,9 +391,9 @@ def test_a_code_change_rebuilds_nothing_by_itself(clockwork: Clockwork) -> None:
 def test_yesterday_is_closed_after_midnight(
     clockwork: Clockwork, world: FakePredictIt, night: str, day: str
 ) -> None:
-    schedule = clockwork.definitions.resolve_schedule_def("close_of_yesterday")
+    schedule = clockwork.definitions.resolve_schedule_def("close_predictit")
     last = eastern(day, "23:59")
-    landed(clockwork, [Payload(last.astimezone(UTC), world.body(NOON))])
+    landed(clockwork, [payload(last.astimezone(UTC), world.body(NOON))])
     context = dg.build_schedule_context(scheduled_execution_time=eastern(night, "00:10"))
     request = schedule(context)
     assert isinstance(request, dg.RunRequest)
@@ -382,7 +401,7 @@ def test_yesterday_is_closed_after_midnight(
 
 
 def test_a_day_without_payloads_is_not_closed(clockwork: Clockwork) -> None:
-    schedule = clockwork.definitions.resolve_schedule_def("close_of_yesterday")
+    schedule = clockwork.definitions.resolve_schedule_def("close_predictit")
     context = dg.build_schedule_context(scheduled_execution_time=eastern("2026-03-05", "00:10"))
     assert isinstance(schedule(context), dg.SkipReason)
 
@@ -397,8 +416,7 @@ def test_three_days_with_a_dead_server_a_late_payload_and_a_short_day(
         time_machine.travel(begin, tick=False) as clock,
         SampleServer(world, clock=lambda: datetime.now(UTC)) as feed,
     ):
-        update = {"start": date(2026, 3, 1), "api_url": feed.url}
-        it = Clockwork(settings.model_copy(update=update))
+        it = Clockwork(settings, predictit(start=date(2026, 3, 1), api_url=feed.url))
         now, polls = begin.astimezone(UTC), 0
         while now < end:
             clock.move_to(now)
@@ -410,17 +428,17 @@ def test_three_days_with_a_dead_server_a_late_payload_and_a_short_day(
                     it,
                     observe(world, eastern("2026-03-07", "11:00").astimezone(UTC), 1, timedelta(0)),
                 )
-            it.tick("notice_landed_payloads")
+            it.tick("report_landed_predictit")
             wanted = it.wanted(now)
             for day in wanted.get(FACT, ()):
-                made.setdefault(str(day), []).append(now.astimezone(EASTERN))
+                made.setdefault(str(day), []).append(now.astimezone(EASTERN.tzinfo))
             it.make(wanted)
-            if eastern(f"{now.astimezone(EASTERN):%Y-%m-%d}", "00:00") == now:
-                closing = it.definitions.resolve_schedule_def("close_of_yesterday")
+            if eastern(f"{now.astimezone(EASTERN.tzinfo):%Y-%m-%d}", "00:00") == now:
+                closing = it.definitions.resolve_schedule_def("close_predictit")
                 at = now + timedelta(minutes=10)
                 request = closing(dg.build_schedule_context(scheduled_execution_time=at))
                 day = str(request.partition_key)
-                made[day].append(at.astimezone(EASTERN))
+                made[day].append(at.astimezone(EASTERN.tzinfo))
                 it.make({RAW: {day}, FACT: {day}})
             now += timedelta(minutes=30)
 
@@ -438,7 +456,7 @@ def test_three_days_with_a_dead_server_a_late_payload_and_a_short_day(
     assert polls == 71
 
 
-# DataAge and inventory
+# Age of the data, and completeness
 
 
 def latest(clockwork: Clockwork, key: dg.AssetKey, name: str) -> Any:
@@ -473,17 +491,17 @@ def test_what_has_not_changed_is_told_once_an_hour(clockwork: Clockwork, noon: A
     assert len(clockwork.tick("watch").asset_events or []) == 3
 
 
-def test_the_inventory_names_the_days_to_mend(clockwork: Clockwork, world: FakePredictIt) -> None:
+def test_completeness_names_the_days_to_mend(clockwork: Clockwork, world: FakePredictIt) -> None:
     landed(clockwork, observe(world, NOON, 2, timedelta(days=1)))
-    source = home.predictit(clockwork.settings, say=print)
-    validate_day(source, clockwork.payloads, day_of(NOON))
+    validate_day(clockwork.stream, EASTERN.day_of(NOON))
     clockwork.tick("watch")
-    check = latest(clockwork, FACT, "inventory")
+    check = latest(clockwork, FACT, "completeness")
     assert not check.passed
     assert check.severity is dg.AssetCheckSeverity.WARN
     mend = check.metadata["how_to_mend"].value
-    assert "proven but not published: `predictit build --from 2026-03-04 --to 2026-03-04`" in mend
-    assert "waiting in landing to be proven: `predictit build --from 2026-03-05" in mend
+    command = "`predictit build predictit --from"
+    assert f"valid but not published: {command} 2026-03-04 --to 2026-03-04`" in mend
+    assert f"waiting in landing to be validated: {command} 2026-03-05" in mend
 
 
 # Runs that fail
@@ -495,11 +513,11 @@ def damage(payloads: PayloadStore, day: date) -> None:
 
 
 @pytest.fixture
-def broken(settings: Settings, payloads: PayloadStore, world: FakePredictIt) -> DayRange:
-    """Two days, proven; a payload of the second can't be read any more."""
-    for observation in observe(world, NOON, 2, timedelta(days=1)):
-        payloads.land(observation)
-        validate_day(home.predictit(settings, say=print), payloads, day_of(observation.captured_at))
+def broken(stream: Stream, payloads: PayloadStore, world: FakePredictIt) -> DayRange:
+    """Two valid days; a payload of the second can't be read any more."""
+    for received in observe(world, NOON, 2, timedelta(days=1)):
+        payloads.land(received)
+        validate_day(stream, received.day)
     days = payloads.days(Zone.RAW)
     damage(payloads, days[1])
     return DayRange(days[0], days[-1])
@@ -514,15 +532,17 @@ def test_a_bad_day_takes_no_good_ones_with_it(settings: Settings, broken: DayRan
     (record,) = instance.get_run_records()
     definitions = build_definitions(settings)
     context = dg.build_run_status_sensor_context(
-        "spare_good_days",
+        "retry_good_days",
         dagster_event=instance.all_logs(
             record.dagster_run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE
         )[-1].dagster_event,
         dagster_instance=instance,
         dagster_run=record.dagster_run,
     ).for_run_failure()
-    requests = definitions.resolve_sensor_def("spare_good_days")(context)
-    assert [request.tags for request in requests] == [{"dagster/partition": "2026-03-04"}]
+    requests = definitions.resolve_sensor_def("retry_good_days")(context)
+    assert [(one.job_name, one.tags) for one in requests] == [
+        ("build_predictit", {"dagster/partition": "2026-03-04"})
+    ]
 
 
 def test_the_command_builds_the_good_days_and_names_the_bad_one(
@@ -536,10 +556,10 @@ def test_the_command_builds_the_good_days_and_names_the_bad_one(
         check=False,
     )
     assert run.returncode == 1
-    assert run.stdout == "built 2026-03-04\n"
+    assert run.stdout == "built predictit 2026-03-04\n"
     assert "2026-03-05: raw/" in run.stderr
-    with home.warehouse(settings).connect() as connection:
-        days = connection.execute("select distinct partition_date from core.fact_prices").fetchall()
+    with factory.warehouse(settings).read_connection() as query:
+        days = query("select distinct partition_date from core.fact_prices")
     assert days == [(date(2026, 3, 4),)]
 
 
@@ -567,8 +587,8 @@ def test_only_what_may_pass_is_tried_again(
 def test_a_run_whose_process_was_killed_does_not_stay_in_progress(
     settings: Settings, payloads: PayloadStore, world: FakePredictIt
 ) -> None:
-    for observation in observe(world, NOON, 1, timedelta(0)):
-        payloads.land(observation)
+    for received in observe(world, NOON, 1, timedelta(0)):
+        payloads.land(received)
     process = subprocess.Popen(
         [str(Path(sys.executable).with_name("predictit")), "build"],
         env=os.environ | {"PREDICTIT_HOME": str(settings.home), "DAGSTER_HOME": ""},
@@ -621,16 +641,17 @@ def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
     raise TimeoutError(what)
 
 
-# Markets that left
+# Rows of another asset
 
 
-def test_markets_that_left_start_their_resolution(settings: Settings, world: FakePredictIt) -> None:
+def test_markets_that_left_are_asked_for(settings: Settings, world: FakePredictIt) -> None:
     it = Clockwork(settings)
     landed(it, observe(world, NOON - timedelta(days=4), 5, timedelta(days=1)))
-    build(settings, DayRange(day_of(NOON - timedelta(days=4)), day_of(NOON)), it.instance)
-    sensor = it.definitions.resolve_sensor_def("resolve_departed_markets")
+    last = EASTERN.day_of(NOON)
+    build(settings, DayRange(last - timedelta(days=4), last), it.instance)
+    sensor = it.definitions.resolve_sensor_def("fetch_pending_predictit_closed_markets")
     context = dg.build_sensor_context(instance=it.instance, definitions=it.definitions)
     data = sensor.evaluate_tick(context)
     (request,) = data.run_requests or []
-    assert request.job_name in (None, "resolve")
-    assert request.partition_key == str(day_of(datetime.now(UTC)))
+    assert request.job_name in (None, "fetch_predictit_closed_markets")
+    assert request.partition_key == str(EASTERN.today())

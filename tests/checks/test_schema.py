@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ import duckdb
 import ibis
 import pandera.ibis as pa
 import pytest
-from conftest import TIMED, observe
+from conftest import TIMED, observe, stream_of
 from ibis.backends.duckdb import Backend
 
-from predictit_assets import factory as home
 from predictit_assets.build import build_definitions
 from predictit_assets.checks.schema import (
     BUILT_IN_RULES,
@@ -30,15 +29,16 @@ from predictit_assets.checks.schema import (
 )
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.manifests import RawManifest
+from predictit_assets.contract.payload import Payload
 from predictit_assets.contract.schema import Schema, ibis_schema
-from predictit_assets.contract.source import Payload
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.instance.failures import MAX_DAYS
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.schemas import ContractSnapshots
-from predictit_assets.storage.payloads import Name, PayloadStore
+from predictit_assets.storage.payloads import PayloadStore
 
 LAYERS = ["landing", "raw", "curated", "staging", "core"]
 DAYS = DayRange(date(2026, 3, 4), date(2026, 3, 5))
@@ -123,9 +123,9 @@ UP_TO_CURATED = dg.AssetSelection.key_prefixes("landing", "raw", "curated")
 @pytest.fixture(scope="session")
 def built(world: FakePredictIt, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home with two sound days in every layer. Not to be changed."""
-    settings = Settings(home=tmp_path_factory.mktemp("checks") / "home", poll_interval=0)
-    for observation in observe(world, MORNING, 6, timedelta(hours=6)):
-        payloads_of(settings).land(observation)
+    settings = Settings(home=tmp_path_factory.mktemp("checks") / "home")
+    for received in observe(world, MORNING, 6, timedelta(hours=6)):
+        payloads_of(settings).land(received)
     everything = dg.AssetSelection.key_prefixes(*LAYERS)
     assert run(settings, everything) == Outcome(
         red=set(),
@@ -149,11 +149,15 @@ def built(world: FakePredictIt, tmp_path_factory: pytest.TempPathFactory) -> Set
 def settings(built: Settings, tmp_path: Path) -> Settings:
     """A home of one's own with two sound days in every layer."""
     shutil.copytree(built.home, tmp_path / "home")
-    return Settings(home=tmp_path / "home", poll_interval=0, lock_timeout=20)
+    return Settings(home=tmp_path / "home", lock_timeout=20)
 
 
 def payloads_of(settings: Settings) -> PayloadStore:
-    return home.payloads(home.predictit(settings, say=lambda text: None), settings)
+    return stream_of(settings).payloads
+
+
+def payload(at: datetime, body: bytes) -> Payload:
+    return Payload(EASTERN.day_of(at), at, body)
 
 
 def sql(settings: Settings, statement: str) -> None:
@@ -180,7 +184,8 @@ def landing_folder(settings: Settings, day: date) -> Path:
 
 
 def test_a_payload_in_another_days_folder_blocks_raw(settings: Settings) -> None:
-    name = Name.of(Payload(MORNING + timedelta(minutes=1), b"a payload"))
+    misplaced = payload(MORNING + timedelta(minutes=1), b"a payload")
+    name = payloads_of(settings).name_of(misplaced)
     (landing_folder(settings, DAYS.last) / str(name)).write_bytes(b"a gzip of at least 20 bytes")
     ran = run(settings, checks_and_what_follows("landing"))
     assert ran.red == {"landing/predictit/market_data:schema"}
@@ -198,10 +203,10 @@ def test_an_object_that_is_not_named_by_the_rule_blocks_raw(settings: Settings) 
 # --- Raw -----------------------------------------------------------------------------------------
 
 
-def edited(observation: Payload, edit: Callable[[Any], None]) -> Payload:
-    payload = json.loads(observation.body)
-    edit(payload["markets"])
-    return replace(observation, body=json.dumps(payload).encode())
+def edited(received: Payload, edit: Callable[[Any], None]) -> Payload:
+    answer = json.loads(received.read())
+    edit(answer["markets"])
+    return received._replace(body=json.dumps(answer).encode())
 
 
 def land_edited(
@@ -211,7 +216,7 @@ def land_edited(
     at: datetime = MORNING + timedelta(hours=1),
 ) -> None:
     """Land one more poll (of the first day), after something was done to its markets."""
-    payloads_of(settings).land(edited(Payload(at, world.body(at)), edit))
+    payloads_of(settings).land(edited(payload(at, world.body(at)), edit))
 
 
 @pytest.mark.parametrize(
@@ -365,7 +370,7 @@ def test_a_feed_that_repeats_old_odds_only_warns(
     settings: Settings, world: FakePredictIt, late: int, warned: set[str]
 ) -> None:
     made = MORNING + timedelta(hours=1)
-    payloads_of(settings).land(Payload(made + timedelta(minutes=late), world.body(made)))
+    payloads_of(settings).land(payload(made + timedelta(minutes=late), world.body(made)))
     ran = run(settings, UP_TO_CURATED)
     assert ran.succeeded
     assert (ran.red, ran.warned) == (set(), warned)
@@ -760,7 +765,7 @@ def test_a_schema_that_only_blocks_isnt_made_before_it_is_needed() -> None:
 def test_why_a_payload_is_in_quarantine_is_in_the_sentence() -> None:
     rows = (
         "select 'raw/' || n as key, timestamp '2026-03-04' + interval (n) hour as captured_at,"
-        " date '2026-03-04' as partition_date, 20 as bytes, 'a hash' as sha256,"
+        " date '2026-03-04' as partition_date, '' as part, 20 as bytes, 'a hash' as sha256,"
         " 'broken at ' || n as quarantined_because from range(3) as numbers(n)"
     )
     (check,) = (one for one in warning_checks(RawManifest) if one.name == "nothing_quarantined")

@@ -11,13 +11,13 @@ import pytest
 import time_machine
 
 from predictit_assets.automation import conditions
-from predictit_assets.contract.calendar import EASTERN, today
+from predictit_assets.contract.calendar import UTC_CALENDAR
 from predictit_assets.instance.cleanup import EVALUATIONS_DAYS, prune
 from predictit_assets.instance.partitions import PARTITION_TAG, daily_partitions
 
-TODAY = today()
+TODAY = UTC_CALENDAR.today()
 DAYS = [str(TODAY - timedelta(days=n)) for n in (2, 1, 0)]
-PARTITIONS = daily_partitions(TODAY - timedelta(days=5), EASTERN)
+PARTITIONS = daily_partitions(UTC_CALENDAR, TODAY - timedelta(days=5))
 LANDING, RAW, CURATED = (dg.AssetKey([layer, "odds"]) for layer in ("landing", "raw", "curated"))
 CHECK = dg.AssetCheckKey(CURATED, "schema")
 QUIET = {"telemetry": {"enabled": False}}
@@ -33,7 +33,7 @@ def landing() -> None: ...
     key=RAW,
     deps=[LANDING],
     partitions_def=PARTITIONS,
-    automation_condition=conditions.payloads_to_prove(),
+    automation_condition=conditions.payloads_to_validate(UTC_CALENDAR),
 )
 def raw() -> None: ...
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from predictit_assets.contract.calendar import EASTERN, DayRange
+from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange
 from predictit_assets.instance import parallel
 from predictit_assets.instance.parallel import days_of, each_day, worker_count
 from predictit_assets.instance.partitions import daily_partitions, days_of_context
@@ -25,7 +25,7 @@ def notified(days: DayRange, instance: dg.DagsterInstance) -> list[Progress]:
 
     @dg.asset(
         key=["curated", "predictit", "odds"],
-        partitions_def=daily_partitions(FIRST, EASTERN),
+        partitions_def=daily_partitions(UTC_CALENDAR, FIRST),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def odds(context: dg.AssetExecutionContext) -> None:
@@ -34,7 +34,7 @@ def notified(days: DayRange, instance: dg.DagsterInstance) -> list[Progress]:
 
     definitions = dg.Definitions(
         assets=[odds],
-        jobs=[dg.define_asset_job("job", partitions_def=daily_partitions(FIRST, EASTERN))],
+        jobs=[dg.define_asset_job("job", partitions_def=daily_partitions(UTC_CALENDAR, FIRST))],
         executor=dg.in_process_executor,
     )
     heard: list[Progress] = []
