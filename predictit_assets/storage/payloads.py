@@ -311,7 +311,7 @@ class PayloadStore:
     ) -> StoredPayload:
         """Move a valid payload from landing to raw; returns where it lies then.
 
-        `body` is its object as stored, `quarantined` says that quarantine holds one of its name.
+        `body` is its object as stored, `quarantined` says that quarantine knows its name.
         """
         key = self.key(Zone.RAW, stored.day, name)
         self.objects.put_if_absent(key, body if isinstance(body, bytes) else body.read_bytes())
@@ -332,6 +332,11 @@ class PayloadStore:
         with contextlib.suppress(FileNotFoundError):
             self.objects.copy_if_absent(stored.key, key)
         self.objects.delete(stored.key)
+
+    def quarantined(self, day: date) -> set[str]:
+        """The names that quarantine holds an object of, or a reason that was left behind."""
+        files = (entry.key.rsplit("/", 1)[-1] for entry in self.objects_of(Zone.QUARANTINE, day))
+        return {file.removesuffix(REASON_SUFFIX) for file in files}
 
     def reason(self, stored: StoredPayload) -> str:
         """Why a payload is in quarantine."""

@@ -11,41 +11,73 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import NOON
+from conftest import FEED, NOON, PREDICTIT
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from predictit_assets import factory as home
-from predictit_assets.contract.calendar import day_of
-from predictit_assets.contract.source import InvalidPayload, Payload
-from predictit_assets.layers.raw import manifest_object, read_manifest, validate_day
-from predictit_assets.settings import Settings
+from predictit_assets.contract.payload import InvalidPayload, Payload
+from predictit_assets.layers.raw import read_manifest, validate_day
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.objects import Bucket, ObjectStore
-from predictit_assets.storage.payloads import REASON_SUFFIX, Name, PayloadStore, Zone
+from predictit_assets.storage.payloads import (
+    REASON_SUFFIX,
+    PayloadName,
+    PayloadStore,
+    StoredPayload,
+    Zone,
+)
+from predictit_assets.storage.stream import Stream
 
-SOURCE = home.predictit(Settings(), say=print)
-DAY = day_of(NOON)
+DAY = EASTERN.day_of(NOON)
 BODY = FakePredictIt(markets=2, contracts=4).body(NOON)
 
 
-def sound(n: int = 0, minute: int = 0) -> Payload:
-    """A sound payload; each n gives another one."""
-    return Payload(NOON + timedelta(minutes=minute), BODY + b" " * n)
+def received(at: datetime, body: bytes, part: str = "") -> Payload:
+    """What was received at a moment."""
+    return Payload(EASTERN.day_of(at), at, body, part)
 
 
-def unsound(n: int = 0, minute: int = 0) -> Payload:
+def valid(n: int = 0, minute: int = 0) -> Payload:
+    """A valid payload; each n gives another one."""
+    return received(NOON + timedelta(minutes=minute), BODY + b" " * n)
+
+
+def invalid(n: int = 0, minute: int = 0) -> Payload:
     """A payload without a market; each n gives another one."""
-    return Payload(NOON + timedelta(minutes=minute), b'{"markets": []}' + b" " * n)
+    return received(NOON + timedelta(minutes=minute), b'{"markets": []}' + b" " * n)
 
 
-def sha(observation: Payload) -> str:
-    return hashlib.sha256(observation.body).hexdigest()
+def sha(payload: Payload) -> str:
+    return hashlib.sha256(payload.read()).hexdigest()
+
+
+def store_of(objects: ObjectStore, **values: Any) -> PayloadStore:
+    return PayloadStore(objects, PREDICTIT.name, FEED.name, FEED.calendar, **values)
 
 
 def payloads_in(place: Path | Bucket) -> PayloadStore:
-    return PayloadStore(ObjectStore(place), SOURCE.name, SOURCE.dataset)
+    return store_of(ObjectStore(place))
+
+
+def name_of(payload: Payload) -> PayloadName:
+    """The name of a payload's object."""
+    return PayloadName(payload.captured_at, sha(payload), payload.part)
+
+
+def loaded(payloads: PayloadStore, stored: StoredPayload) -> Payload | None:
+    """A payload as it lies in the store, without the name of its object."""
+    found = payloads.load(stored)
+    return found.payload._replace(object_name="") if found else None
+
+
+def accept(payloads: PayloadStore, stored: StoredPayload) -> StoredPayload:
+    """Move a landed payload to raw."""
+    found = payloads.load(stored)
+    assert found
+    assert stored.name
+    return payloads.accept(stored, stored.name, found.stored_body, quarantined=False)
 
 
 @pytest.fixture
@@ -54,8 +86,8 @@ def payloads(place: Path | Bucket) -> PayloadStore:
     return payloads_in(place)
 
 
-def prove(payloads: PayloadStore) -> list[dict[str, Any]]:
-    return validate_day(SOURCE, payloads, DAY)
+def validate(payloads: PayloadStore) -> list[dict[str, Any]]:
+    return validate_day(Stream(PREDICTIT, FEED, payloads, DAY), DAY)
 
 
 def contents(payloads: PayloadStore) -> dict[str, bytes | None]:
@@ -64,42 +96,42 @@ def contents(payloads: PayloadStore) -> dict[str, bytes | None]:
     return {key: payloads.objects.get(key) for key in keys}
 
 
-def zones_of(payloads: PayloadStore, observation: Payload) -> list[Zone]:
+def zones_of(payloads: PayloadStore, payload: Payload) -> list[Zone]:
     """The zones that hold a payload, whole."""
     return [
         zone
         for zone in Zone
         for stored in payloads.held(zone, DAY)
-        if stored.name == Name.of(observation) and payloads.read(stored) == observation
+        if stored.name == name_of(payload) and loaded(payloads, stored) == payload
     ]
 
 
-def reason(payloads: PayloadStore, observation: Payload) -> str | None:
+def reason(payloads: PayloadStore, payload: Payload) -> str | None:
     """Why a payload is in quarantine; None when it isn't there."""
     held = {stored.name: stored for stored in payloads.held(Zone.QUARANTINE, DAY)}
-    stored = held.get(Name.of(observation))
+    stored = held.get(name_of(payload))
     return payloads.reason(stored) if stored else None
 
 
-def set_aside(payloads: PayloadStore, observation: Payload, why: str) -> None:
+def set_aside(payloads: PayloadStore, payload: Payload, why: str) -> None:
     """Quarantine a payload, as an earlier version of the rules may have done."""
-    stored = payloads.land(observation)
+    stored = payloads.land(payload)
     assert stored
-    payloads.quarantine(stored, Name.of(observation), InvalidPayload(why))
+    payloads.quarantine(stored, name_of(payload), InvalidPayload(why))
 
 
-def copy_back(payloads: PayloadStore, observation: Payload) -> None:
-    """Copy a payload from quarantine to landing, to be proven again."""
-    name = Name.of(observation)
+def copy_back(payloads: PayloadStore, payload: Payload) -> None:
+    """Copy a payload from quarantine to landing, to be validated again."""
+    name = name_of(payload)
     payloads.objects.copy_if_absent(
-        payloads.key(Zone.QUARANTINE, name), payloads.key(Zone.LANDING, name)
+        payloads.key(Zone.QUARANTINE, DAY, name), payloads.key(Zone.LANDING, DAY, name)
     )
 
 
-def move_back(payloads: PayloadStore, observation: Payload) -> None:
+def move_back(payloads: PayloadStore, payload: Payload) -> None:
     """Move a payload from quarantine to landing; its reason stays behind."""
-    copy_back(payloads, observation)
-    payloads.objects.delete(payloads.key(Zone.QUARANTINE, Name.of(observation)))
+    copy_back(payloads, payload)
+    payloads.objects.delete(payloads.key(Zone.QUARANTINE, DAY, name_of(payload)))
 
 
 # Names
@@ -111,10 +143,10 @@ def move_back(payloads: PayloadStore, observation: Payload) -> None:
     st.binary(max_size=5),
 )
 def test_a_name_reads_back_as_what_it_was_made_of(at: datetime, body: bytes) -> None:
-    name = Name.of(Payload(at, body))
+    name = name_of(received(at, body))
 
-    assert Name.parse(str(name)) == name
-    assert str(Name.of(Payload(at.astimezone(UTC), body))) == str(name)
+    assert PayloadName.parse(str(name)) == name
+    assert str(name_of(received(at.astimezone(UTC), body))) == str(name)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +161,11 @@ def test_a_name_reads_back_as_what_it_was_made_of(at: datetime, body: bytes) -> 
     ],
 )
 def test_what_is_no_name_is_none(file: str) -> None:
-    assert Name.parse(file) is None
+    assert PayloadName.parse(file) is None
 
 
 def test_the_key_tells_zone_day_time_and_content(payloads: PayloadStore) -> None:
-    late = Payload(datetime(2026, 3, 5, 3, 30, 0, 42, UTC), b"{}")
+    late = received(datetime(2026, 3, 5, 3, 30, 0, 42, UTC), b"{}")
 
     stored = payloads.land(late)
 
@@ -150,12 +182,12 @@ def test_the_key_tells_zone_day_time_and_content(payloads: PayloadStore) -> None
 
 
 def test_what_lands_is_kept_byte_for_byte(payloads: PayloadStore) -> None:
-    odd = Payload(NOON, b'\xff\x00 not JSON at all\r\n{"markets"')
+    odd = received(NOON, b'\xff\x00 not JSON at all\r\n{"markets"')
 
     stored = payloads.land(odd)
 
     assert stored
-    assert payloads.read(stored) == odd
+    assert loaded(payloads, stored) == odd
     assert gzip.decompress(payloads.objects.get(stored.key) or b"") == odd.body
 
 
@@ -164,9 +196,9 @@ def test_the_same_payload_gives_the_same_object_whenever_it_lands(
 ) -> None:
     first, later = payloads_in(tmp_path / "first"), payloads_in(tmp_path / "later")
 
-    first.land(sound())
+    first.land(valid())
     monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
-    later.land(sound())
+    later.land(valid())
 
     assert contents(later) == contents(first)
 
@@ -175,28 +207,28 @@ def test_the_same_payload_gives_the_same_object_whenever_it_lands(
 def test_a_payload_that_is_held_anywhere_does_not_land_again(
     payloads: PayloadStore, zone: Zone
 ) -> None:
-    stored = payloads.land(sound())
+    stored = payloads.land(valid())
     assert stored
     if zone is Zone.RAW:
-        payloads.accept(stored, Name.of(sound()))
+        accept(payloads, stored)
     if zone is Zone.QUARANTINE:
-        payloads.quarantine(stored, Name.of(sound()), InvalidPayload("some reason"))
+        payloads.quarantine(stored, name_of(valid()), InvalidPayload("some reason"))
     before = contents(payloads)
 
-    assert payloads.land(sound()) is None
+    assert payloads.land(valid()) is None
     assert contents(payloads) == before
-    assert zones_of(payloads, sound()) == [zone]
+    assert zones_of(payloads, valid()) == [zone]
 
 
 def test_the_same_content_at_another_time_is_another_payload(payloads: PayloadStore) -> None:
-    assert payloads.land(sound(minute=0))
-    assert payloads.land(sound(minute=1))
+    assert payloads.land(valid(minute=0))
+    assert payloads.land(valid(minute=1))
 
 
 def test_payloads_are_listed_by_time_not_by_name(payloads: PayloadStore) -> None:
     times = [NOON + timedelta(microseconds=n) for n in (500_000, 0, 999_999, 1_000_000)]
     for at in times:
-        payloads.land(Payload(at, b"{}"))
+        payloads.land(received(at, b"{}"))
 
     held = payloads.held(Zone.LANDING, DAY)
 
@@ -220,186 +252,186 @@ def test_payloads_are_listed_by_time_not_by_name(payloads: PayloadStore) -> None
 def test_a_spoilt_object_costs_nobody_but_itself(
     payloads: PayloadStore, spoil: Callable[[bytes], bytes], told: str
 ) -> None:
-    payloads.land(sound(minute=1))
-    stored = payloads.land(sound(minute=0))
+    payloads.land(valid(minute=1))
+    stored = payloads.land(valid(minute=0))
     assert stored
     spoilt = spoil(payloads.objects.get(stored.key) or b"")
     payloads.objects.replace(stored.key, spoilt)
 
     with pytest.raises(InvalidPayload):
-        payloads.read(stored)
-    rows = prove(payloads)
+        payloads.load(stored)
+    rows = validate(payloads)
 
     (aside,) = payloads.held(Zone.QUARANTINE, DAY)
     assert aside.name == stored.name
     assert payloads.objects.get(aside.key) == spoilt
     assert told in payloads.reason(aside)
-    assert zones_of(payloads, sound(minute=1)) == [Zone.RAW]
+    assert zones_of(payloads, valid(minute=1)) == [Zone.RAW]
     assert [bool(row["quarantined_because"]) for row in rows] == [True, False]
 
 
 def test_a_payload_whose_object_was_damaged_can_be_landed_again(payloads: PayloadStore) -> None:
-    landed = payloads.land(sound())
+    landed = payloads.land(valid())
     assert landed
     payloads.objects.replace(landed.key, b"damaged on its way")
-    (row,) = prove(payloads)
+    (row,) = validate(payloads)
     assert row["quarantined_because"]
 
-    assert payloads.land(sound())
-    (row,) = prove(payloads)
+    assert payloads.land(valid())
+    (row,) = validate(payloads)
     assert row["quarantined_because"] is None
     assert not payloads.held(Zone.QUARANTINE, DAY)
 
 
 def test_objects_with_foreign_names_are_left_and_in_nobodys_way(payloads: PayloadStore) -> None:
     folder = payloads.folder(Zone.LANDING, DAY)
-    other_day = Name.of(sound(minute=-24 * 60))
+    other_day = name_of(valid(minute=-24 * 60))
     foreign = {f"{folder}/notes.txt", f"{folder}/{other_day}"}
     for key in foreign:
         payloads.objects.replace(key, gzip.compress(BODY))
-    payloads.land(sound())
+    payloads.land(valid())
 
-    prove(payloads)
+    validate(payloads)
 
     assert {stored.key for stored in payloads.held(Zone.LANDING, DAY)} == foreign
-    assert zones_of(payloads, sound()) == [Zone.RAW]
+    assert zones_of(payloads, valid()) == [Zone.RAW]
 
 
-# Proving
+# Validating
 
 
 def test_the_manifest_tells_what_became_of_each_payload(payloads: PayloadStore) -> None:
-    payloads.land(sound(minute=2))
-    payloads.land(unsound(minute=1))
+    payloads.land(valid(minute=2))
+    payloads.land(invalid(minute=1))
 
-    rows = prove(payloads)
+    rows = validate(payloads)
 
     bad, good = rows
-    assert good["key"] == payloads.key(Zone.RAW, Name.of(sound(minute=2)))
-    assert bad["key"] == payloads.key(Zone.QUARANTINE, Name.of(unsound(minute=1)))
-    assert (good["sha256"], bad["sha256"]) == (sha(sound()), sha(unsound()))
+    assert good["key"] == payloads.key(Zone.RAW, DAY, name_of(valid(minute=2)))
+    assert bad["key"] == payloads.key(Zone.QUARANTINE, DAY, name_of(invalid(minute=1)))
+    assert (good["sha256"], bad["sha256"]) == (sha(valid()), sha(invalid()))
     assert (good["markets"], good["contracts"]) == (2, BODY.count(b'"lastTradePrice"'))
     assert (bad["markets"], bad["contracts"]) == (None, None)
     assert good["quarantined_because"] is None
-    assert bad["quarantined_because"] == reason(payloads, unsound(minute=1))
+    assert bad["quarantined_because"] == reason(payloads, invalid(minute=1))
     assert "(at $.markets)" in bad["quarantined_because"]
-    assert read_manifest(payloads.objects.get(manifest_object(payloads, DAY)) or b"") == rows
+    assert read_manifest(payloads.objects.get(payloads.manifest(DAY)) or b"") == rows
 
 
-def test_proving_again_changes_nothing(payloads: PayloadStore) -> None:
-    payloads.land(sound(minute=2))
-    payloads.land(unsound(minute=1))
-    rows = prove(payloads)
+def test_validating_again_changes_nothing(payloads: PayloadStore) -> None:
+    payloads.land(valid(minute=2))
+    payloads.land(invalid(minute=1))
+    rows = validate(payloads)
     before = contents(payloads)
 
-    assert prove(payloads) == rows
+    assert validate(payloads) == rows
     assert contents(payloads) == before
 
 
 def test_a_manifest_that_was_lost_is_made_anew(payloads: PayloadStore) -> None:
-    payloads.land(sound(minute=2))
-    payloads.land(unsound(minute=1))
-    prove(payloads)
+    payloads.land(valid(minute=2))
+    payloads.land(invalid(minute=1))
+    validate(payloads)
     before = contents(payloads)
 
-    payloads.objects.delete(manifest_object(payloads, DAY))
-    prove(payloads)
+    payloads.objects.delete(payloads.manifest(DAY))
+    validate(payloads)
 
     assert contents(payloads) == before
 
 
 def test_a_raw_object_never_changes(payloads: PayloadStore) -> None:
-    payloads.land(sound())
-    prove(payloads)
+    payloads.land(valid())
+    validate(payloads)
     before = contents(payloads)
-    landing = payloads.key(Zone.LANDING, Name.of(sound()))
+    landing = payloads.key(Zone.LANDING, DAY, name_of(valid()))
     payloads.objects.replace(landing, gzip.compress(BODY, compresslevel=1))
 
-    prove(payloads)
+    validate(payloads)
 
     assert contents(payloads) == before
 
 
 @pytest.mark.parametrize("bring_back", [copy_back, move_back])
-def test_what_is_put_back_from_quarantine_is_proven_again(
+def test_what_is_put_back_from_quarantine_is_validated_again(
     payloads: PayloadStore, bring_back: Callable[[PayloadStore, Payload], None]
 ) -> None:
-    set_aside(payloads, sound(), "an old rule")
-    (row,) = prove(payloads)
+    set_aside(payloads, valid(), "an old rule")
+    (row,) = validate(payloads)
     assert row["quarantined_because"] == "an old rule (at $)"
 
-    bring_back(payloads, sound())
-    (row,) = prove(payloads)
+    bring_back(payloads, valid())
+    (row,) = validate(payloads)
 
     assert row["quarantined_because"] is None
-    assert zones_of(payloads, sound()) == [Zone.RAW]
+    assert zones_of(payloads, valid()) == [Zone.RAW]
     assert payloads.objects.below(Zone.QUARANTINE) == []
 
 
 @pytest.mark.parametrize("bring_back", [copy_back, move_back])
-def test_what_is_put_back_and_still_unsound_has_its_newest_reason(
+def test_what_is_put_back_and_still_invalid_has_its_newest_reason(
     payloads: PayloadStore, bring_back: Callable[[PayloadStore, Payload], None]
 ) -> None:
-    set_aside(payloads, unsound(), "an old rule")
-    prove(payloads)
+    set_aside(payloads, invalid(), "an old rule")
+    validate(payloads)
 
-    bring_back(payloads, unsound())
-    (row,) = prove(payloads)
+    bring_back(payloads, invalid())
+    (row,) = validate(payloads)
 
-    assert zones_of(payloads, unsound()) == [Zone.QUARANTINE]
-    assert reason(payloads, unsound()) == "Expected `array` of length >= 1 (at $.markets)"
-    assert row["quarantined_because"] == reason(payloads, unsound())
+    assert zones_of(payloads, invalid()) == [Zone.QUARANTINE]
+    assert reason(payloads, invalid()) == "Expected `array` of length >= 1 (at $.markets)"
+    assert row["quarantined_because"] == reason(payloads, invalid())
 
 
 # Two payloads of one capture time
 
 
 @hypothesis_settings(max_examples=40, deadline=None)
-@given(st.permutations([sound(n) for n in range(4)]), st.lists(st.booleans(), min_size=4))
+@given(st.permutations([valid(n) for n in range(4)]), st.lists(st.booleans(), min_size=4))
 def test_of_one_moment_the_smallest_hash_is_kept_in_whatever_order_they_come(
-    arrivals: list[Payload], prove_now: list[bool]
+    arrivals: list[Payload], validate_now: list[bool]
 ) -> None:
     smallest = min(arrivals, key=sha)
     with TemporaryDirectory() as folder:
         payloads = payloads_in(Path(folder))
-        for observation, now in zip([*arrivals, unsound()], [*prove_now[:4], True], strict=True):
-            payloads.land(observation)
+        for payload, now in zip([*arrivals, invalid()], [*validate_now[:4], True], strict=True):
+            payloads.land(payload)
             if now:
-                prove(payloads)
+                validate(payloads)
 
         assert zones_of(payloads, smallest) == [Zone.RAW]
-        assert zones_of(payloads, unsound()) == [Zone.QUARANTINE]
+        assert zones_of(payloads, invalid()) == [Zone.QUARANTINE]
         for loser in set(arrivals) - {smallest}:
             assert zones_of(payloads, loser) == [Zone.QUARANTINE]
             assert "another payload of the same capture time" in (reason(payloads, loser) or "")
 
 
 @hypothesis_settings(max_examples=20, deadline=None)
-@given(st.permutations([sound(0), sound(1), sound(2), unsound(0), sound(minute=1)]))
+@given(st.permutations([valid(0), valid(1), valid(2), invalid(0), valid(minute=1)]))
 def test_a_day_ends_the_same_in_whatever_order_its_payloads_come(
     arrivals: list[Payload],
 ) -> None:
     with TemporaryDirectory() as folder:
         at_once, one_by_one = (payloads_in(Path(folder) / name) for name in ("once", "one"))
-        for observation in arrivals:
-            at_once.land(observation)
-            one_by_one.land(observation)
-            prove(one_by_one)
-        prove(at_once)
+        for payload in arrivals:
+            at_once.land(payload)
+            one_by_one.land(payload)
+            validate(one_by_one)
+        validate(at_once)
 
         assert contents(one_by_one) == contents(at_once)
 
 
-@pytest.mark.parametrize("unsound_first", [True, False])
-def test_an_unsound_payload_never_displaces_a_sound_one(
-    payloads: PayloadStore, unsound_first: bool
+@pytest.mark.parametrize("invalid_first", [True, False])
+def test_an_invalid_payload_never_displaces_a_valid_one(
+    payloads: PayloadStore, invalid_first: bool
 ) -> None:
-    smaller = next(unsound(n) for n in count() if sha(unsound(n)) < sha(sound()))
-    for observation in (smaller, sound()) if unsound_first else (sound(), smaller):
-        payloads.land(observation)
-        prove(payloads)
+    smaller = next(invalid(n) for n in count() if sha(invalid(n)) < sha(valid()))
+    for payload in (smaller, valid()) if invalid_first else (valid(), smaller):
+        payloads.land(payload)
+        validate(payloads)
 
-    assert zones_of(payloads, sound()) == [Zone.RAW]
+    assert zones_of(payloads, valid()) == [Zone.RAW]
     assert zones_of(payloads, smaller) == [Zone.QUARANTINE]
     assert "markets" in (reason(payloads, smaller) or "")
 
@@ -435,33 +467,33 @@ def restore(day: dict[str, bytes | None], payloads: PayloadStore) -> None:
 
 def eventful_day(payloads: PayloadStore) -> list[Payload]:
     """A day that holds each thing that can happen to a payload; returns those that are whole."""
-    small, large = sorted([sound(0), sound(1)], key=sha)
+    small, large = sorted([valid(0), valid(1)], key=sha)
     rivals = [
-        Payload(NOON + timedelta(minutes=minute), one.body)
+        received(NOON + timedelta(minutes=minute), one.read())
         for minute, one in ((1, large), (2, small), (1, small), (2, large))
     ]
-    for observation in (*rivals[:2], sound(minute=3)):  # first the one, then the other is in raw
-        payloads.land(observation)
-    prove(payloads)
-    set_aside(payloads, sound(minute=4), "an old rule")
-    set_aside(payloads, sound(minute=5), "an old rule")
-    set_aside(payloads, unsound(minute=6), "an old rule")
-    prove(payloads)
-    copy_back(payloads, sound(minute=4))
-    move_back(payloads, sound(minute=5))
-    move_back(payloads, unsound(minute=6))
-    fresh = [*rivals[2:], sound(minute=7), unsound(minute=8)]
-    for observation in fresh:
-        payloads.land(observation)
+    for payload in (*rivals[:2], valid(minute=3)):  # first the one, then the other is in raw
+        payloads.land(payload)
+    validate(payloads)
+    set_aside(payloads, valid(minute=4), "an old rule")
+    set_aside(payloads, valid(minute=5), "an old rule")
+    set_aside(payloads, invalid(minute=6), "an old rule")
+    validate(payloads)
+    copy_back(payloads, valid(minute=4))
+    move_back(payloads, valid(minute=5))
+    move_back(payloads, invalid(minute=6))
+    fresh = [*rivals[2:], valid(minute=7), invalid(minute=8)]
+    for payload in fresh:
+        payloads.land(payload)
     # A move that was cut short has left it in two zones.
-    twice = Name.of(sound(minute=3))
+    twice = name_of(valid(minute=3))
     payloads.objects.copy_if_absent(
-        payloads.key(Zone.RAW, twice), payloads.key(Zone.LANDING, twice)
+        payloads.key(Zone.RAW, DAY, twice), payloads.key(Zone.LANDING, DAY, twice)
     )
-    spoilt = payloads.land(sound(minute=9))
+    spoilt = payloads.land(valid(minute=9))
     assert spoilt
     payloads.objects.replace(spoilt.key, b"spoilt")
-    return [*rivals[:2], *(sound(minute=n) for n in (3, 4, 5)), unsound(minute=6), *fresh]
+    return [*rivals[:2], *(valid(minute=n) for n in (3, 4, 5)), invalid(minute=6), *fresh]
 
 
 def test_no_moment_of_death_loses_or_doubles_a_payload(
@@ -471,7 +503,7 @@ def test_no_moment_of_death_loses_or_doubles_a_payload(
     whole = eventful_day(before)
     day = contents(before)
     restore(day, undisturbed)
-    prove(undisturbed)
+    validate(undisturbed)
     # A moment on S3 takes half a second.
     every = 1 if isinstance(new_place(), Path) else 6
 
@@ -480,13 +512,13 @@ def test_no_moment_of_death_loses_or_doubles_a_payload(
         restore(day, payloads)
         store: Any = DyingStore(payloads.objects, operations)
         try:
-            prove(PayloadStore(store, SOURCE.name, SOURCE.dataset))
+            validate(store_of(store))
         except Killed:
             lost = [one for one in whole if not zones_of(payloads, one)]
             assert not lost, f"after {operations} operations"
         else:
             break
-        prove(payloads)
+        validate(payloads)
 
         assert contents(payloads) == contents(undisturbed), f"after {operations} operations"
 
