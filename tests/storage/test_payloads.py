@@ -2,27 +2,35 @@
 
 import gzip
 import hashlib
+import re
+import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import UTC, date, datetime, timedelta
+from itertools import count, groupby
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from conftest import FEED, NOON, PREDICTIT
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from predictit_assets.contract.payload import InvalidPayload, Payload
+from predictit_assets.layers import raw as raw_module
 from predictit_assets.layers.raw import read_manifest, validate_day
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
+from predictit_assets.storage import payloads as payloads_module
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import (
+    MAX_IN_MEMORY,
+    MAX_PART,
     REASON_SUFFIX,
+    PartTooLong,
     PayloadName,
     PayloadStore,
     StoredPayload,
@@ -149,6 +157,70 @@ def test_a_name_reads_back_as_what_it_was_made_of(at: datetime, body: bytes) -> 
     assert str(name_of(received(at.astimezone(UTC), body))) == str(name)
 
 
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)
+"""Lone surrogates too: a part may be the name of a file, which needn't be Unicode."""
+
+
+@hypothesis_settings(deadline=None)
+@given(
+    st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC)),
+    ANY_TEXT,
+    st.sampled_from([".json.gz", ".csv.gz"]),
+)
+@example(NOON, "../../etc/passwd", ".json.gz")
+@example(NOON, ".5", ".json.gz")
+@example(NOON, f"-{'0' * 64}.json.gz", ".json.gz")
+@example(NOON, "100%2F", ".json.gz")
+def test_a_name_with_any_part_reads_back_and_is_no_path(
+    at: datetime, part: str, suffix: str
+) -> None:
+    name = PayloadName(at, "0" * 64, part, suffix)
+
+    assert PayloadName.parse(str(name), suffix) == name
+    assert re.fullmatch(r"[A-Za-z0-9_.~%-]+", str(name))
+    assert str(name).isascii()
+    other = ".csv.gz" if suffix == ".json.gz" else ".json.gz"
+    assert PayloadName.parse(str(name), other) is None
+
+
+@hypothesis_settings(deadline=None)
+@given(ANY_TEXT, ANY_TEXT)
+def test_different_parts_have_different_names(one: str, other: str) -> None:
+    names = {str(PayloadName(NOON, "0" * 64, part)) for part in (one, other)}
+    assert len(names) == len({one, other})
+
+
+@hypothesis_settings(deadline=None)
+@given(st.text("%AaFf0123456789.-_~/ é", max_size=12))
+def test_a_name_is_read_only_if_it_is_written_so(written: str) -> None:
+    """Or two objects could be the same payload."""
+    file = f"20260304T170000Z.{written}-{'0' * 64}.json.gz"
+    name = PayloadName.parse(file)
+    assert name is None or str(name) == file
+
+
+def test_names_of_the_release_before_are_read_as_they_were() -> None:
+    for stamp, microsecond in (("20260304T170000", 0), ("20260304T170000.000042", 42)):
+        file = f"{stamp}Z-{'ab' * 32}.json.gz"
+        name = PayloadName.parse(file)
+        assert name == PayloadName(NOON.replace(microsecond=microsecond), "ab" * 32)
+        assert str(name) == file
+
+
+def test_a_part_that_no_file_system_could_name_is_one_clear_line(payloads: PayloadStore) -> None:
+    longest = received(NOON, b"{}", "x" * MAX_PART)
+    stored = payloads.land(longest)
+    assert stored
+    assert loaded(payloads, stored) == longest
+    payloads.quarantine(stored, name_of(longest), InvalidPayload("its reason has a longer name"))
+
+    for part in ("x" * (MAX_PART + 1), "ж" * 24, "\udcff" * 50):
+        with pytest.raises(PartTooLong, match="give it a shorter name") as caught:
+            payloads.land(received(NOON, b"{}", part))
+        assert len(str(caught.value).splitlines()) == 1
+        str(caught.value).encode()
+
+
 @pytest.mark.parametrize(
     "file",
     [
@@ -158,6 +230,10 @@ def test_a_name_reads_back_as_what_it_was_made_of(at: datetime, body: bytes) -> 
         f"20261304T170000Z-{'0' * 64}.json.gz",
         f"20260304T170000.123Z-{'0' * 64}.json.gz",
         f"20260304T170000Z-{'0' * 64}.json.gz.reason.json",
+        f"20260304T170000Z.a%2fb-{'0' * 64}.json.gz",
+        f"20260304T170000Z.a.b-{'0' * 64}.json.gz",
+        f"20260304T170000Z.%FF-{'0' * 64}.json.gz",
+        f"20260304T170000Z.-{'0' * 64}.json.gz",
     ],
 )
 def test_what_is_no_name_is_none(file: str) -> None:
@@ -295,6 +371,261 @@ def test_objects_with_foreign_names_are_left_and_in_nobodys_way(payloads: Payloa
 
     assert {stored.key for stored in payloads.held(Zone.LANDING, DAY)} == foreign
     assert zones_of(payloads, valid()) == [Zone.RAW]
+
+
+# Parts, and days that the source says
+
+
+def test_answers_of_one_moment_to_several_requests_lie_side_by_side(
+    payloads: PayloadStore,
+) -> None:
+    for part in ("page=0", "page=1", ""):
+        assert payloads.land(received(NOON, BODY, part))
+
+    assert payloads.parts(DAY) == {"page=0", "page=1", ""}
+    rows = validate(payloads)
+    assert [row["part"] for row in rows] == ["", "page=0", "page=1"]
+    assert {row["quarantined_because"] for row in rows} == {None}
+    assert payloads.parts(DAY) == {"page=0", "page=1", ""}
+
+
+MARCH = date(2024, 3, 4)
+"""A day long before the answers about it were received."""
+
+
+def about_march(answer: bytes | Path, minute: int, part: str = "trades") -> Payload:
+    """An answer of today about a day in March."""
+    return Payload(MARCH, NOON + timedelta(minutes=minute), answer, part)
+
+
+def move_on(payloads: PayloadStore, zone: Zone, day: date) -> None:
+    """Move what is landed to where it would end."""
+    for stored in payloads.held(Zone.LANDING, day) if zone is not Zone.LANDING else ():
+        assert stored.name
+        if zone is Zone.RAW:
+            accept(payloads, stored)
+        else:
+            payloads.quarantine(stored, stored.name, InvalidPayload("some reason"))
+
+
+@pytest.mark.parametrize("zone", Zone)
+def test_the_same_answer_about_a_day_adds_nothing_and_another_does(
+    place: Path | Bucket, zone: Zone
+) -> None:
+    payloads = store_of(ObjectStore(place), day_is_capture=False)
+    for minute, answer, is_new in (
+        (0, b"A", True),
+        (1, b"A", False),
+        (2, b"B", True),
+        (3, b"B", False),
+        (4, b"A", True),  # back to what it was: that is news
+        (5, b"A", False),
+    ):
+        assert (payloads.land(about_march(answer, minute)) is not None) is is_new, minute
+        move_on(payloads, zone, MARCH)
+    assert payloads.land(about_march(b"A", 6, part="other trades"))
+
+    held = payloads.held(zone, MARCH) + payloads.held(Zone.LANDING, MARCH)
+    by_key = {stored.key: stored for stored in held}.values()
+    answers = [payload.read() for one in by_key if (payload := loaded(payloads, one))]
+    assert answers == [b"A", b"B", b"A", b"A"]
+    assert payloads.days() == [MARCH]
+    assert all(payloads.in_own_day(stored) for stored in by_key)
+
+
+def test_the_day_of_an_answer_is_said_by_its_folder(place: Path | Bucket) -> None:
+    by_source = store_of(ObjectStore(place), day_is_capture=False)
+    stored = by_source.land(about_march(b"A", 0))
+    assert stored
+    assert "/date=2024-03-04/20260304T170000Z.trades-" in stored.key
+    assert by_source.own_day(stored) == MARCH
+
+    by_capture = payloads_in(place)
+    (misplaced,) = by_capture.held(Zone.LANDING, MARCH)
+    assert by_capture.own_day(misplaced) == DAY
+    assert not by_capture.in_own_day(misplaced)
+
+
+def test_a_dataset_may_say_that_two_answers_say_the_same(place: Path | Bucket) -> None:
+    def without_stamp(before: bytes, after: bytes) -> bool:
+        return before.partition(b"@")[0] == after.partition(b"@")[0]
+
+    payloads = store_of(ObjectStore(place), day_is_capture=False, same_answer=without_stamp)
+    assert payloads.land(about_march(b"A@1", 0))
+    assert payloads.land(about_march(b"A@2", 1)) is None
+    assert payloads.land(about_march(b"B@3", 2))
+    assert payloads.land(about_march(b"A@4", 3))
+
+
+def test_an_answer_is_new_when_the_one_before_is_damaged(place: Path | Bucket) -> None:
+    payloads = store_of(
+        ObjectStore(place), day_is_capture=False, same_answer=lambda _before, _after: True
+    )
+    stored = payloads.land(about_march(b"A", 0))
+    assert stored
+    payloads.objects.replace(stored.key, b"damaged")
+    assert payloads.land(about_march(b"B", 1))
+
+
+@hypothesis_settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("pq"), st.sampled_from("AB")), max_size=12))
+def test_what_is_held_of_each_request_is_every_change_of_its_answer(
+    asked: list[tuple[str, str]],
+) -> None:
+    with TemporaryDirectory() as folder:
+        payloads = store_of(ObjectStore(Path(folder)), day_is_capture=False)
+        for minute, (part, answer) in enumerate(asked):
+            payloads.land(about_march(answer.encode(), minute, part))
+        for part in "pq":
+            held = [one for one in payloads.held(Zone.LANDING, MARCH) if one.part == part]
+            bodies = [payload.read() for one in held if (payload := loaded(payloads, one))]
+            answers = [answer.encode() for of, answer in asked if of == part]
+            assert bodies == [answer for answer, _ in groupby(answers)]
+
+
+# Bodies that are files
+
+
+def write_dump(file: Path, megabytes: int) -> str:
+    """A file of which a quarter can't be compressed; its hash."""
+    digest = hashlib.sha256()
+    random = Random(7)  # noqa: S311 - not to be secret, but the same in each test
+    with file.open("wb") as dump:
+        for _ in range(megabytes):
+            piece = random.randbytes(250_000) + b"order 12345, " * 57_692
+            dump.write(piece)
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def test_a_body_in_a_file_lands_as_the_same_object(tmp_path: Path) -> None:
+    write_dump(tmp_path / "dump", 3)
+    in_file = received(NOON, tmp_path / "dump")
+    in_memory = received(NOON, in_file.read())
+    of_file, of_bytes = payloads_in(tmp_path / "file"), payloads_in(tmp_path / "bytes")
+
+    assert of_file.land(in_file)
+    assert of_bytes.land(in_memory)
+
+    assert contents(of_file) == contents(of_bytes)
+    for zone in (Zone.LANDING, Zone.QUARANTINE):
+        move_on(of_file, zone, DAY)
+        assert of_file.land(in_memory) is None
+        assert of_file.land(in_file) is None
+
+
+def test_a_large_file_travels_without_being_held_in_memory(tmp_path: Path) -> None:
+    megabytes = 60
+    digest = write_dump(tmp_path / "dump", megabytes)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    payloads = payloads_in(tmp_path / "store")
+
+    tracemalloc.start()
+    try:
+        stored = payloads.land(received(NOON, tmp_path / "dump", "orders"))
+        assert stored
+        assert stored.name
+        assert stored.name.sha256 == digest
+        found = payloads.load(stored, scratch)
+        assert found
+        raw = payloads.accept(stored, stored.name, found.stored_body, quarantined=False)
+        valid_payload = payloads.load_valid(raw, scratch)
+        assert valid_payload
+        with valid_payload.open() as body:
+            assert hashlib.file_digest(body, "sha256").hexdigest() == digest
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert isinstance(found.payload.body, Path)
+    assert isinstance(valid_payload.body, Path)
+    assert MAX_IN_MEMORY < stored.size < megabytes * 500_000
+    # The object as stored is held, twice for a moment; what it unzips to never is.
+    assert peak < 2 * stored.size + 10_000_000
+
+
+def test_what_became_of_a_large_file_is_as_with_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = payloads_in(tmp_path / "small"), payloads_in(tmp_path / "large")
+    for payloads, bound in ((small, MAX_IN_MEMORY), (large, 10)):
+        monkeypatch.setattr(payloads_module, "MAX_IN_MEMORY", bound)
+        monkeypatch.setattr(raw_module, "MAX_IN_MEMORY", bound)
+        for one in (valid(0), valid(1), valid(0, minute=1), invalid(minute=2)):
+            payloads.land(one)
+        damaged = payloads.land(valid(minute=3))
+        assert damaged
+        payloads.objects.replace(damaged.key, b"damaged on its way")
+        other = payloads.land(valid(minute=4))
+        assert other
+        payloads.objects.replace(other.key, gzip.compress(BODY[:-1]))
+        validate(payloads)
+
+    assert [key for key in contents(small) if not key.endswith(REASON_SUFFIX)] == [
+        key for key in contents(large) if not key.endswith(REASON_SUFFIX)
+    ]
+    assert [stored.part for stored in large.held(Zone.QUARANTINE, DAY)] == [""] * 4
+
+
+# Bounds
+
+
+def bombs(bound: int) -> dict[str, bytes]:
+    """Objects that unzip to more than a bound."""
+    return {
+        "one member": gzip.compress(b" " * (bound + 1)),
+        "two members": gzip.compress(b"{}") + gzip.compress(b" " * bound),
+        "huge": gzip.compress(b" " * 50 * bound),
+        "many members": gzip.compress(b" " * bound) * 50,
+    }
+
+
+@pytest.mark.parametrize("how", bombs(1))
+@pytest.mark.parametrize("in_file", [False, True])
+def test_an_object_that_unzips_to_more_than_a_payload_may_have_is_quarantined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, in_file: bool
+) -> None:
+    bound = 2_000_000
+    if in_file:
+        monkeypatch.setattr(payloads_module, "MAX_IN_MEMORY", 10)
+    payloads = store_of(ObjectStore(tmp_path), max_body=bound)
+    body = bombs(bound)[how]
+    name = PayloadName(NOON, hashlib.sha256(gzip.decompress(body)).hexdigest())
+    payloads.objects.replace(payloads.key(Zone.LANDING, DAY, name), body)
+    payloads.land(valid(minute=1))
+
+    tracemalloc.start()
+    try:
+        rows = validate(payloads)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert [bool(row["quarantined_because"]) for row in rows] == [True, False]
+    assert "unzips to more than 2 MB" in rows[0]["quarantined_because"]
+    assert peak < 8 * bound
+    (aside,) = payloads.held(Zone.QUARANTINE, DAY)
+    assert payloads.objects.get(aside.key) == body
+    with pytest.raises(InvalidPayload):  # nor is it there: answers are compared with it
+        payloads.load(aside)
+
+
+def test_a_payload_of_just_the_bound_is_valid_and_raw_stays_readable_when_it_is_lowered(
+    tmp_path: Path,
+) -> None:
+    payloads = store_of(ObjectStore(tmp_path), max_body=len(BODY))
+    payloads.land(valid())
+    members = gzip.compress(BODY[:100]) + gzip.compress(BODY[100:])
+    in_members = payloads.key(Zone.LANDING, DAY, name_of(valid(minute=1)))
+    payloads.objects.replace(in_members, members)
+    assert [row["quarantined_because"] for row in validate(payloads)] == [None, None]
+
+    lower = store_of(ObjectStore(tmp_path), max_body=10)
+    for stored in lower.held(Zone.RAW, DAY):
+        payload = lower.load_valid(stored)
+        assert payload
+        assert payload.body == BODY
 
 
 # Validating
