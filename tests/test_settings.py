@@ -1,4 +1,4 @@
-"""The environment says where everything is; the trading day says what a day is."""
+"""The environment says where everything is; calendars say what a day is."""
 
 import os
 import re
@@ -6,15 +6,20 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from zoneinfo import ZoneInfo
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
+from pydantic_settings import SettingsConfigDict
 
-from predictit_assets.contract import calendar as trading_days
-from predictit_assets.contract.calendar import DayRange, consecutive, day_of, eastern_to_utc
+from predictit_assets import factory
+from predictit_assets.contract import calendar
+from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange, consecutive
+from predictit_assets.contract.settings import SourceSettings
+from predictit_assets.contract.source import Auth
 from predictit_assets.errors import SettingsError
 from predictit_assets.settings import (
     PROJECT_DIR,
@@ -23,8 +28,10 @@ from predictit_assets.settings import (
     WarehouseHome,
     load_settings,
 )
+from predictit_assets.sources import SOURCES, Enabled, enabled, load
+from predictit_assets.sources.predictit.ask import EASTERN
+from predictit_assets.sources.predictit.settings import PredictItSettings
 
-EASTERN = ZoneInfo("America/New_York")
 DAYS = st.dates(date(2014, 11, 1), date(2040, 1, 1))
 MOMENTS = st.datetimes(datetime(2014, 11, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
 unhurried = hypothesis_settings(deadline=None)
@@ -47,13 +54,17 @@ def test_nothing_has_to_be_set() -> None:
     assert (PROJECT_DIR / "pyproject.toml").is_file()
     assert settings.objects is ObjectsHome.FOLDER
     assert settings.warehouse is WarehouseHome.DUCKDB
-    assert settings.start == date(2014, 11, 1)
-    assert settings.api_url == "https://www.predictit.org"
-    assert settings.poll_interval == 60
+    assert settings.sources == ("predictit",)
     assert settings.max_body == 32_000_000
     assert settings.lock_timeout == 120
     assert not settings.alerts
     assert settings.ui_url == "http://127.0.0.1:3000"
+    (on,) = enabled(settings.sources)
+    assert isinstance(on.settings, PredictItSettings)
+    assert on.settings.start == date(2014, 11, 1)
+    assert on.settings.api_url == "https://www.predictit.org"
+    assert on.settings.poll_interval == 60
+    assert on.settings.missing() == []
 
 
 def test_what_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,11 +73,17 @@ def test_what_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert load_settings().home == PROJECT_DIR / "data"
     assert load_settings().objects is ObjectsHome.FOLDER
+    assert PredictItSettings.load().start == date(2014, 11, 1)
 
 
-@pytest.mark.parametrize("name", ["api_url", "ui_url", "s3_endpoint"])
-def test_a_slash_at_the_end_of_an_address_is_one_too_many(name: str) -> None:
-    settings = Settings.model_validate({name: "http://127.0.0.1:8710/"})
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(PredictItSettings, "api_url"), (Settings, "ui_url"), (Settings, "s3_endpoint")],
+)
+def test_a_slash_at_the_end_of_an_address_is_one_too_many(
+    kind: type[Settings | PredictItSettings], name: str
+) -> None:
+    settings = kind.model_validate({name: "http://127.0.0.1:8710/"})
     assert getattr(settings, name) == "http://127.0.0.1:8710"
 
 
@@ -91,10 +108,15 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "EXPIRE_RAW_CONFIRMED": "raw payloads are gone for ever",
         "KEEP_RUNS_DAYS": "6",
     }
+    of_source = ("START", "API_URL", "POLL_INTERVAL", "MOVE_ALERT")
     for name, value in values.items():
         monkeypatch.setenv(f"PREDICTIT_{name}", value)
 
     settings = load_settings()
+    own = PredictItSettings.load()
+    assert {name: str(getattr(own, name.lower())) for name in of_source} == {
+        name: values.pop(name) for name in of_source
+    }
 
     assert settings.alerts.get_secret_value() == values.pop("ALERTS")
     assert settings.lock_timeout == 0
@@ -140,6 +162,7 @@ def test_a_home_is_a_place_whatever_the_current_folder_becomes(
         ("MAX_BODY_MB", "1.5", "valid integer"),
         ("LOCK_TIMEOUT", "-0.1", "greater than or equal to 0"),
         ("LOCK_TIMEOUT", "nan", "Input should be"),
+        ("SOURCES", "predictit,weather", "unknown: weather; known are predictit"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_one_line_with_those_that_can(
@@ -148,7 +171,7 @@ def test_a_value_that_cannot_be_used_is_one_line_with_those_that_can(
     monkeypatch.setenv(f"PREDICTIT_{name}", value)
 
     with pytest.raises(SettingsError) as caught:
-        load_settings()
+        enabled(load_settings().sources)
 
     text = str(caught.value)
     assert text.startswith(f"PREDICTIT_{name}={value!r}: ")
@@ -166,7 +189,7 @@ def test_each_value_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch)
     assert re.findall(r"PREDICTIT_(\w+)=", str(caught.value)) == ["OBJECTS", "WAREHOUSE"]
 
 
-SECOND_HOME = {
+CLOUD = {
     "PREDICTIT_OBJECTS": "s3",
     "PREDICTIT_S3_BUCKET": "odds",
     "AWS_REGION": "us-east-1",
@@ -178,14 +201,14 @@ SECOND_HOME = {
 
 
 @pytest.fixture
-def second_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-    for name, value in SECOND_HOME.items():
+    for name, value in CLOUD.items():
         monkeypatch.setenv(name, value)
 
 
-@pytest.mark.usefixtures("second_home")
-def test_two_variables_and_what_they_need_move_the_home() -> None:
+@pytest.mark.usefixtures("cloud")
+def test_two_variables_and_what_they_need_move_the_deployment() -> None:
     settings = load_settings()
 
     assert settings.objects is ObjectsHome.S3
@@ -194,8 +217,8 @@ def test_two_variables_and_what_they_need_move_the_home() -> None:
     assert settings.snowflake_role == "PREDICTIT_LOADER"
 
 
-@pytest.mark.usefixtures("second_home")
-@pytest.mark.parametrize("missing", [*SECOND_HOME][1:3] + [*SECOND_HOME][4:])
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("missing", [*CLOUD][1:3] + [*CLOUD][4:])
 def test_what_is_missing_is_named_in_one_line(
     monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
@@ -207,7 +230,7 @@ def test_what_is_missing_is_named_in_one_line(
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.usefixtures("second_home")
+@pytest.mark.usefixtures("cloud")
 def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREDICTIT_OBJECTS", "folder")
     monkeypatch.delenv("PREDICTIT_SNOWFLAKE_USER")
@@ -218,7 +241,7 @@ def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
         load_settings()
 
 
-@pytest.mark.usefixtures("second_home")
+@pytest.mark.usefixtures("cloud")
 def test_other_regions_and_keys_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -228,7 +251,7 @@ def test_other_regions_and_keys_will_do(monkeypatch: pytest.MonkeyPatch) -> None
     assert load_settings().s3_region == "eu-west-1"
 
 
-@pytest.mark.usefixtures("second_home")
+@pytest.mark.usefixtures("cloud")
 def test_a_secret_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREDICTIT_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE", "open sesame")
     settings = load_settings()
@@ -237,18 +260,109 @@ def test_a_secret_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "open sesame" not in repr(settings) + str(settings)
 
 
-# The trading day
+# Which sources are on, and what each is told
+
+
+def test_sources_are_on_in_their_own_order_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREDICTIT_SOURCES", f" {', '.join(reversed(SOURCES))},,predictit ")
+    assert load_settings().sources == SOURCES
+    assert [on.name for on in enabled(load_settings().sources)] == list(SOURCES)
+
+
+def test_no_source_need_be_on() -> None:
+    assert Settings(sources=()).sources == ()
+
+
+def test_an_unknown_source_is_one_line_with_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match="known are predictit") as caught:
+        enabled(["weather"])
+    assert len(str(caught.value).splitlines()) == 1
+
+
+class ParcelSettings(SourceSettings):
+    """Of a source that wants a key."""
+
+    model_config = SettingsConfigDict(env_prefix="PREDICTIT_PARCELS_")
+    needs_key: ClassVar[bool] = True
+
+
+def test_a_source_reads_variables_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREDICTIT_PARCELS_API_URL", "http://127.0.0.1:8710/v2/")
+    monkeypatch.setenv("PREDICTIT_PARCELS_START", "2026-01-02")
+    settings = ParcelSettings.load()
+    assert (settings.api_url, settings.start) == ("http://127.0.0.1:8710/v2", date(2026, 1, 2))
+    assert PredictItSettings.load().start == date(2014, 11, 1)
+
+
+def test_a_source_without_its_key_says_which_variable_it_wants() -> None:
+    (missing,) = ParcelSettings.load().missing()
+    assert "PREDICTIT_PARCELS_API_KEY" in missing
+    assert "PREDICTIT_PARCELS_API_KEY_FILE" in missing
+
+
+def test_a_key_comes_from_its_variable_or_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("hunter2\n")
+    monkeypatch.setenv("PREDICTIT_PARCELS_API_KEY_FILE", str(file))
+    assert ParcelSettings.load().missing() == []
+    assert ParcelSettings.load().key() == "hunter2"
+
+    monkeypatch.setenv("PREDICTIT_PARCELS_API_KEY", "hunter3")
+    settings = ParcelSettings.load()
+    assert settings.key() == "hunter3"
+    assert "hunter3" not in repr(settings) + str(settings)
+
+
+def test_a_key_file_that_is_not_there_is_one_line_that_names_the_variable(tmp_path: Path) -> None:
+    settings = ParcelSettings(api_key_file=str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match="PREDICTIT_PARCELS_API_KEY_FILE") as caught:
+        settings.key()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "in_the_clear"),
+    [
+        ("http://api.example.org", True),
+        ("http://localhost.example.org", True),
+        ("https://api.example.org", False),
+        ("http://localhost:8710", False),
+        ("http://127.0.0.1:8710", False),
+        ("http://[::1]:8710", False),
+    ],
+)
+def test_a_key_goes_unencrypted_to_this_machine_only(
+    tmp_path: Path, url: str, in_the_clear: bool
+) -> None:
+    settings = ParcelSettings(api_url=url, api_key=SecretStr("hunter2"))
+    assert settings.sends_key_in_the_clear() is in_the_clear
+
+    source = load("predictit")._replace(auth=Auth(header="X-Key"), rate_limit=None)
+    on = Enabled(source, settings)
+    if in_the_clear:
+        with pytest.raises(SettingsError, match="PREDICTIT_PARCELS_API_URL"):
+            factory.client(Settings(home=tmp_path), on, print)
+    else:
+        made = factory.client(Settings(home=tmp_path), on, print)
+        assert made.credential
+        assert made.credential.headers == {"X-Key": "hunter2"}
+        assert "hunter2" not in repr(made)
+
+
+# Calendars
 
 
 def midnight(day: date) -> datetime:
     """When a day begins in New York."""
-    return datetime.combine(day, time(), EASTERN).astimezone(UTC)
+    return datetime.combine(day, time(), EASTERN.tzinfo).astimezone(UTC)
 
 
 @unhurried
 @given(MOMENTS)
 def test_each_moment_belongs_to_the_one_day_that_it_lies_in(moment: datetime) -> None:
-    day = day_of(moment)
+    day = EASTERN.day_of(moment)
 
     assert midnight(day) <= moment < midnight(day + timedelta(days=1))
 
@@ -268,17 +382,18 @@ def test_a_day_has_as_many_hours_as_new_york_gives_it(day: str, begins: str, hou
     last = first + timedelta(hours=hours, microseconds=-1)
     tick = timedelta(microseconds=1)
 
-    assert [str(day_of(at)) for at in (first, last)] == [day, day]
-    assert day_of(first - tick) < day_of(first)
-    assert day_of(last + tick) > day_of(last)
+    assert [str(EASTERN.day_of(at)) for at in (first, last)] == [day, day]
+    assert EASTERN.day_of(first - tick) < EASTERN.day_of(first)
+    assert EASTERN.day_of(last + tick) > EASTERN.day_of(last)
 
 
 def test_today_is_the_day_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    late_evening = datetime(2026, 3, 4, 22, 0, tzinfo=EASTERN)
+    late_evening = datetime(2026, 3, 4, 22, 0, tzinfo=EASTERN.tzinfo)
     clock = SimpleNamespace(now=lambda zone: late_evening.astimezone(zone))
-    monkeypatch.setattr(trading_days, "datetime", clock)
+    monkeypatch.setattr(calendar, "datetime", clock)
 
-    assert trading_days.today() == date(2026, 3, 4)
+    assert EASTERN.today() == date(2026, 3, 4)
+    assert UTC_CALENDAR.today() == date(2026, 3, 5)
 
 
 @unhurried
@@ -290,9 +405,9 @@ def test_today_is_the_day_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
     st.timedeltas(timedelta(minutes=-29), timedelta(minutes=29)),
 )
 def test_a_wall_clock_is_read_as_the_moment_it_showed(moment: datetime, age: timedelta) -> None:
-    wall = moment.astimezone(EASTERN).replace(tzinfo=None)
+    wall = moment.astimezone(EASTERN.tzinfo).replace(tzinfo=None)
 
-    assert eastern_to_utc(wall, moment + age) == moment
+    assert EASTERN.to_utc(wall, moment + age) == moment
 
 
 @unhurried
@@ -314,7 +429,7 @@ def test_a_window_says_what_it_is() -> None:
 
 @unhurried
 @given(st.sets(st.dates(date(2026, 2, 20), date(2026, 3, 20))), st.randoms())
-def test_stretches_are_the_longest_windows_that_hold_the_days_and_no_other(
+def test_ranges_are_the_longest_that_hold_the_days_and_no_other(
     days: set[date], random: Random
 ) -> None:
     shuffled = list(days)
@@ -326,3 +441,21 @@ def test_stretches_are_the_longest_windows_that_hold_the_days_and_no_other(
     for window in windows:
         assert window.end not in days
         assert window.first - timedelta(days=1) not in days
+
+
+@unhurried
+@given(st.sets(st.dates(date(2026, 2, 20), date(2026, 3, 20))), st.integers(1, 5))
+def test_bounded_ranges_hold_the_same_days_and_none_is_longer(
+    days: set[date], longest: int
+) -> None:
+    windows = consecutive(days, longest)
+
+    assert [day for window in windows for day in window.days] == sorted(days)
+    assert all(len(window.days) <= longest for window in windows)
+
+
+@unhurried
+@given(DAYS)
+def test_a_day_starts_with_its_first_moment(day: date) -> None:
+    assert EASTERN.start_of(day) == midnight(day)
+    assert UTC_CALENDAR.start_of(day) == datetime.combine(day, time(), UTC)

@@ -36,10 +36,10 @@ def validate_day(stream: Stream, day: date) -> list[Row]:
     validations: dict[PayloadName, Validation] = {}
     landed = payloads.held(Zone.LANDING, day)
     kept: dict[Moment, StoredPayload] = {}
-    quarantined: set[PayloadName | None] = set()
+    quarantined: set[str] = set()
     if landed:
         kept = {_moment(stored): stored for stored in payloads.held(Zone.RAW, day)}
-        quarantined = {stored.name for stored in payloads.held(Zone.QUARANTINE, day)}
+        quarantined = payloads.quarantined(day)
     with TemporaryDirectory(prefix="predictit-") as scratch:
         for stored in landed:
             name = stored.name
@@ -57,7 +57,7 @@ def validate_day(stream: Stream, day: date) -> list[Row]:
                 payloads.quarantine(stored, name, fault)
             else:
                 kept[_moment(stored)] = payloads.accept(
-                    stored, name, loaded.stored_body, name in quarantined
+                    stored, name, loaded.stored_body, str(name) in quarantined
                 )
                 validations[name] = validation
             for file in Path(scratch).iterdir() if stored.size > MAX_IN_MEMORY else ():

@@ -12,9 +12,9 @@ Where raw payloads may expire, their names are recorded in the day's folder befo
 import contextlib
 import gzip
 import hashlib
+import io
 import json
 import re
-import shutil
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,6 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple, Self
 from urllib.parse import quote, unquote
 
@@ -43,6 +42,14 @@ REASON_SUFFIX = ".reason.json"
 MAX_IN_MEMORY = 8_000_000
 """Bytes of a stored object that is unzipped in memory; a larger one is unzipped to a file."""
 CHUNK = 1 << 20
+MAX_PART = 140
+"""Characters of a part as it is written, so that no file system finds a name too long."""
+SURROGATES = "surrogatepass"
+"""A part may be the name of a file, and that needn't be Unicode."""
+
+
+class PartTooLong(ExpectedError):
+    """What a payload answers can't be written into the name of its object."""
 
 
 class Zone(StrEnum):
@@ -81,14 +88,22 @@ class PayloadName:
         at = parse_capture_time(file)
         if not match or not at:
             return None
-        name = cls(at, match[4], unquote(match[3] or ""), suffix)
+        try:
+            part = unquote(match[3] or "", errors=SURROGATES)
+        except UnicodeDecodeError:
+            return None
+        name = cls(at, match[4], part, suffix)
         # A part has one way to be written, or two objects could be the same payload.
         return name if not name.part or str(name) == file else None
 
     def __str__(self) -> str:
-        # Everything but letters, digits and -_~ is escaped, so that no part can be a path.
-        part = f".{quote(self.part, safe='').replace('.', '%2E')}" if self.part else ""
+        part = f".{_escaped(self.part)}" if self.part else ""
         return f"{_format_capture_time(self.captured_at)}{part}-{self.sha256}{self.suffix}"
+
+
+def _escaped(part: str) -> str:
+    # Everything but letters, digits and -_~ is escaped, so that no part can be a path.
+    return quote(part, safe="", errors=SURROGATES).replace(".", "%2E")
 
 
 @dataclass(frozen=True)
@@ -190,7 +205,12 @@ class PayloadStore:
         return frozenset(stored.part for zone in zones for stored in self.held(zone, day))
 
     def name_of(self, payload: Payload) -> PayloadName:
-        """The name that a payload is stored under."""
+        """The name that a payload is stored under. Raises PartTooLong."""
+        if len(written := _escaped(payload.part)) > MAX_PART:
+            raise PartTooLong(
+                f"{payload.part!r:.40}... takes {len(written)} characters in the name of an "
+                f"object, more than {MAX_PART}: give it a shorter name"
+            )
         digest = hashlib.sha256()
         with payload.open() as body:
             while chunk := body.read(CHUNK):
@@ -201,7 +221,7 @@ class PayloadStore:
         """Keep what was received; None when it is already held, in whatever zone.
 
         Where the source says the day, an answer that is the same as the newest one to the same
-        request adds nothing.
+        request adds nothing. Raises PartTooLong.
         """
         name = self.name_of(payload)
         if self.objects.exists(self.key(Zone.RAW, payload.day, name)):
@@ -260,20 +280,22 @@ class PayloadStore:
 
     def _unzipped(self, body: bytes, zone: Zone) -> bytes:
         try:
-            if zone is not Zone.LANDING or self._max_body is None:  # raw was bounded by landing
+            if self._max_body is None or zone is Zone.RAW:  # what is there was bounded by landing
                 return bytes(igzip.decompress(body))
             unzip = isal_zlib.decompressobj(wbits=31)
             content = unzip.decompress(body, self._max_body + 1)
-            if len(content) > self._max_body:
-                raise InvalidPayload(
-                    f"the object unzips to more than {self._max_body / 1e6:.0f} MB"
-                )
-            if not unzip.eof or unzip.unused_data:
+            if len(content) <= self._max_body and (not unzip.eof or unzip.unused_data):
                 # Rare: a gzip of several members, or one that was cut short.
-                return bytes(igzip.decompress(body))
+                with igzip.open(io.BytesIO(body)) as members:
+                    content = members.read(self._max_body + 1)
         except (isal_zlib.error, EOFError, OSError) as error:  # type: ignore[misc]
             raise InvalidPayload(f"the object isn't whole gzip: {error}") from None
+        self._refuse_beyond_bound(len(content))
         return bytes(content)
+
+    def _refuse_beyond_bound(self, size: int) -> None:
+        if self._max_body is not None and size > self._max_body:
+            raise InvalidPayload(f"the object unzips to more than {self._max_body / 1e6:.0f} MB")
 
     def _load_large(self, stored: StoredPayload, name: PayloadName, scratch: Path) -> Loaded | None:
         zipped, plain = scratch / f"{name.sha256}.gz", scratch / name.sha256
@@ -285,10 +307,8 @@ class PayloadStore:
             with gzip.open(zipped) as content, plain.open("wb") as file:
                 while chunk := content.read(CHUNK):
                     size += len(chunk)
-                    if self._max_body and stored.zone is Zone.LANDING and size > self._max_body:
-                        raise InvalidPayload(
-                            f"the object unzips to more than {self._max_body / 1e6:.0f} MB"
-                        )
+                    if stored.zone is not Zone.RAW:
+                        self._refuse_beyond_bound(size)
                     digest.update(chunk)
                     file.write(chunk)
         except (EOFError, OSError, zlib.error) as error:
@@ -311,7 +331,7 @@ class PayloadStore:
     ) -> StoredPayload:
         """Move a valid payload from landing to raw; returns where it lies then.
 
-        `body` is its object as stored, `quarantined` says that quarantine holds one of its name.
+        `body` is its object as stored, `quarantined` says that quarantine knows its name.
         """
         key = self.key(Zone.RAW, stored.day, name)
         self.objects.put_if_absent(key, body if isinstance(body, bytes) else body.read_bytes())
@@ -332,6 +352,11 @@ class PayloadStore:
         with contextlib.suppress(FileNotFoundError):
             self.objects.copy_if_absent(stored.key, key)
         self.objects.delete(stored.key)
+
+    def quarantined(self, day: date) -> set[str]:
+        """The names that quarantine holds an object of, or a reason that was left behind."""
+        files = (entry.key.rsplit("/", 1)[-1] for entry in self.objects_of(Zone.QUARANTINE, day))
+        return {file.removesuffix(REASON_SUFFIX) for file in files}
 
     def reason(self, stored: StoredPayload) -> str:
         """Why a payload is in quarantine."""
@@ -367,15 +392,14 @@ class PayloadStore:
 
 
 def _zipped(payload: Payload) -> bytes:
-    """The object of a payload. mtime 0: the same payload gives the same bytes at any time."""
+    """The object of a payload: the same bytes at any time, and whether it is a file or not."""
+    # Not by the module gzip, whose header depends on how it is called and on Python's version.
+    zipper = zlib.compressobj(6, wbits=31)
     if isinstance(payload.body, bytes):
-        return gzip.compress(payload.body, compresslevel=6, mtime=0)
-    with TemporaryDirectory(prefix="predictit-") as folder:
-        zipped = Path(folder) / "body.gz"
-        with (
-            payload.body.open("rb") as plain,
-            zipped.open("wb") as file,
-            gzip.GzipFile("", "wb", 6, file, mtime=0) as to,
-        ):
-            shutil.copyfileobj(plain, to, CHUNK)
-        return zipped.read_bytes()
+        return zipper.compress(payload.body) + zipper.flush()
+    zipped = io.BytesIO()
+    with payload.open() as plain:
+        while chunk := plain.read(CHUNK):
+            zipped.write(zipper.compress(chunk))
+    zipped.write(zipper.flush())
+    return zipped.getvalue()

@@ -1,4 +1,4 @@
-"""PredictIt as a source: what is asked, what is sound, and the rows that sound payloads become.
+"""PredictIt as a source: what is asked, what is valid, and the rows that valid payloads become.
 
 What a payload means is worked out twice: here by the source, and slowly by the oracle.
 """
@@ -8,79 +8,77 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import oracle
 import pytest
-from conftest import NOON, observe
+from conftest import FEED, NOON, observe, predictit
 from hypothesis import given, note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from predictit_assets import factory as home
-from predictit_assets.contract.source import InvalidPayload, Payload
+from predictit_assets import factory
+from predictit_assets.contract.arrival import Asking
+from predictit_assets.contract.payload import InvalidPayload, Payload
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.ask import EASTERN, market_data
 from predictit_assets.sources.predictit.fake import FakePredictIt
-from predictit_assets.sources.predictit.source import PredictIt
 
-EASTERN = ZoneInfo("America/New_York")
-SOURCE = home.predictit(Settings(), say=print)
-"""For what needs no API."""
 TEXT = FakePredictIt(markets=3, contracts=8).body(NOON).decode()
 IDS = [market["id"] for market in json.loads(TEXT)["markets"]]
 
 Document = dict[str, Any]
 
 
-def payload() -> Document:
+def document_of_three() -> Document:
     """A genuine-shaped payload of three markets and eight contracts."""
     made: Document = json.loads(TEXT)
     return made
 
 
-def observation_of(document: object, captured_at: datetime = NOON) -> Payload:
-    return Payload(captured_at, json.dumps(document).encode())
+def received(body: bytes, captured_at: datetime = NOON) -> Payload:
+    """A body as it was received at a moment."""
+    return Payload(EASTERN.day_of(captured_at), captured_at, body)
+
+
+def payload_of(document: object, captured_at: datetime = NOON) -> Payload:
+    return received(json.dumps(document).encode(), captured_at)
 
 
 def fault_of(body: bytes) -> tuple[str, str]:
-    """The reason and the path for which a body is not sound."""
+    """The reason and the path for which a body is not valid."""
     with pytest.raises(InvalidPayload) as caught:
-        SOURCE.prove(Payload(NOON, body))
+        FEED.validate(received(body))
     return caught.value.reason, caught.value.path
 
 
 # Asking
 
 
-@pytest.fixture
-def live(settings: Settings, feed: SampleServer) -> PredictIt:
-    """PredictIt at the made-up feed."""
-    return home.predictit(settings.model_copy(update={"api_url": feed.url}), say=print)
-
-
-def test_fetch_takes_all_markets_at_the_second_they_came(
-    live: PredictIt, feed: SampleServer, world: FakePredictIt
+def test_asking_takes_all_markets_at_the_second_they_came(
+    settings: Settings, feed: SampleServer, world: FakePredictIt
 ) -> None:
+    on = predictit(api_url=feed.url)
+    client = factory.client(settings, on, log=print)
     before = datetime.now(UTC).replace(microsecond=0)
-    (observation,) = live.fetch()
+    (payload,) = market_data(Asking(client, on.settings))
     after = datetime.now(UTC)
 
-    assert observation.body == world.body(NOON)
-    assert before <= observation.captured_at <= after
-    assert observation.captured_at.utcoffset() == timedelta(0)
-    assert observation.captured_at.microsecond == 0
+    assert payload.body == world.body(NOON)
+    assert before <= payload.captured_at <= after
+    assert payload.captured_at.utcoffset() == timedelta(0)
+    assert payload.captured_at.microsecond == 0
     assert [request.path for request in feed.requests] == ["/api/marketdata/all/"]
 
 
-# Sound and unsound
+# Valid and invalid
 
 
-def test_a_genuine_payload_is_sound_and_counted(world: FakePredictIt) -> None:
-    (observation,) = observe(world, NOON, 1, timedelta(0))
+def test_a_genuine_payload_is_valid_and_counted(world: FakePredictIt) -> None:
+    (payload,) = observe(world, NOON, 1, timedelta(0))
     markets = world.payload(NOON)["markets"]
 
-    validation = SOURCE.prove(observation)
+    validation = FEED.validate(payload)
 
     contracts = sum(len(market["contracts"]) for market in markets)
     assert validation.counts == {"markets": len(markets), "contracts": contracts}
@@ -163,7 +161,7 @@ CONTRACT = "$.markets[0].contracts[0]"
 def test_each_fault_has_its_reason_and_its_place(
     change: Callable[[Document], None], reason: str, path: str
 ) -> None:
-    broken = payload()
+    broken = document_of_three()
     change(broken)
 
     told, place = fault_of(json.dumps(broken).encode())
@@ -194,13 +192,13 @@ def test_what_is_no_payload_at_all_is_told_of_the_whole(body: bytes, reason: str
 
 
 def test_new_fields_are_told_and_do_no_harm() -> None:
-    with_news = payload()
+    with_news = document_of_three()
     with_news["apiVersion"] = 2
     for market in with_news["markets"]:
         market["category"] = {"name": "Elections"}
     with_news["markets"][1]["contracts"][0] |= {"volume": 1234, "aliases": ["a", None]}
 
-    validation = SOURCE.prove(observation_of(with_news))
+    validation = FEED.validate(payload_of(with_news))
 
     assert validation.new_fields == [
         "$.apiVersion",
@@ -208,8 +206,8 @@ def test_new_fields_are_told_and_do_no_harm() -> None:
         "$.markets[].contracts[].aliases",
         "$.markets[].contracts[].volume",
     ]
-    assert validation.counts == SOURCE.prove(observation_of(payload())).counts
-    assert SOURCE.cut([observation_of(with_news)]) == SOURCE.cut([observation_of(payload())])
+    assert validation.counts == FEED.validate(payload_of(document_of_three())).counts
+    assert FEED.rows([payload_of(with_news)]) == FEED.rows([payload_of(document_of_three())])
 
 
 @pytest.mark.parametrize(
@@ -225,10 +223,10 @@ def test_new_fields_are_told_and_do_no_harm() -> None:
     ],
     ids=lambda news: repr(news[:12]),
 )
-def test_whatever_a_new_field_holds_the_payload_is_sound_or_not(news: bytes) -> None:
+def test_whatever_a_new_field_holds_the_payload_is_valid_or_not(news: bytes) -> None:
     body = TEXT.encode().replace(b'"markets"', b'"news": ' + news + b', "markets"', 1)
     try:
-        assert SOURCE.prove(Payload(NOON, body)).new_fields == ["$.news"]
+        assert FEED.validate(received(body)).new_fields == ["$.news"]
     except InvalidPayload as fault:
         assert fault.path.startswith("$")  # noqa: PT017 - either will do, anything else won't
 
@@ -318,7 +316,7 @@ def spoil(draw: st.DrawFn, document: Document) -> None:
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
     """What may arrive: genuine, or spoilt in up to three places, or in its bytes."""
-    document = payload()
+    document = document_of_three()
     for _ in range(draw(st.integers(0, 3))):
         spoil(draw, document)
     text = json.dumps(document, ensure_ascii=draw(st.booleans()))
@@ -346,16 +344,16 @@ MOMENTS = st.one_of(
 @hypothesis_settings(max_examples=1500, deadline=None)
 @given(bodies(), MOMENTS)
 def test_the_source_and_the_oracle_agree(body: bytes, captured_at: datetime) -> None:
-    observation = Payload(captured_at, body)
+    payload = received(body, captured_at)
     problem = oracle.problem(body)
     note(f"the oracle says: {problem}")
 
     if problem:
         with pytest.raises(InvalidPayload):
-            SOURCE.prove(observation)
+            FEED.validate(payload)
     else:
-        SOURCE.prove(observation)
-        assert_rows_are_the_oracles([observation])
+        FEED.validate(payload)
+        assert_rows_are_the_oracles([payload])
 
 
 def test_the_rows_of_a_day_of_payloads_are_the_oracles(world: FakePredictIt) -> None:
@@ -364,11 +362,11 @@ def test_the_rows_of_a_day_of_payloads_are_the_oracles(world: FakePredictIt) -> 
 
 @hypothesis_settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_polls_that_repeat_each_other_in_part_are_cut_as_if_they_were_alone(
+def test_polls_that_repeat_each_other_in_part_give_rows_as_if_they_were_alone(
     data: st.DataObject,
 ) -> None:
-    document = payload()
-    observations = []
+    document = document_of_three()
+    payloads = []
     for n in range(data.draw(st.integers(2, 5))):
         markets = document["markets"]
         contract = data.draw(st.sampled_from([c for m in markets for c in m["contracts"]]))
@@ -383,9 +381,9 @@ def test_polls_that_repeat_each_other_in_part_are_cut_as_if_they_were_alone(
             indent=data.draw(st.sampled_from([None, 2])),
         )
         body = text.replace("\n", "\r\n").encode()
-        observations.append(Payload(NOON + n * timedelta(minutes=1), body))
+        payloads.append(received(body, NOON + n * timedelta(minutes=1)))
 
-    assert_rows_are_the_oracles(observations)
+    assert_rows_are_the_oracles(payloads)
 
 
 @pytest.mark.parametrize(
@@ -398,18 +396,18 @@ def test_polls_that_repeat_each_other_in_part_are_cut_as_if_they_were_alone(
     ],
     ids=["a field twice", "a new field twice", "an escaped name", "a pair of surrogates"],
 )
-def test_an_odd_payload_is_cut_as_the_model_understands_it(sent: bytes, odd: bytes) -> None:
-    body = json.dumps(payload()).encode()
+def test_an_odd_payload_is_read_as_the_model_understands_it(sent: bytes, odd: bytes) -> None:
+    body = json.dumps(document_of_three()).encode()
     assert sent in body
-    observation = Payload(NOON, body.replace(sent, odd))
-    SOURCE.prove(observation)
-    assert_rows_are_the_oracles([observation])
+    payload = received(body.replace(sent, odd))
+    FEED.validate(payload)
+    assert_rows_are_the_oracles([payload])
 
 
-def assert_rows_are_the_oracles(observations: list[Payload]) -> None:
+def assert_rows_are_the_oracles(payloads: list[Payload]) -> None:
     """Row by row, in the order of the grain, each value of the same type."""
-    expected = oracle.tables(oracle.Document(o.captured_at, o.body) for o in observations)
-    for name, batch in SOURCE.cut(observations).items():
+    expected = oracle.tables(oracle.Payload(o.captured_at, o.body) for o in payloads)
+    for name, batch in FEED.rows(payloads).items():
         table = f"staging.{name}"
         rows = batch.to_pylist()
         grain = [tuple(row[column] for column in oracle.GRAIN[table]) for row in rows]
@@ -422,11 +420,11 @@ def assert_rows_are_the_oracles(observations: list[Payload]) -> None:
 
 def source_ts(stamp: str, captured_at: datetime) -> datetime:
     """What a timeStamp becomes in the tables."""
-    stamped = payload()
+    stamped = document_of_three()
     for market in stamped["markets"]:
         market["timeStamp"] = stamp
-    SOURCE.prove(observation_of(stamped, captured_at))
-    column = SOURCE.cut([observation_of(stamped, captured_at)])["market_snapshots"]["source_ts"]
+    FEED.validate(payload_of(stamped, captured_at))
+    column = FEED.rows([payload_of(stamped, captured_at)])["market_snapshots"]["source_ts"]
     (moment,) = set(column.to_pylist())
     assert isinstance(moment, datetime)
     return moment
@@ -457,7 +455,7 @@ def test_a_stamp_reads_as_the_moment_it_was_made_at(
     made: datetime, age: timedelta, digits: int, seventh: int
 ) -> None:
     fraction = f"{made.microsecond:06}{seventh}"[:digits]
-    wall = made.astimezone(EASTERN).replace(tzinfo=None, microsecond=0).isoformat()
+    wall = made.astimezone(EASTERN.tzinfo).replace(tzinfo=None, microsecond=0).isoformat()
 
     moment = source_ts(f"{wall}.{fraction}" if fraction else wall, made + age)
 
@@ -466,26 +464,26 @@ def test_a_stamp_reads_as_the_moment_it_was_made_at(
 
 
 def test_a_payload_tells_its_own_time() -> None:
-    stamped = payload()
+    stamped = document_of_three()
     stamped["markets"][0]["timeStamp"] = "2026-07-01T12:00:00.1234567"
-    assert SOURCE.timestamp_in(json.dumps(stamped).encode()) == datetime(
+    assert FEED.timestamp_in(json.dumps(stamped).encode()) == datetime(
         2026, 7, 1, 16, 0, 0, 123456, UTC
     )
 
     stamped["markets"][0]["timeStamp"] = "2026-11-01T01:30:00"  # twice: the first is taken
-    assert SOURCE.timestamp_in(json.dumps(stamped).encode()) == datetime(
+    assert FEED.timestamp_in(json.dumps(stamped).encode()) == datetime(
         2026, 11, 1, 5, 30, tzinfo=UTC
     )
 
 
 @pytest.mark.parametrize("stamp", ["NA", "2026-02-30T00:00:00", "9999-12-31T23:00:00"])
 def test_a_payload_without_a_readable_stamp_tells_no_time(stamp: str) -> None:
-    stamped = payload()
+    stamped = document_of_three()
     stamped["markets"][0]["timeStamp"] = stamp
 
-    assert SOURCE.timestamp_in(json.dumps(stamped).encode()) is None
+    assert FEED.timestamp_in(json.dumps(stamped).encode()) is None
 
 
 @pytest.mark.parametrize("body", [b"null", b"{", b"\xff", b'{"markets": []}'])
 def test_what_is_no_payload_tells_no_time(body: bytes) -> None:
-    assert SOURCE.timestamp_in(body) is None
+    assert FEED.timestamp_in(body) is None
