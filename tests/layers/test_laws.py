@@ -47,11 +47,11 @@ from story import (
 from predictit_assets import factory
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
-from predictit_assets.instance.dbt_runner import DBT_DIR
+from predictit_assets.instance.dbt_runner import DBT_DIR, Dbt
 from predictit_assets.layers.curated import write_day
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.sample.server import SampleServer
-from predictit_assets.settings import ObjectsHome, Settings
+from predictit_assets.settings import PROJECT_DIR, ObjectsHome, Settings
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.duckdb import DuckDBWarehouse
@@ -236,21 +236,34 @@ def test_an_insert_that_fails_leaves_the_days_of_a_model_as_they_were(
     assert plain(contents(settings)["core.fact_prices"]) == plain(before)
 
 
-def test_core_replaces_the_days_of_its_window_and_no_other(copy_of_built: Settings) -> None:
-    """Staging is empty: so is the day that is built, and all others are as they were."""
+def test_core_replaces_the_days_of_its_window_and_no_other(
+    copy_of_built: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Staging is empty: so are the days that are built, and all others are as they were.
+
+    Both days are one invocation of dbt.
+    """
     settings = copy_of_built
     before = contents(settings)
     query(settings, "delete from staging.market_snapshots")
     query(settings, "delete from staging.contract_snapshots")
-    second = SPRING.days[1]
+    window = DayRange(SPRING.days[1], SPRING.days[2])
+    builds = []
+    invoke = Dbt._invoke
 
+    def counted(dbt: Dbt, args: list[str], *more: Any, **runner: Any) -> Any:
+        builds.append("build" in args)
+        return invoke(dbt, args, *more, **runner)
+
+    monkeypatch.setattr(Dbt, "_invoke", counted)
     core = dg.AssetSelection.key_prefixes("core").without_checks()
-    assert materialize(settings, core, DayRange(second, second)).success
+    assert materialize(settings, core, window).success
+    assert sum(builds) == 1
 
     after = contents(settings)
     for name in ("core.fact_prices", "core.market_attribute_runs", "core.contract_attribute_runs"):
         was = by_day(before[name])
-        assert was.pop(second)
+        assert all(was.pop(day) for day in window.days)
         assert by_day(after[name]) == was, name
 
 
@@ -421,6 +434,61 @@ def test_an_end_that_is_no_date_is_null_beside_its_text(built: Settings, cast: C
         f"where contract_id = {cast.contract_with_odd_ends}",
     )
     assert row == {"date_end": NO_DATE, "date_end_ts": None}
+
+
+# --- A range is one run ---
+
+
+def test_many_days_are_loaded_in_as_many_statements_as_one(
+    copy_of_built: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, warehouse = stream_of(copy_of_built), factory.warehouse(copy_of_built)
+    connect = DuckDBWarehouse.connect
+    counts = []
+    for window in (DayRange(SPRING.first, SPRING.first), SPRING):
+        statements = []
+
+        @contextmanager
+        def counting(
+            warehouse: DuckDBWarehouse, statements: list[str] = statements
+        ) -> Iterator[SimpleNamespace]:
+            with connect(warehouse) as connection:
+
+                def execute(statement: str, *values: Any) -> Any:
+                    statements.append(statement)
+                    return connection.execute(statement, *values)
+
+                yield SimpleNamespace(execute=execute, register=connection.register)
+
+        curated = [
+            CuratedObject(table, day, stream.curated_object(table, day))
+            for day in window.days
+            for table in stream.tables
+        ]
+        with monkeypatch.context() as patch:
+            patch.setattr(DuckDBWarehouse, "connect", counting)
+            loaded = warehouse.replace_window(
+                stream.tables, window, stream.payloads.objects, curated, "run"
+            )
+        assert len(loaded) == len(window.days) * len(stream.tables)
+        counts.append(len(statements))
+    assert counts[0] == counts[1] > 5
+
+
+# --- What is said of all this ---
+
+
+def test_every_test_that_the_laws_name_is_there() -> None:
+    text = (PROJECT_DIR / "docs" / "laws.md").read_text()
+    named: dict[str, set[str]] = {}
+    file = ""
+    for found in re.finditer(r"`(tests/[\w/]+\.py)`|`(test_\w+)`", text):
+        file = found[1] or file
+        named.setdefault(file, set()).update([found[2]] if found[2] else [])
+    assert len(named) > 8
+    for file, tests in named.items():
+        there = set(re.findall(r"^def (test_\w+)", (PROJECT_DIR / file).read_text(), re.MULTILINE))
+        assert tests - there == set(), file
 
 
 # --- Landing: the only layer without a past ------------------------------------------------------
