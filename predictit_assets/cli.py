@@ -77,10 +77,12 @@ def _add_commands_of_sources() -> None:
     """What only one source adds to the terminal: COMMANDS in its products/commands.py."""
     for name in SOURCES:
         module = f"predictit_assets.sources.{name}.products.commands"
-        with suppress(ModuleNotFoundError):
-            if find_spec(module):
-                for command in import_module(module).COMMANDS:
-                    app.command()(command)
+        found = None
+        with suppress(ModuleNotFoundError):  # it has no products
+            found = find_spec(module)
+        if found:
+            for command in import_module(module).COMMANDS:
+                app.command()(command)
 
 
 def _log(text: str) -> None:
@@ -303,9 +305,20 @@ def build(
         for name in off:
             load(name)  # an unknown name is told as such
         raise ExpectedError(f"{', '.join(off)}: off; PREDICTIT_SOURCES says which are on")
-    windows = {one.name: _windows(settings, one, first, last) for one in chosen}
+    windows = {}
+    nothing = []
+    for one in chosen:
+        try:
+            windows[one.name] = _windows(settings, one, first, last)
+        except NothingHeld as reason:  # the other sources may hold something
+            windows[one.name] = []
+            nothing.append(str(reason))
     if not any(windows.values()):
+        if nothing:
+            raise NothingHeld("; ".join(nothing))
         _nothing_held(settings, chosen)
+    for text in nothing:
+        _log(escape(text))
     with err.status("loading the code location"):
         from predictit_assets.instance.loading import load_definitions
 
@@ -381,7 +394,7 @@ def _windows(settings: Settings, on: Enabled, first: str, last: str) -> "list[Da
         raise NothingHeld(
             f"no payload of {on.name} of {asked} is held; {held[0]} to {held[-1]} are"
         )
-    missing = consecutive([day for day in asked.days if day not in set(days)])
+    missing = consecutive(set(asked.days) - set(days))
     if missing and (first or last):
         _log(f"nothing is held of {', '.join(map(str, missing))}")
     return consecutive(chosen, settings.days_a_run)

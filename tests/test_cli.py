@@ -7,12 +7,25 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import dagster as dg
 import pytest
 from conftest import steps_begun
+from contract.rivers import RIVERS
 
+from predictit_assets import cli, factory
+from predictit_assets import settings as settings_module
+from predictit_assets import sources as sources_module
+from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange
+from predictit_assets.contract.payload import Payload
+from predictit_assets.contract.source import Source
+from predictit_assets.errors import ExpectedError, NothingHeld, SettingsError
+from predictit_assets.instance import loading, runs
 from predictit_assets.sample.server import SampleServer
 
 PREDICTIT = str(Path(sys.executable).with_name("predictit"))
@@ -67,13 +80,15 @@ def unused_port() -> int:
     "command",
     [
         [],
+        ["sources"],
         ["poll"],
-        ["resolve"],
+        ["fetch"],
         ["import"],
         ["build"],
         ["expire"],
         ["board"],
         ["report"],
+        ["setup-warehouse"],
         ["sample"],
     ],
 )
@@ -92,7 +107,7 @@ def test_poll_build_and_board(
 
     built = predictit(home, "build", "--from", "today", "--to", "today")
     assert built.returncode == 0, built.stderr
-    assert built.stdout.startswith("built ")
+    assert built.stdout.startswith("built predictit ")
 
     board = predictit(home, "board", "--markets", "100", "--contracts", "100")
     assert board.returncode == 0, board.stderr
@@ -101,7 +116,7 @@ def test_poll_build_and_board(
 
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         (run,) = instance.get_runs()
-        assert (run.job_name, run.status) == ("build", dg.DagsterRunStatus.SUCCESS)
+        assert (run.job_name, run.status) == ("build_predictit", dg.DagsterRunStatus.SUCCESS)
         assert dg.AssetKey(["core", "predictit", "fact_prices"]) in instance.all_asset_keys()
 
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
@@ -146,9 +161,64 @@ def test_an_interrupted_build_says_so_and_goes_on_later(home: Path, feed: Sample
     assert ended == [succeeded, failed, failed, failed]
 
 
-def test_nobody_is_asked_how_markets_ended_while_none_has_left(home: Path) -> None:
-    run = predictit(home, "resolve")
-    assert (run.returncode, run.stdout) == (0, "0 answers landed\n")
+def test_a_command_that_is_interrupted_ends_with_130_and_one_line(
+    home: Path, feed: SampleServer
+) -> None:
+    feed.fail_with("drip")
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from predictit_assets.cli import main; main()"
+    )
+    poll = subprocess.Popen(
+        [sys.executable, "-c", code, "poll"],
+        env=environment(home, api_url=feed.url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not feed.requests:
+        assert poll.poll() is None
+        time.sleep(0.01)
+    poll.send_signal(signal.SIGINT)
+    out, err = poll.communicate(timeout=60)
+    assert (poll.returncode, out) == (130, "")
+    assert err.strip().splitlines()[-1].startswith("interrupted; nothing is lost")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("args", [["sources"], ["--help"], ["sample", "--help"]])
+def test_a_reader_that_hangs_up_is_no_error_to_complain_of(home: Path, args: list[str]) -> None:
+    """As `predictit sources | head -0` does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(
+        [PREDICTIT, *args],
+        env=environment(home),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert "Traceback" not in run.stderr
+    assert "Broken" not in run.stderr
+
+
+def test_nothing_is_fetched_while_no_row_lacks_an_answer(home: Path) -> None:
+    run = predictit(home, "fetch")
+    assert (run.returncode, run.stdout) == (0, "closed_markets: 0 answers landed\n")
+    assert predictit(home, "fetch", "predictit").stdout == run.stdout
+
+
+def test_the_page_of_a_source_is_written_where_the_command_says(
+    home: Path, feed: SampleServer
+) -> None:
+    assert_one_clear_line(predictit(home, "report"), "predictit build")
+    predictit(home, "poll", "predictit", api_url=feed.url)
+    assert predictit(home, "build", "predictit").returncode == 0
+    for page in (predictit(home, "report"), predictit(home, "report", "predictit")):
+        assert page.returncode == 0, page.stderr
+        assert Path(page.stdout.strip()).read_bytes().rstrip().endswith(b"</html>")
 
 
 def test_two_polls_within_the_interval_are_kept_apart(home: Path, feed: SampleServer) -> None:
@@ -177,8 +247,7 @@ def test_unknown_settings_name_the_known_ones(home: Path) -> None:
 
 def test_a_bad_date(home: Path) -> None:
     run = predictit(home, "build", "--from", "2026-13-01")
-    assert run.returncode == 2
-    assert "2026-13-01" in run.stderr
+    assert_one_clear_line(run, "2026-13-01", "YYYY-MM-DD, today or yesterday")
 
 
 def test_a_range_that_ends_before_it_begins(home: Path) -> None:
@@ -197,14 +266,14 @@ def test_no_board_before_a_build(home: Path) -> None:
 def test_days_that_hold_nothing_are_named_and_left_out(home: Path, feed: SampleServer) -> None:
     predictit(home, "poll", api_url=feed.url)
     run = predictit(home, "build", "--from", "2026-01-01", "--to", "2026-01-03")
-    assert_one_clear_line(run, "no payload of 2026-01-01 to 2026-01-03 is held")
+    assert_one_clear_line(run, "no payload of predictit of 2026-01-01 to 2026-01-03 is held")
 
 
 def test_an_import_that_refuses_files_says_which_and_fails(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     folder.mkdir()
     (folder / "20260304T170000Z.json").write_text("")
-    run = predictit(home, "import", str(folder))
+    run = predictit(home, "import", "predictit", str(folder))
     assert_one_clear_line(run, "1 of 1 files were refused")
     assert "0 landed, 0 already there, 1 refused" in run.stdout
     assert "20260304T170000Z.json: is empty" in run.stderr
@@ -257,3 +326,140 @@ def test_the_sample_archive_can_be_imported(home: Path, tmp_path: Path) -> None:
     assert "6 payloads in" in predictit(home, *args).stdout
     assert "6 landed, 0 already there, 0 refused" in predictit(home, "import", str(archive)).stdout
     assert "0 landed, 6 already there, 0 refused" in predictit(home, "import", str(archive)).stdout
+
+
+# Several sources: one of the tests is listed beside PredictIt
+
+
+@pytest.fixture
+def two_sources(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PredictIt is on and rivers, of the tests, is off, in this process and in an empty home."""
+    for name in [name for name in os.environ if name.startswith("PREDICTIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PREDICTIT_HOME", str(home))
+    list_rivers(monkeypatch, RIVERS)
+
+
+def list_rivers(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
+    for module in (cli, settings_module, sources_module):
+        monkeypatch.setattr(module, "SOURCES", ("predictit", "rivers"))
+    declaration = ModuleType("source")
+    declaration.SOURCE = source  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "predictit_assets.sources.rivers.source", declaration)
+
+
+def command(*args: str) -> None:
+    """What `predictit` does with these arguments, in this process."""
+    cli.app(list(args), standalone_mode=False)
+
+
+@pytest.mark.usefixtures("two_sources")
+def test_sources_are_listed_with_what_each_still_needs(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command("sources")
+    first, second = capfd.readouterr().out.splitlines()
+    assert re.fullmatch(r"predictit +on +PredictIt.*; America/New_York; ready", first)
+    assert re.fullmatch(r"rivers +off +Rivers.*; UTC; needs PREDICTIT_RIVERS_API_KEY .*", second)
+
+    monkeypatch.setenv("PREDICTIT_SOURCES", "rivers")
+    monkeypatch.setenv("PREDICTIT_RIVERS_API_KEY", "a-key-that-nobody-sees")
+    monkeypatch.setenv("PREDICTIT_START", "never")
+    command("sources")
+    said = capfd.readouterr()
+    first, second = said.out.splitlines()
+    assert re.fullmatch(r"predictit +off .*; needs PREDICTIT_START='never': .*", first)
+    assert re.fullmatch(r"rivers +on .*; ready", second)
+    assert "a-key-that-nobody-sees" not in said.out + said.err
+
+
+@pytest.mark.usefixtures("two_sources")
+@pytest.mark.parametrize(
+    "args",
+    [["poll", "nobody"], ["fetch", "nobody"], ["import", "nobody", "."], ["report", "nobody"]],
+)
+def test_an_unknown_source_is_an_error_that_names_the_known_ones(args: list[str]) -> None:
+    with pytest.raises(SettingsError, match="'nobody'; known are predictit, rivers"):
+        command(*args)
+
+
+@pytest.mark.usefixtures("two_sources")
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["poll", "rivers"], "rivers needs PREDICTIT_RIVERS_API_KEY"),
+        (["fetch", "rivers"], "rivers needs PREDICTIT_RIVERS_API_KEY"),
+        (["report", "rivers"], "rivers has no report"),
+        (["import", "rivers", "a", "b"], "one path"),
+        (["import", "rivers", ".", "--dataset", "odds"], "rivers takes no files of odds"),
+        (["build", "rivers"], "rivers: off; PREDICTIT_SOURCES"),
+        (["build", "predictit", "nobody"], "'nobody'; known are predictit, rivers"),
+        (["build", "--from", "tomorrow"], "'tomorrow' is no day"),
+        (["fetch", "rivers", "--from", "2024-01-02", "--to", "2024-01-01"], "is after --to"),
+    ],
+)
+def test_what_a_source_cant_do_is_said_in_a_sentence(args: list[str], says: str) -> None:
+    with pytest.raises(ExpectedError, match=re.escape(says)):
+        command(*args)
+
+
+@pytest.mark.usefixtures("two_sources")
+def test_a_source_that_isnt_asked_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed = [one for one in RIVERS.datasets if one.name in ("alarms", "surveys")]
+    list_rivers(monkeypatch, RIVERS._replace(datasets=pushed))
+    with pytest.raises(ExpectedError, match="rivers isn't polled"):
+        command("poll", "rivers")
+    with pytest.raises(ExpectedError, match="rivers has nothing to fetch"):
+        command("fetch", "rivers")
+
+
+@pytest.mark.usefixtures("two_sources")
+def test_files_are_imported_into_the_dataset_of_the_source_that_is_named(
+    home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "2024-03-04.json").write_text("[1, 2]")
+    command("import", "rivers", str(tmp_path / "2024-03-04.json"), "--dataset", "surveys")
+    assert "1 landed, 0 already there, 0 refused" in capfd.readouterr().out
+    (landed,) = (file for file in home.glob("objects/**/*") if file.is_file())
+    folder = home / "objects/landing/rivers/surveys/date=2024-03-04"
+    assert landed.parent == folder
+
+
+@pytest.mark.usefixtures("two_sources")
+def test_a_source_without_days_in_the_range_keeps_no_other_from_being_built(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    built: list[tuple[str, list[DayRange]]] = []
+
+    def note(_definitions: Any, _instance: Any, source: str, days: list[DayRange]) -> list[str]:
+        built.append((source, days))
+        return []
+
+    monkeypatch.setattr(cli, "_build_all", note)
+    monkeypatch.setattr(loading, "load_definitions", lambda _settings: None)
+    monkeypatch.setattr(runs, "open_instance", lambda _settings: nullcontext())
+    monkeypatch.setenv("PREDICTIT_SOURCES", "rivers, predictit")
+    settings = settings_module.load_settings()
+    yesterday = UTC_CALENDAR.today() - timedelta(days=1)
+    for name, dataset, day in (
+        ("predictit", "market_data", date(2024, 3, 4)),
+        ("rivers", "surveys", yesterday),
+    ):
+        (on,) = sources_module.enabled([name])
+        payloads = factory.stream(settings, on, on.source.dataset(dataset)).payloads
+        payloads.land(Payload(day, datetime(day.year, day.month, day.day, 17, tzinfo=UTC), b"{}"))
+
+    command("build", "--from", "yesterday", "--to", "yesterday")
+    of_rivers = ("rivers", [DayRange(yesterday, yesterday)])
+    assert built == [("predictit", []), of_rivers]
+    assert "no payload of predictit of" in capfd.readouterr().err
+
+    built.clear()
+    command("build")
+    of_predictit = ("predictit", [DayRange(date(2024, 3, 4), date(2024, 3, 4))])
+    assert built == [of_predictit, of_rivers]
+    built.clear()
+    command("build", "rivers")
+    assert built == [of_rivers]
+    with pytest.raises(NothingHeld, match=r"of predictit of .*; no payload of rivers of"):
+        command("build", "--to", "2024-02-01")

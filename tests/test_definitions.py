@@ -10,11 +10,15 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from conftest import predictit
+from contract.rivers import RIVERS, RiverSettings
+from pydantic import SecretStr
 
 from predictit_assets import build
 from predictit_assets.build import build_definitions
 from predictit_assets.instance.loading import load_definitions
 from predictit_assets.settings import PROJECT_DIR, Settings
+from predictit_assets.sources import Enabled
 
 PARENTS = {
     "landing/predictit/market_data": set(),
@@ -87,6 +91,13 @@ PARENTS = {
     },
 }
 
+STAGES = {
+    "core": "core",
+    "marts": "marts",
+    "live": "marts",
+    "report": "marts",
+}
+"""The end of a group's name by layer, where it isn't `ingest`."""
 REPORT = dg.AssetKey(["report", "predictit"])
 """A page and no table: it has no columns, and is made anew whatever days were built."""
 
@@ -115,15 +126,89 @@ def test_every_asset_says_what_it_is(graph: Any) -> None:
             assert all(column.description for column in columns)
 
 
-def test_what_dbt_builds_is_grouped_and_tagged_by_source(graph: Any) -> None:
-    groups = {"core": "predictit_core", "marts": "predictit_marts", "live": "predictit_marts"}
+def test_every_asset_is_grouped_and_tagged_by_source_and_layer(graph: Any) -> None:
     for node in graph.asset_nodes:
         layer, source, *_ = node.key.path
-        if layer in groups:
-            assert node.group_name == groups[layer]
-            assert (node.tags["layer"], node.tags["source"]) == (layer, source)
+        assert node.group_name == f"{source}_{STAGES.get(layer, 'ingest')}", node.key
+        assert (node.tags["layer"], node.tags["source"]) == (layer, source)
+    layers = {node.key.path[0] for node in graph.asset_nodes}
+    assert layers == {*STAGES, "landing", "raw", "curated", "staging"}
+
+
+def test_what_dbt_builds_is_described_in_words(graph: Any) -> None:
+    for node in graph.asset_nodes:
+        if node.key.path[0] in ("core", "marts", "live"):
             assert "select" not in node.description.lower()
             assert node.kinds & {"table", "view", "seed"}
+
+
+def names(definitions: dg.Definitions) -> dict[str, set[str]]:
+    """The names of jobs, sensors and schedules."""
+    repository = definitions.get_repository_def()
+    return {
+        "jobs": {name for name in repository.job_names if not name.startswith("__")},
+        "sensors": {sensor.name for sensor in repository.sensor_defs},
+        "schedules": {schedule.name for schedule in repository.schedule_defs},
+    }
+
+
+PREDICTIT = {
+    "jobs": {"build_predictit", "fetch_predictit_closed_markets"},
+    "sensors": {
+        "poll_predictit",
+        "report_landed_predictit",
+        "fetch_pending_predictit_closed_markets",
+        "automate_predictit",
+    },
+    "schedules": {"close_predictit"},
+}
+SHARED = {
+    "jobs": {"housekeeping"},
+    "sensors": {"watch", "retry_good_days"},
+    "schedules": {"housekeeping"},
+}
+RIVERS_OWN = {
+    "jobs": {"build_rivers", "fetch_rivers_flows", "fetch_rivers_gauges"},
+    "sensors": {
+        "poll_rivers",
+        "report_landed_rivers",
+        "fetch_pending_rivers_gauges",
+        "take_files_rivers_surveys",
+        "automate_rivers",
+    },
+    "schedules": {"close_rivers", "fetch_due_rivers_flows"},
+}
+
+
+def together(*parts: dict[str, set[str]]) -> dict[str, set[str]]:
+    return {kind: set().union(*(part[kind] for part in parts)) for kind in SHARED}
+
+
+def test_each_source_has_jobs_sensors_and_schedules_of_its_own(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Beside what all share. A source of the tests, with all five ways in, is the second one."""
+    rivers = Enabled(RIVERS, RiverSettings(folder=tmp_path))
+    assert names(build_definitions(settings, [predictit()])) == together(PREDICTIT, SHARED)
+    assert names(build_definitions(settings, [rivers])) == together(RIVERS_OWN, SHARED)
+    both = build_definitions(settings, [predictit(), rivers])
+    assert names(both) == together(PREDICTIT, RIVERS_OWN, SHARED)
+    for source in ("predictit", "rivers"):
+        job = both.resolve_job_def(f"build_{source}")
+        sources = {key.path[1] for key in job.asset_layer.executable_asset_keys}
+        assert sources == {source}
+        assert job.tags["source"] == source
+
+
+def test_those_who_are_notified_add_a_sensor_each(settings: Settings) -> None:
+    told = settings.model_copy(update={"alerts": SecretStr("json://127.0.0.1:9")})
+    found = names(build_definitions(told, [predictit()]))["sensors"]
+    assert found - together(PREDICTIT, SHARED)["sensors"] == {"alerts", "alert_moves_predictit"}
+
+
+def test_who_lets_others_poll_has_no_sensor_that_does(settings: Settings) -> None:
+    found = names(build_definitions(settings, [predictit(poller="others")]))["sensors"]
+    assert together(PREDICTIT, SHARED)["sensors"] - found == {"poll_predictit"}
 
 
 def test_every_asset_is_partitioned_by_eastern_day_with_today(graph: Any) -> None:

@@ -167,8 +167,8 @@ class Monitored:
 
 
 def _source(part: str) -> str:
-    """The source of an asset or a check: the second part of its key."""
-    return part.split("/")[1] if "/" in part else part
+    """The source of an asset or a check (`asset:check`): the second part of the asset's key."""
+    return part.partition(":")[0].split("/")[1] if "/" in part else part
 
 
 def _without(days: Iterable[DayRange], others: Iterable[DayRange]) -> tuple[DayRange, ...]:

@@ -54,7 +54,7 @@ def poll_sensor(
         for intake in intakes:
             name = intake.stream.dataset.name
             states[name], landed, text = _poll(
-                intake, client, states.get(name, State()), context.log.warning
+                intake, client, interval, states.get(name, State()), context.log.warning
             )
             events += landed
             texts.append(text)
@@ -73,8 +73,21 @@ def _interval(intake: Intake) -> float:
     return polled.interval(intake.settings) if polled else math.inf
 
 
+def _asked(intake: Intake, tick: float) -> State:
+    """The state of a dataset that was just asked, by a sensor that ticks every `tick` seconds."""
+    interval = _interval(intake)
+    if interval <= tick:  # each tick asks; the rate limit of the API says whether it may
+        return State()
+    # No tick is quite in time: half of one is left to it.
+    return State(0, time.time() + interval - tick / 2, "it was asked a moment ago")
+
+
 def _poll(
-    intake: Intake, client: Callable[[], Client], state: State, warn: Callable[[str], None]
+    intake: Intake,
+    client: Callable[[], Client],
+    tick: float,
+    state: State,
+    warn: Callable[[str], None],
 ) -> tuple[State, list[dg.AssetMaterialization], str]:
     """Ask about one dataset: the state afterwards, what is to be reported, and a sentence."""
     wait = state.not_before - time.time()
@@ -82,10 +95,11 @@ def _poll(
         return state, [], f"{state.why}; asking again in {wait:.0f} s"
     stream = intake.stream
     landed: list[StoredPayload] = []
-    after, text = State(), ""
+    text = ""
     try:
         # A page that fails ends the poll; those before it have landed, and are reported.
         landed.extend(stored for stored in intake.poll(client()) if stored)
+        after = _asked(intake, tick)
     except RateLimited as reason:
         after, text = state, str(reason)
     except (FetchError, SettingsError) as error:

@@ -29,6 +29,7 @@ from predictit_assets import factory
 from predictit_assets.alerts import channels
 from predictit_assets.alerts import state as alert_state
 from predictit_assets.alerts.channels import open_channels
+from predictit_assets.alerts.incidents import Monitored, Scope
 from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.checks.freshness import FRESH
@@ -682,6 +683,26 @@ def test_a_whole_build_resolves_what_failed_in_its_own_source_only(
     here.run(NEXT_DAY, job="tidy")
     here.tick()
     assert hook.texts[3] == "RESOLVED: run of tidy"
+
+
+def test_a_run_that_names_all_of_a_source_is_about_the_source() -> None:
+    """The UI names every asset and check, also those of a page, whose key ends with the source."""
+
+    @dg.asset(key=["report", "predictit"])
+    def page() -> None: ...
+
+    @dg.asset_check(asset=page.key, blocking=True)
+    def whole() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True)
+
+    monitored = Monitored([page, whole], WHOLE_JOBS, today_of, UI)
+    run = dg.DagsterRun(
+        job_name="__ASSET_JOB",
+        asset_selection=frozenset({page.key}),
+        asset_check_selection=frozenset({dg.AssetCheckKey(page.key, "whole")}),
+        tags=window_tags(DayRange(DAY, DAY)),
+    )
+    assert monitored._scope(run) == Scope(frozenset({"predictit"}), (DayRange(DAY, DAY),))
 
 
 # Moves

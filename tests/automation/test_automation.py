@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import time_machine
-from conftest import FEED, NOON, build, observe, predictit
+from conftest import CLOSED, FEED, NOON, build, observe, predictit
 
 from predictit_assets import factory
 from predictit_assets.automation.landed import MAX_DAYS
@@ -23,6 +23,7 @@ from predictit_assets.build import build_definitions
 from predictit_assets.contract.arrival import Asking, Polled
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
+from predictit_assets.contract.source import Dataset
 from predictit_assets.errors import FetchError, WarehouseBusy
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.runs import (
@@ -199,6 +200,27 @@ def test_what_landed_before_a_poll_failed_is_reported(
     result = it.tick("poll_predictit")
     assert "failure 1 in a row: page 2 can't be read" in str(result.skip_reason)
     assert days_of(result) == ["2026-03-04"]
+
+
+def test_each_dataset_is_polled_as_often_as_it_says(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, noon: time_machine.Traveller
+) -> None:
+    asked: list[str] = []
+
+    def way(dataset: Dataset, seconds: int) -> None:
+        def ask(asking: Asking) -> Iterator[Payload]:
+            asked.append(dataset.name)
+            yield payload(datetime.now(UTC), b"{}")
+
+        monkeypatch.setattr(type(dataset), "arrivals", (Polled(ask, lambda _: seconds),))
+
+    way(FEED, 60)
+    way(CLOSED, 180)
+    it = Clockwork(settings)
+    for _ in range(7):
+        it.tick("poll_predictit")
+        noon.shift(timedelta(seconds=60))
+    assert (asked.count(FEED.name), asked.count(CLOSED.name)) == (7, 3)
 
 
 def test_a_dead_server_costs_one_try(settings: Settings) -> None:
