@@ -179,6 +179,10 @@ def _source_parts(
     timed = freshness.fresh_checks(ages)
     watched = [WatchedCheck(age.check, age.evaluate) for age in ages]
     if source.published:
+        if (source.name, "core", source.published.table) not in models:
+            raise ValueError(
+                f"{source.name} declares core.{source.published.table}, which no model is"
+            )
         completeness = Completeness(
             source.name, source.published, streams, sensor_warehouse, partitions
         )

@@ -187,7 +187,8 @@ def fetch(source: SourceName = SOURCES[0], first: From = "", last: To = "") -> N
     """
     settings = load_settings()
     on = _source(source)
-    if not any(_fetch(settings, on, intake, first, last) for intake in _intakes(settings, on)):
+    asked = [_fetch(settings, on, intake, first, last) for intake in _intakes(settings, on)]
+    if not any(asked):
         raise ExpectedError(f"{source} has nothing to fetch: `predictit poll {source}`")
 
 
@@ -265,7 +266,12 @@ def import_(
     ]
     if not intakes:
         raise ExpectedError(f"{on.name} takes no files" + (f" of {dataset}" if dataset else ""))
-    intake = intakes[0]
+    intake, *others = intakes
+    if others:
+        names = ", ".join(one.stream.dataset.name for one in intakes)
+        raise ExpectedError(
+            f"several datasets of {on.name} take files: --dataset says which ({names})"
+        )
     imported = []
     with _progress("importing", None) as (progress, task):
         for one in intake.import_path(Path(path), lambda total: progress.update(task, total=total)):

@@ -23,6 +23,10 @@ class FetchError(ExpectedError):
     """The API gave no payload: it can't be reached, or what came back isn't one."""
 
 
+class PartTooLong(ExpectedError):
+    """What a payload answers can't be written into the name of its object."""
+
+
 class NothingHeld(ExpectedError):
     """The store holds no payload for the days that were asked for."""
 

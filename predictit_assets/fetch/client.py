@@ -4,6 +4,7 @@ No text that leaves this module holds a key or the query of an address.
 """
 
 import io
+import json
 import logging
 import re
 import time
@@ -40,6 +41,8 @@ ATTEMPTS = 3
 NOT_CONNECTED = (NewConnectionError, ConnectTimeoutError)
 RETRYABLE = {408, 413, 425, 429, 499, 500, 502, 503, 504}
 MASK = "***"
+START = 400
+"""Bytes of an answer of which a text quotes a part."""
 
 
 class RetryableError(FetchError):
@@ -71,6 +74,20 @@ class Credential:
     secret: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What is asked for once, or again."""
+
+    url: str
+    shown: str
+    """What texts call the address."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    none: Collection[int] = ()
+    """Statuses besides 200 that are answers."""
+    is_download: bool = False
+    """Its address is a secret, and isn't the API's: it gets no key, and its texts say little."""
 
 
 @dataclass
@@ -124,21 +141,37 @@ class Client:
             host = ""
         own = urlsplit(self.base)
         if host not in {own.hostname, *self.hosts}:
-            raise FetchError(f"a next page is on another host, {host!r:.80}: it isn't followed")
+            raise FetchError(
+                f"a next page is on another host, {self.mask(host)!r:.80}: it isn't followed"
+            )
         return self._ask(urlunsplit((own.scheme, own.netloc, url.path, url.query, "")), {}, none)
 
     def download(self, url: str, to: Path) -> None:
         """Save what an address answers, of `max_body` bytes at most. The address is a secret."""
+        try:
+            host = urlsplit(url).hostname or "the address"
+        except ValueError:
+            raise FetchError("the address to download from can't be read") from None
         with to.open("wb") as file:
-            self._retrying()(self._save, url, file)
+            self._retrying()(self._save, _Call(url, host, is_download=True), file)
 
     def mask(self, text: str) -> str:
         """A text without the key, however it is written."""
+        forms = "|".join(re.escape(form) for form in self._forms_of_key())
+        return re.sub(forms, MASK, text, flags=re.IGNORECASE) if forms else text
+
+    def _forms_of_key(self) -> list[str]:
+        """How the key may be written, the longest first."""
         secret = self.credential.secret if self.credential else ""
-        if secret:
-            for form in {secret, quote(secret, safe=""), quote_plus(secret)}:
-                text = text.replace(form, MASK)
-        return text
+        forms = {
+            secret,
+            quote(secret, safe="", errors="replace"),
+            quote(secret, errors="replace"),
+            quote_plus(secret, errors="replace"),
+            repr(secret)[1:-1],
+            json.dumps(secret)[1:-1],
+        }
+        return sorted(forms - {""}, key=len, reverse=True)
 
     def _retrying(self) -> Retrying:
         return Retrying(
@@ -150,49 +183,43 @@ class Client:
         )
 
     def _ask(self, url: str, params: dict[str, str], none: Collection[int]) -> Answer:
-        return self._retrying()(self._ask_once, url, params, none)
+        call = _Call(url, self.mask(url.partition("?")[0]), params, none)
+        return self._retrying()(self._ask_once, call)
 
-    def _ask_once(self, url: str, params: dict[str, str], none: Collection[int]) -> Answer:
+    def _ask_once(self, call: _Call) -> Answer:
         body = io.BytesIO()
-        shown = url.partition("?")[0]
-        response = self._receive(url, shown, params, none, body)
+        response = self._receive(call, body)
         content = body.getvalue()
         kind = self.mask(response.headers.get("Content-Type", "no content type"))
         if response.status_code != requests.codes.ok:
             return Answer(response.status_code, content)
         if not content.strip():
-            raise FetchError(f"{shown} answered 200 with an empty body ({kind})")
+            raise FetchError(f"{call.shown} answered 200 with an empty body ({kind})")
         if "html" in kind or content.lstrip()[:1] == b"<":
             raise FetchError(
-                f"{shown} answered 200 with a page instead of data ({kind}): {self._start(content)}"
+                f"{call.shown} answered 200 with a page instead of data ({kind}): "
+                f"{self._start(content)}"
             )
         return Answer(response.status_code, content)
 
-    def _save(self, url: str, file: BinaryIO) -> None:
+    def _save(self, call: _Call, file: BinaryIO) -> None:
         file.seek(0)
         file.truncate()
-        self._receive(url, urlsplit(url).hostname or "the address", {}, (), file)
+        self._receive(call, file)
 
-    def _receive(
-        self,
-        url: str,
-        shown: str,
-        params: Mapping[str, str],
-        none: Collection[int],
-        to: BinaryIO,
-    ) -> requests.Response:
-        """One call: its body is written to a file. `shown` is what texts call the address."""
+    def _receive(self, call: _Call, to: BinaryIO) -> requests.Response:
+        """One call: its body is written to a file."""
         if self.max_calls is not None and self.calls >= self.max_calls:
             raise CallsSpent(f"{self.calls} calls are made, as many as one run may")
-        before = 0.0
+        turn = None
         if self.rate_limit:
             # Whoever has begun goes on to the end: only the first call may be refused for its wait.
             patience = NO_LIMIT if self.calls else self.rate_limit.patience
-            before = replace(self.rate_limit, patience=patience).acquire(self.log)
+            turn = replace(self.rate_limit, patience=patience).acquire(self.log)
         self.calls += 1
-        credential = self.credential or Credential("")
+        credential = (None if call.is_download else self.credential) or Credential("")
         headers = {
-            "Accept": "application/json",
+            "Accept": "*/*" if call.is_download else "application/json",
             "Accept-Encoding": "gzip",
             "User-Agent": USER_AGENT,
             **credential.headers,
@@ -200,22 +227,25 @@ class Client:
         deadline = time.monotonic() + self.total_timeout
         try:
             with requests.get(
-                url,
-                params={**params, **credential.params} or None,
+                call.url,
+                params={**call.params, **credential.params} or None,
                 headers=headers,
                 timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
                 stream=True,
                 # A redirect could carry the key, or what is asked, to anybody.
                 allow_redirects=False,
             ) as response:
-                if response.status_code not in {requests.codes.ok, *none}:
-                    raise self._refusal(shown, response)
-                self._read(shown, response, deadline, to)
-        except (requests.RequestException, HTTPError, zlib.error) as error:
-            if self.rate_limit and any(isinstance(one, NOT_CONNECTED) for one in _causes(error)):
-                self.rate_limit.release(before)
+                if response.status_code not in {requests.codes.ok, *call.none}:
+                    raise self._refusal(call, response, deadline)
+                self._read(call.shown, response, deadline, to)
+        except (requests.RequestException, HTTPError, zlib.error, UnicodeError) as error:
+            if any(isinstance(one, NOT_CONNECTED) for one in _causes(error)):
                 self.calls -= 1
-            raise RetryableError(f"{shown} can't be read: {self._cause(url, error)}") from None
+                if self.rate_limit and turn:
+                    self.rate_limit.release(turn)
+            text = f"{call.shown} can't be read: {self._cause(call, error)}"
+            # An address or a header that can't be sent is as bad at the next try.
+            raise (FetchError if isinstance(error, ValueError) else RetryableError)(text) from None
         return response
 
     def _read(self, shown: str, response: requests.Response, deadline: float, to: BinaryIO) -> None:
@@ -234,10 +264,11 @@ class Client:
         if unzip and not unzip.eof:
             raise RetryableError(f"{shown} answered with a gzip that was cut short")
 
-    def _refusal(self, shown: str, response: requests.Response) -> FetchError:
+    def _refusal(self, call: _Call, response: requests.Response, deadline: float) -> FetchError:
         """The error for a status that is no answer: retryable, or final."""
-        start = self._start(response.raw.read(200, decode_content=True))
-        text = f"{shown} answered {response.status_code} {self.mask(response.reason or '')}"
+        start = "" if call.is_download else self._start(_beginning(response, deadline))
+        reason = printable(self.mask(response.reason or ""))
+        text = f"{call.shown} answered {response.status_code} {reason:.80}".rstrip()
         text += f": {start}" if start else ""
         if response.is_redirect:
             return FetchError(f"{text} (a redirect, which isn't followed)")
@@ -259,13 +290,28 @@ class Client:
     def _start(self, body: bytes) -> str:
         """The beginning of an answer, fit for a message."""
         # Masked before it is cut: a half of a key is still a half too much.
-        return printable(self.mask(body[:400].decode(errors="replace")))[:80]
+        text = self.mask(body[:START].decode(errors="replace"))
+        if len(body) >= START:
+            text = self._without_half_a_key(text)
+        return printable(text)[:80]
 
-    def _cause(self, url: str, error: BaseException) -> str:
+    def _without_half_a_key(self, text: str) -> str:
+        """A text that was cut, without the beginning of the key at its end."""
+        for form in self._forms_of_key():
+            for size in range(min(len(form), len(text)), 0, -1):
+                if text[-size:].lower() == form[:size].lower():
+                    return text[:-size] + MASK
+        return text
+
+    def _cause(self, call: _Call, error: BaseException) -> str:
         *_, first = _causes(error)
+        if call.is_download:
+            # What libraries say may quote the address; what the system says can't.
+            said = first.strerror if isinstance(first, OSError) else ""
+            return f"{type(first).__name__}{': ' if said else ''}{said or ''}"
         # What requests says of a failure quotes the address with its query.
         text = self.mask(f"{type(first).__name__}: {first}")
-        query = urlsplit(url).query
+        query = urlsplit(call.url).query
         return printable(
             re.sub(r"\?[^\s'\")]+", f"?{MASK}", text.replace(query, MASK) if query else text)
         )
@@ -284,6 +330,19 @@ def printable(text: str) -> str:
     """A text from outside on one line, without control and direction characters."""
     folded = " ".join(text.split())
     return "".join(one if one.isprintable() else "\ufffd" for one in folded)
+
+
+def _beginning(response: requests.Response, deadline: float) -> bytes:
+    """The first bytes of an answer, as far as they come in time."""
+    zipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
+    unzip = zlib.decompressobj(wbits=31) if zipped else None
+    start = b""
+    while len(start) < START and time.monotonic() < deadline:
+        chunk = response.raw.read1(START, decode_content=False)
+        if not chunk:
+            break
+        start += unzip.decompress(chunk, START) if unzip else chunk
+    return start[:START]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -5,11 +5,12 @@ becomes a path.
 """
 
 import gzip
+import lzma
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +20,25 @@ from typing import IO, BinaryIO, cast
 from predictit_assets.contract.arrival import Dropped, FileBounds, FileDrop, Refused
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
-from predictit_assets.errors import ExpectedError
+from predictit_assets.errors import ExpectedError, PartTooLong
 
 MAX_IN_MEMORY = 8_000_000
 """Bytes of a body; a larger one stays a file."""
 CHUNK = 1 << 20
 NOTE_SUFFIX = ".reason.json"
 """Of the reason beside a quarantined payload: a folder of payloads may hold some."""
+
+
+BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What reading a zip raises that is cut, that lies, or that nobody can read."""
 
 
 class ArchiveRefused(ExpectedError):
@@ -59,9 +72,12 @@ def dropped_files(path: Path, dropped: Dropped) -> list[Path]:
         if file.is_file() and file.resolve().is_relative_to(root)
     ]
     if not files:
-        patterns = " or ".join(f"*{ending}, *{ending}.gz" for ending in dropped.endings)
-        raise ExpectedError(f"{path} holds no {patterns} or *.zip file, at any depth")
+        raise ExpectedError(f"{path} holds no {_patterns(dropped)} or *.zip file, at any depth")
     return sorted(files)
+
+
+def _patterns(dropped: Dropped) -> str:
+    return " or ".join(f"*{ending}, *{ending}.gz" for ending in dropped.endings)
 
 
 def is_payload(name: str, dropped: Dropped) -> bool:
@@ -112,7 +128,10 @@ def _import_one(
         return Imported(
             label, refused=f"{payload.day} is no day from {days.first} ({start}) to today"
         )
-    return Imported(label, landed=land(payload) is not None)
+    try:
+        return Imported(label, landed=land(payload) is not None)
+    except PartTooLong as fault:
+        return Imported(label, refused=str(fault))
 
 
 def _drops(
@@ -167,6 +186,8 @@ def _members(
     try:
         with zipfile.ZipFile(file) as archive:
             members = _checked(archive, dropped, bounds)
+            if not members:
+                raise ArchiveRefused(f"holds no {_patterns(dropped)}")
             # Every byte is read before the first payload lands: a cut or a lying zip lands nothing.
             _test(archive, members, bounds)
             for name, member in members:
@@ -177,11 +198,14 @@ def _members(
                 try:
                     with archive.open(member) as opened:
                         body = _body(_plain(opened, name), bounds.max_file, scratch / "member")
-                except (Refused, EOFError, OSError, zlib.error) as error:
-                    yield label, str(error)
+                except Refused as refusal:
+                    yield label, str(refusal)
+                    continue
+                except (EOFError, OSError, zlib.error) as error:
+                    yield label, f"can't be read: {error}"
                     continue
                 yield label, FileDrop(_base(name).removesuffix(".gz"), came_at, body)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
+    except (*BROKEN_ZIP, OSError) as error:
         raise ArchiveRefused(f"is no whole zip: {error}") from None
 
 
@@ -220,19 +244,26 @@ def _test(
             continue
         try:
             with archive.open(member) as opened:
-                stream = _plain(opened, name)
-                size = 0
-                while chunk := stream.read(CHUNK):
-                    size += len(chunk)
-                    if size > bounds.max_file:
-                        raise ArchiveRefused(
-                            f"{name} is larger than {bounds.max_file / 1e6:.0f} MB"
-                        )
-                total += size
+                size = _size(opened, name, bounds)
         except (EOFError, OSError, zlib.error) as error:
             raise ArchiveRefused(f"{name} can't be read: {error}") from None
+        if name.endswith(".gz"):
+            # If this gzip is broken, it costs this member alone: see `_members`.
+            with suppress(EOFError, OSError, zlib.error), archive.open(member) as opened:
+                size = max(size, _size(_plain(opened, name), name, bounds))
+        total += size
         if total > bounds.max_unpacked:
             raise ArchiveRefused(f"unpacks to more than {bounds.max_unpacked / 1e6:.0f} MB")
+
+
+def _size(stream: IO[bytes], name: str, bounds: FileBounds) -> int:
+    """The bytes of a member, all of which are read. Raises ArchiveRefused."""
+    size = 0
+    while chunk := stream.read(CHUNK):
+        size += len(chunk)
+        if size > bounds.max_file:
+            raise ArchiveRefused(f"{name} is larger than {bounds.max_file / 1e6:.0f} MB")
+    return size
 
 
 def _plain(opened: IO[bytes], name: str) -> BinaryIO:

@@ -41,9 +41,10 @@ def linked_pages(
     none: tuple[int, ...] = (),
 ) -> Iterator[Answer]:
     """The first page, and those that each page's link leads to. Raises FetchError."""
-    answer = client.get(path, params, none)
     seen: set[str] = set()
+    link: str | None = None
     for _ in range(MAX_PAGES):
+        answer = client.follow(link, none) if link else client.get(path, params, none)
         yield answer
         link = next_link(answer)
         if not link:
@@ -51,5 +52,4 @@ def linked_pages(
         if link in seen:
             raise FetchError(f"{path}: a next page leads to itself")
         seen.add(link)
-        answer = client.follow(link, none)
     raise FetchError(f"{path}: there are more than {MAX_PAGES} pages")

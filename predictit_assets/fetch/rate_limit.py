@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -17,6 +18,15 @@ class RateLimited(FetchError):
     """The rate limit allows no call yet."""
 
 
+class Turn(NamedTuple):
+    """A call that was allowed. Both are Unix times."""
+
+    before: float
+    """Of the call before; 0.0 when there was none."""
+    noted: float
+    """Of this one, as it was noted."""
+
+
 @dataclass(frozen=True)
 class HostRateLimit:
     """At most one call of a host every `interval` seconds, over all processes that share `file`."""
@@ -26,10 +36,10 @@ class HostRateLimit:
     patience: float = NO_LIMIT
     """The longest wait for a call, in seconds; a longer one raises RateLimited."""
 
-    def acquire(self, log: Callable[[str], None]) -> float:
+    def acquire(self, log: Callable[[str], None]) -> Turn:
         """Sleep until a call is allowed, then note it; `log` is told of a wait.
 
-        Returns the Unix time of the call before (0.0 when there was none). Raises RateLimited.
+        Raises RateLimited.
         """
         self.file.parent.mkdir(parents=True, exist_ok=True)
         patience = -1 if self.patience == NO_LIMIT else self.patience
@@ -44,10 +54,11 @@ class HostRateLimit:
                     log(f"one call every {self.interval:g} s is allowed: waiting {wait:.0f} s")
                     time.sleep(wait)
                 self.file.touch()
+                return Turn(before, self.file.stat().st_mtime)
         except Timeout:
             raise RateLimited("another process waits for the next call") from None
-        return before
 
-    def release(self, before: float) -> None:
-        """Take a call back that didn't get as far as the API."""
-        os.utime(self.file, (before, before))
+    def release(self, turn: Turn) -> None:
+        """Take a call back that didn't get as far as the API, unless others have called since."""
+        if self.file.stat().st_mtime == turn.noted:
+            os.utime(self.file, (turn.before, turn.before))

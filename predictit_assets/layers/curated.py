@@ -128,13 +128,14 @@ def _kept(stream: Stream, table: str, day: date) -> CuratedFile:
 def _in_todays_columns(content: bytes, schema: pyarrow.Schema, key: str) -> bytes:
     """A file of an earlier release with its columns renamed, and NULL in the new ones."""
     rows = pyarrow.parquet.read_table(io.BytesIO(content))
+    metadata = rows.schema.metadata
     rows = rows.rename_columns([RENAMED.get(name, name) for name in rows.column_names])
     if gone := set(rows.column_names) - set(schema.names):
         raise ExpectedError(f"{key} has columns that this release lacks: {', '.join(sorted(gone))}")
     for field in schema:
         if field.name not in rows.column_names:
             rows = rows.append_column(field, pyarrow.nulls(len(rows), field.type))
-    builder = ParquetBuilder(schema.with_metadata(rows.schema.metadata))
+    builder = ParquetBuilder(schema.with_metadata(metadata))
     for batch in rows.select(schema.names).cast(schema).to_batches():
         builder.add(batch)
     return builder.content()

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from predictit_assets.contract.arrival import (
     Asking,
@@ -20,7 +21,7 @@ from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.errors import FetchError, NothingPublished, SettingsError
 from predictit_assets.fetch.client import CallsSpent, Client
 from predictit_assets.fetch.days import DaysAsked, ask_days, due_days, forecast
-from predictit_assets.fetch.files import Imported, dropped_files, import_files
+from predictit_assets.fetch.files import Imported, dropped_files, import_files, is_payload
 from predictit_assets.storage.asked import Asked, AskedDays
 from predictit_assets.storage.payloads import StoredPayload
 from predictit_assets.storage.stream import Stream
@@ -165,7 +166,9 @@ class Intake:
         if dropped is None or not url:
             return []
         with TemporaryDirectory(prefix="predictit-") as folder:
-            file = Path(folder) / "drop.zip"
+            name = unquote(urlsplit(url).path).rpartition("/")[2]
+            # A file is known by its name; whatever else the address ends with is a zip.
+            file = Path(folder) / (name if is_payload(name, dropped) else "drop.zip")
             client = self.client(log, None)
             client.max_body = self._bounds(dropped).max_archive
             client.download(url, file)

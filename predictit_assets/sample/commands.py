@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from predictit_assets.errors import ExpectedError
+from predictit_assets.settings import load_settings
+from predictit_assets.sources import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,11 @@ PORT = 8710
 
 Sources = Annotated[
     list[str] | None,
-    typer.Option("--source", help="which source's API; repeat it for more", show_default=False),
+    typer.Option(
+        "--source",
+        help="which source's API; repeat it for more; default: those that are on",
+        show_default=False,
+    ),
 ]
 
 app = typer.Typer(
@@ -33,9 +39,9 @@ app = typer.Typer(
 
 def _fakes(sources: list[str] | None) -> "list[Fake]":
     # Imported late: every command of `predictit` imports this module.
-    from predictit_assets.sample.fakes import DEFAULT_SOURCES, find_fake
+    from predictit_assets.sample.fakes import find_fake
 
-    return [find_fake(name) for name in dict.fromkeys(sources or DEFAULT_SOURCES)]
+    return [find_fake(name) for name in dict.fromkeys(sources or load_settings().sources)]
 
 
 def _serve(stack: ExitStack, fakes: "Sequence[Fake]", port: int) -> dict[str, str]:
@@ -69,7 +75,7 @@ def archive(
 
     from predictit_assets.sample.clock import utc_now
 
-    (fake,) = _fakes([source] if source else None)
+    fake, *_ = _fakes([source] if source else None)
     every = timedelta(minutes=minutes)
     end = utc_now().replace(second=0, microsecond=0)
     files = fake.archive(folder, end - timedelta(days=days), end, every)
@@ -115,8 +121,10 @@ def run(
         )
     with ExitStack() as stack:
         fakes = _fakes(source)
-        defaults = {"PREDICTIT_START": str(date.today() - timedelta(days=DAYS))}
+        start = str(date.today() - timedelta(days=DAYS))
+        defaults = {"PREDICTIT_SOURCES": ",".join(fake.name for fake in fakes)}
         for fake in fakes:
+            defaults[load(fake.name).settings.variable("start")] = start
             defaults |= fake.defaults
         served = _serve(stack, fakes, port=0)
         try:

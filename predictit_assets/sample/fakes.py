@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from predictit_assets.sample.faults import Fault
     from predictit_assets.sample.http import Route
 
-DEFAULT_SOURCES = sources.SOURCES[:1]
-"""The sources whose fakes are used when none is named."""
-
 
 class Fake(Protocol):
     """The made-up API of a source. The same seed and time always give the same answers."""

@@ -39,8 +39,12 @@ class AskedDays:
             note = _NOTE.fullmatch(entry.key.removeprefix(f"{self._folder}/"))
             if note is None:
                 continue
-            at = datetime.strptime(note[2], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
-            day, asked = date.fromisoformat(note[1]), Asked(at, int(note[3]), note[4], entry.key)
+            try:
+                at = datetime.strptime(note[2], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+                day = date.fromisoformat(note[1])
+            except ValueError:  # it only looks like a note
+                continue
+            asked = Asked(at, int(note[3]), note[4], entry.key)
             if day not in newest or newest[day].at < at:
                 newest[day] = asked
         return newest

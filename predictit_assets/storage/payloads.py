@@ -34,7 +34,7 @@ from predictit_assets.contract.payload import (
     Payload,
     parse_capture_time,
 )
-from predictit_assets.errors import ExpectedError
+from predictit_assets.errors import ExpectedError, PartTooLong
 from predictit_assets.storage.objects import Object, ObjectStore
 
 SUFFIX = ".json.gz"
@@ -46,10 +46,6 @@ MAX_PART = 140
 """Characters of a part as it is written, so that no file system finds a name too long."""
 SURROGATES = "surrogatepass"
 """A part may be the name of a file, and that needn't be Unicode."""
-
-
-class PartTooLong(ExpectedError):
-    """What a payload answers can't be written into the name of its object."""
 
 
 class Zone(StrEnum):

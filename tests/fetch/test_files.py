@@ -2,33 +2,44 @@
 
 import contextlib
 import gzip
+import hashlib
+import io
 import json
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import tracemalloc
+import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import pytest
-from conftest import NOON
+from conftest import FEED, NOON, predictit
 
-from predictit_assets.contract.calendar import day_of, today
-from predictit_assets.contract.source import Payload
-from predictit_assets.errors import ExpectedError
-from predictit_assets.fetch.files import Imported, import_files, payload_files
+from predictit_assets import factory
+from predictit_assets.contract.arrival import Dropped, FileBounds, FileDrop, Refused
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.payload import Payload
+from predictit_assets.errors import ExpectedError, FetchError
+from predictit_assets.fetch.files import Imported, dropped_files, import_files
+from predictit_assets.layers.intake import Intake
 from predictit_assets.layers.raw import validate_day
+from predictit_assets.sample.http import Answer, Route
+from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
-from predictit_assets.sources.predictit.source import PredictIt
-from predictit_assets.storage.payloads import PayloadStore, Zone
+from predictit_assets.storage.payloads import MAX_PART, PayloadStore, Zone
 
-FIRST_DAY = date(2014, 11, 1)
 MAX_BODY = 1_000_000
 SMALL = FakePredictIt(markets=1, contracts=1)
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -45,16 +56,32 @@ def save(file: Path, body: bytes) -> Path:
     return file
 
 
-def land(folder: Path, source: PredictIt, payloads: PayloadStore) -> list[Imported]:
-    """Import a folder: what became of each file."""
-    return list(import_files(payload_files(folder), source, payloads, FIRST_DAY, MAX_BODY))
+@pytest.fixture
+def intake(settings: Settings) -> Intake:
+    """The way in of saved payloads."""
+    return factory.intake(settings.model_copy(update={"max_body_mb": 1}), predictit(), FEED)
+
+
+def land(path: Path, intake: Intake) -> list[Imported]:
+    """Import a folder or file: what became of each payload."""
+    return list(intake.import_path(path))
+
+
+def payload_files(path: Path) -> list[Path]:
+    (dropped,) = (way for way in FEED.arrivals if isinstance(way, Dropped))
+    return dropped_files(path, dropped)
+
+
+def received(at: datetime, body: bytes) -> Payload:
+    """What was received at a moment."""
+    return Payload(EASTERN.day_of(at), at, body)
 
 
 def landed(payloads: PayloadStore) -> list[Payload]:
     """All that landing holds, each object whole, by time."""
     held = [stored for day in payloads.days() for stored in payloads.held(Zone.LANDING, day)]
-    observations = [payloads.read(stored) for stored in held]
-    return sorted((one for one in observations if one), key=lambda one: one.captured_at)
+    loaded = [one.payload._replace(object_name="") for one in map(payloads.load, held) if one]
+    return sorted(loaded, key=lambda one: one.captured_at)
 
 
 def stamped(stamp: str) -> bytes:
@@ -83,25 +110,44 @@ def test_payloads_are_found_at_any_depth_and_other_files_are_not(folder: Path) -
 def test_a_folder_without_payloads_or_no_folder_at_all_is_an_error(folder: Path) -> None:
     with pytest.raises(ExpectedError, match=r"holds no \*\.json"):
         payload_files(folder)
-    with pytest.raises(ExpectedError, match="is not a folder"):
-        payload_files(save(folder / "1.json", b"{}"))
+    with pytest.raises(ExpectedError, match="is neither a file nor a folder"):
+        payload_files(folder / "none")
+
+
+def test_one_file_may_be_named(folder: Path) -> None:
+    file = save(folder / "1.json", b"{}")
+    save(folder / "2.json", b"{}")
+    assert payload_files(file) == [file]
+
+
+def test_links_that_lead_out_of_the_folder_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    inside = save(folder / "a" / "20260304T170000Z.json", b"{}")
+    outside = save(tmp_path / "elsewhere" / "20260304T170100Z.json", b"secret")
+    (folder / "20260304T170200Z.json").symlink_to(outside)
+    (folder / "20260304T170300Z.json").symlink_to(tmp_path / "nowhere")
+    (folder / "20260304T170400Z.zip").symlink_to(outside)
+    (folder / "b").symlink_to(outside.parent)
+    (folder / "c").symlink_to(folder)  # nor in circles
+    near = folder / "20260304T170500Z.json"
+    near.symlink_to(inside)
+    assert payload_files(folder) == [near, inside]
 
 
 def test_what_the_sample_feed_archives_lands_as_it_was_polled(
-    folder: Path, source: PredictIt, payloads: PayloadStore
+    folder: Path, intake: Intake, payloads: PayloadStore
 ) -> None:
     start, hour = NOON - timedelta(days=1), timedelta(hours=1)
     list(SMALL.archive(folder, start, NOON, hour))
 
-    imported = land(folder, source, payloads)
+    imported = land(folder, intake)
 
     assert all(one.landed for one in imported)
     times = [start + n * hour for n in range(24)]
-    assert landed(payloads) == [Payload(at, SMALL.body(at)) for at in times]
+    assert landed(payloads) == [received(at, SMALL.body(at)) for at in times]
 
 
 def test_the_name_tells_the_time_and_else_the_time_stamp_does(
-    folder: Path, source: PredictIt, payloads: PayloadStore
+    folder: Path, intake: Intake, payloads: PayloadStore
 ) -> None:
     body = stamped("2026-03-04T12:00:00.5")
     save(folder / "20260120T170501Z.json", body)
@@ -109,7 +155,7 @@ def test_the_name_tells_the_time_and_else_the_time_stamp_does(
     save(folder / "20269999T999999Z.json", body)
     save(folder / "b/answer.json.gz", gzip.compress(stamped("2026-07-01T12:00:00")))
 
-    land(folder, source, payloads)
+    land(folder, intake)
 
     assert [one.captured_at for one in landed(payloads)] == [
         datetime(2026, 1, 20, 17, 5, 1, tzinfo=UTC),
@@ -120,27 +166,27 @@ def test_the_name_tells_the_time_and_else_the_time_stamp_does(
 
 
 def test_broken_json_with_a_time_in_its_name_lands_for_nothing_is_lost(
-    folder: Path, source: PredictIt, payloads: PayloadStore
+    folder: Path, intake: Intake, payloads: PayloadStore
 ) -> None:
     save(folder / "20260304T170000Z.json", b'{"markets": [')
 
-    (one,) = land(folder, source, payloads)
+    (one,) = land(folder, intake)
 
     assert one.landed
-    assert landed(payloads) == [Payload(NOON, b'{"markets": [')]
+    assert landed(payloads) == [received(NOON, b'{"markets": [')]
 
 
 def test_importing_again_lands_nothing_in_whatever_zone_a_payload_is(
-    folder: Path, source: PredictIt, payloads: PayloadStore
+    folder: Path, intake: Intake, payloads: PayloadStore
 ) -> None:
     list(SMALL.archive(folder, NOON, NOON + timedelta(minutes=3), timedelta(minutes=1)))
     save(folder / "copy/20260304T170000Z.json.gz", gzip.compress(SMALL.body(NOON)))
     save(folder / "20260304T170005Z.json", b"null")
 
-    first = land(folder, source, payloads)
-    in_landing = land(folder, source, payloads)
-    validate_day(source, payloads, day_of(NOON))
-    moved_on = land(folder, source, payloads)
+    first = land(folder, intake)
+    in_landing = land(folder, intake)
+    validate_day(intake.stream, EASTERN.day_of(NOON))
+    moved_on = land(folder, intake)
 
     assert sum(one.landed for one in first) == 4
     for again in (in_landing, moved_on):
@@ -191,14 +237,14 @@ REFUSED = {
 
 @pytest.mark.parametrize(("name", "content", "why"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_land_is_refused_with_its_reason_and_stops_nobody(
-    folder: Path, source: PredictIt, payloads: PayloadStore, name: str, content: bytes, why: str
+    folder: Path, intake: Intake, payloads: PayloadStore, name: str, content: bytes, why: str
 ) -> None:
     bad = save(folder / "a" / name, content)
     save(folder / "b" / "20260304T170100Z.json", b"{}")
 
-    refused, good = land(folder, source, payloads)
+    refused, good = land(folder, intake)
 
-    assert refused.file == bad
+    assert refused.file == str(bad)
     assert refused.refused
     assert why in refused.refused
     assert good.landed
@@ -206,24 +252,24 @@ def test_what_cannot_land_is_refused_with_its_reason_and_stops_nobody(
 
 
 def test_the_first_day_and_today_are_taken(
-    folder: Path, source: PredictIt, payloads: PayloadStore
+    folder: Path, intake: Intake, payloads: PayloadStore
 ) -> None:
     now = datetime.now(UTC)
     save(folder / "20141101T040000Z.json", b"{}")
     save(folder / f"{now:%Y%m%dT%H%M%SZ}.json", b"{}")
 
-    assert all(one.landed for one in land(folder, source, payloads))
-    assert today() in payloads.days()
+    assert all(one.landed for one in land(folder, intake))
+    assert EASTERN.today() in payloads.days()
 
 
 def test_a_bomb_is_refused_without_being_held(
-    folder: Path, source: PredictIt, payloads: PayloadStore
+    folder: Path, intake: Intake, payloads: PayloadStore
 ) -> None:
     save(folder / "20260304T170000Z.json.gz", deflated(200))
 
     tracemalloc.start()
     try:
-        (one,) = land(folder, source, payloads)
+        (one,) = land(folder, intake)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -232,11 +278,377 @@ def test_a_bomb_is_refused_without_being_held(
     assert peak < 5 * MAX_BODY
 
 
+# Zips
+
+
+Members = list[tuple[str, bytes]]
+FIRST, SECOND = "20260304T170000Z.json", "20260304T170100Z.json"
+GOOD: Members = [(FIRST, b"{}"), (f"a/b/{SECOND}.gz", gzip.compress(b"[]"))]
+
+
+def zip_of(file: Path, members: Members, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return file
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+@pytest.mark.parametrize("name", ["all.zip", "ALL.ZIP", "a/b/all.zip"])
+def test_the_members_of_a_zip_land_one_by_one(
+    folder: Path, intake: Intake, payloads: PayloadStore, method: int, name: str
+) -> None:
+    others = [("readme.txt", b"no payload"), ("a/", b""), (f"{FIRST}.reason.json", b"{}")]
+    file = zip_of(folder / name, [*GOOD, *others], method)
+
+    imported = land(folder, intake)
+
+    assert [(one.file, one.landed) for one in imported] == [
+        (f"{file}: {member}", True) for member, _ in GOOD
+    ]
+    assert landed(payloads) == [received(NOON, b"{}"), received(NOON + MINUTE, b"[]")]
+    again = [land(folder, intake), land(file, intake)]
+    assert [(one.landed, one.refused) for one in chain(*again)] == [(False, None)] * 4
+
+
+def test_a_zip_that_is_named_otherwise_is_one_too(folder: Path, intake: Intake) -> None:
+    file = zip_of(folder / "download", GOOD)
+    assert [one.landed for one in land(file, intake)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"../{SECOND}",
+        f"a/../../{SECOND}",
+        f"/{SECOND}",
+        f"/etc/{SECOND}",
+        f"..\\{SECOND}",
+        f"\\\\server\\{SECOND}",
+    ],
+)
+def test_a_member_whose_name_leads_out_is_left_out_and_said(
+    folder: Path, intake: Intake, payloads: PayloadStore, tmp_path: Path, name: str
+) -> None:
+    zip_of(folder / "all.zip", [(name, b"[]"), (FIRST, b"{}")])
+    before = {path for path in tmp_path.rglob("*") if "objects" not in path.parts}
+
+    bad, good = land(folder, intake)
+
+    assert "leads out" in (bad.refused or "")
+    assert good.landed
+    assert landed(payloads) == [received(NOON, b"{}")]
+    assert {path for path in tmp_path.rglob("*") if "objects" not in path.parts} - before <= {
+        tmp_path / "home"
+    }
+
+
+def test_a_member_that_is_a_link_is_left_out_and_said(
+    folder: Path, intake: Intake, payloads: PayloadStore
+) -> None:
+    link = zipfile.ZipInfo(SECOND)
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr(FIRST, b"{}")
+
+    bad, good = land(folder, intake)
+
+    assert "link" in (bad.refused or "")
+    assert good.landed
+    assert landed(payloads) == [received(NOON, b"{}")]
+
+
+BAD_MEMBERS = {
+    "empty": (SECOND, b"", "is empty"),
+    "not gzip": (f"{SECOND}.gz", b"{}", "can't be read"),
+    "cut gzip": (f"{SECOND}.gz", gzip.compress(b"{}" * 99)[:-3], "can't be read"),
+    "no time": ("answer.json", b"{}", "neither its name"),
+    "the future": ("29990101T120000Z.json", b"{}", "is no day from"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "why"), BAD_MEMBERS.values(), ids=BAD_MEMBERS)
+def test_one_bad_member_costs_itself(
+    folder: Path, intake: Intake, payloads: PayloadStore, name: str, content: bytes, why: str
+) -> None:
+    file = zip_of(folder / "all.zip", [(name, content), (FIRST, b"{}")])
+
+    bad, good = land(folder, intake)
+
+    assert bad.file == f"{file}: {name}"
+    assert why in (bad.refused or "")
+    assert good.landed
+    assert landed(payloads) == [received(NOON, b"{}")]
+
+
+def cut(whole: bytes) -> bytes:
+    return whole[: len(whole) // 2]
+
+
+def encrypted(whole: bytes) -> bytes:
+    """A zip that says that its first member is encrypted."""
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        start = archive.start_dir
+    spoilt = bytearray(whole)
+    spoilt[6] |= 1
+    spoilt[start + 8] |= 1
+    return bytes(spoilt)
+
+
+def unknown_method(whole: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        start = archive.start_dir
+    spoilt = bytearray(whole)
+    spoilt[8] = spoilt[start + 10] = 99
+    return bytes(spoilt)
+
+
+def flipped(whole: bytes) -> bytes:
+    """A zip whose last member has another content than its checksum says."""
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        start = archive.start_dir
+    return whole[: start - 3] + bytes([whole[start - 3] ^ 0xFF]) + whole[start - 2 :]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (cut, "no whole zip"),
+        (lambda whole: whole[:-1], "no whole zip"),
+        (lambda _: b"", "no whole zip"),
+        (lambda _: b"{}", "no whole zip"),
+        (flipped, ""),
+        (encrypted, "encrypted"),
+        (unknown_method, ""),
+    ],
+    ids=["half", "cut", "empty", "not a zip", "flipped", "encrypted", "unknown method"],
+)
+def test_of_a_broken_zip_nothing_lands_and_others_do(
+    folder: Path,
+    intake: Intake,
+    payloads: PayloadStore,
+    spoil: Callable[[bytes], bytes],
+    why: str,
+) -> None:
+    file = zip_of(folder / "a.zip", GOOD, zipfile.ZIP_STORED)
+    file.write_bytes(spoil(file.read_bytes()))
+    save(folder / "b" / "20260304T180000Z.json", b"{}")
+
+    bad, good = land(folder, intake)
+
+    assert bad.file == str(file)
+    assert bad.refused
+    assert why in bad.refused
+    assert good.landed
+    assert [one.captured_at for one in landed(payloads)] == [NOON + 60 * MINUTE]
+
+
+@pytest.mark.parametrize(
+    ("members", "bounds", "why"),
+    [
+        ([(FIRST, b"{}"), (f"a/{FIRST}", b"[]")], {}, "two members of the name"),
+        ([(FIRST, b"{}"), (f"{FIRST}.gz", gzip.compress(b"[]"))], {}, "two members of the name"),
+        ([("readme.txt", b"{}")], {}, "holds no *.json"),
+        ([], {}, "holds no *.json"),
+        ([*GOOD, ("c.txt", b"")], {"max_members": 2}, "3 members, more than 2"),
+        ([*GOOD, (f"c{FIRST}", b" " * 200_001)], {"max_file": 200_000}, "larger than 0 MB"),
+        ([*GOOD, (f"c{FIRST}.gz", gzip.compress(b" " * 200_001))], {"max_file": 200_000}, "larger"),
+        ([(f"{n}.json", b" " * 90_000) for n in range(9)], {"max_unpacked": 700_000}, "unpacks"),
+        (
+            [(f"{n}.json.gz", gzip.compress(b" " * 90_000)) for n in range(9)],
+            {"max_unpacked": 700_000},
+            "unpacks to more than",
+        ),
+        ([(FIRST, os.urandom(5000))], {"max_archive": 4000}, "is larger than"),
+    ],
+    ids=[
+        "one name", "one name, one zipped", "no payload", "nothing", "too many members",
+        "a large member", "a large member in a gzip", "large in all", "large in all, in gzips",
+        "a large zip",
+    ],
+)  # fmt: skip
+def test_a_zip_beyond_its_bounds_lands_nothing(
+    folder: Path, members: Members, bounds: dict[str, int], why: str
+) -> None:
+    file = zip_of(folder / "all.zip", members)
+    taken: list[Payload] = []
+
+    (one,) = import_files(
+        [file], BY_NAME, FileBounds()._replace(**bounds), taken.append, ANY_DAY, "START"
+    )
+
+    assert not taken
+    assert one.refused
+    assert why in one.refused
+
+
+def by_name(drop: FileDrop) -> Payload:
+    """Any file is a payload of noon, and its name is its part."""
+    if drop.name.startswith("bad"):
+        raise Refused("is bad")
+    return Payload(EASTERN.day_of(NOON), NOON, drop.body, drop.name)
+
+
+BY_NAME = Dropped(by_name, endings=(".json", ".csv"))
+ANY_DAY = DayRange(date(2014, 11, 1), date(2030, 1, 1))
+
+
+def test_a_zip_bomb_is_refused_without_being_held(
+    folder: Path, intake: Intake, payloads: PayloadStore
+) -> None:
+    with (
+        zipfile.ZipFile(folder / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(FIRST, "w") as member,
+    ):
+        for _ in range(200):
+            member.write(b" " * 1_000_000)
+
+    tracemalloc.start()
+    try:
+        (one,) = land(folder, intake)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert "is larger than 1 MB" in (one.refused or "")
+    assert peak < 10 * MAX_BODY
+    assert landed(payloads) == []
+
+
+def test_a_large_member_is_streamed(folder: Path) -> None:
+    """200 MB of a dump pass through a zip, and memory stays flat."""
+    file, digest = folder / "all.zip", hashlib.sha256()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in ("small.csv", "orders.csv"):
+            with archive.open(name, "w") as member:
+                for n in range(200 if name == "orders.csv" else 1):
+                    piece = f"{n},an order of something;".encode() * 40_000
+                    member.write(piece)
+                    if name == "orders.csv":
+                        digest.update(piece)
+    seen: list[tuple[str, bool, str]] = []
+
+    def take(payload: Payload) -> bool:
+        with payload.open() as body:
+            hashed = hashlib.file_digest(body, "sha256").hexdigest()
+        seen.append((payload.part, isinstance(payload.body, Path), hashed))
+        return True
+
+    tracemalloc.start()
+    try:
+        imported = list(import_files([file], BY_NAME, FileBounds(), take, ANY_DAY, "START"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert all(one.landed for one in imported)
+    assert seen[1] == ("orders.csv", True, digest.hexdigest())
+    assert [(part, in_file) for part, in_file, _ in seen] == [
+        ("small.csv", False),
+        ("orders.csv", True),
+    ]
+    assert peak < 30_000_000
+
+
+def test_a_file_of_a_name_that_is_too_long_costs_itself(
+    folder: Path, payloads: PayloadStore
+) -> None:
+    names = ["good.json", f"{'x' * MAX_PART}.json", "bad.json"]
+    files = [save(folder / name, b"{}") for name in names]
+
+    imported = list(import_files(files, BY_NAME, FileBounds(), payloads.land, ANY_DAY, "START"))
+
+    assert [one.landed for one in imported] == [True, False, False]
+    assert "shorter name" in (imported[1].refused or "")
+    assert imported[2].refused == "is bad"
+
+
+# What an address answers
+
+
+class AnyPath:
+    """A server that answers at any path what a test says."""
+
+    name = "files"
+    faults = ()
+
+    def routes(self, clock: object) -> list[Route]:
+        return [Route("GET", "/.*", lambda _request: Answer(b"", 404))]
+
+
+@pytest.fixture
+def files() -> Iterator[SampleServer]:
+    with SampleServer(AnyPath()) as server:  # type: ignore[arg-type]
+        yield server
+
+
+@pytest.fixture
+def by_address(settings: Settings, files: SampleServer) -> Callable[[str], Intake]:
+    """The way in of a dataset whose files lie at a path of the server."""
+
+    def make(path: str) -> Intake:
+        class Fetched(type(FEED)):  # type: ignore[misc]
+            arrivals = (Dropped(by_name, url=lambda _settings: f"{files.url}{path}"),)
+
+        return factory.intake(settings, predictit(api_url=files.url), Fetched())
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("path", "zipped", "parts"),
+    [
+        ("/dumps/latest?token=hunter2", True, ["20260304T170000Z.json", "20260304T170100Z.json"]),
+        ("/dumps/all.zip", True, ["20260304T170000Z.json", "20260304T170100Z.json"]),
+        ("/dumps/day%20one.json?token=hunter2", False, ["day one.json"]),
+        ("/dumps/day.json.gz", False, ["day.json"]),
+    ],
+)
+def test_an_address_gives_a_zip_or_one_file(
+    by_address: Callable[[str], Intake],
+    files: SampleServer,
+    folder: Path,
+    path: str,
+    zipped: bool,
+    parts: list[str],
+) -> None:
+    content = zip_of(folder / "all.zip", GOOD).read_bytes() if zipped else b"[1]"
+    if path.endswith(".gz"):
+        content = gzip.compress(content)
+    intake = by_address(path)
+    for _ in range(2):
+        files.fail_with(Answer(content, 200, "application/octet-stream"))
+
+    imported = intake.fetch_address(lambda _: None)
+
+    assert all(one.landed for one in imported)
+    day = EASTERN.day_of(NOON)
+    assert [one.part for one in intake.stream.payloads.held(Zone.LANDING, day)] == parts
+    again = intake.fetch_address(lambda _: None)
+    assert [(one.landed, one.refused) for one in again] == [(False, None)] * len(parts)
+    assert [request.path for request in files.requests] == [path, path]
+
+
+def test_an_address_that_gives_no_payload_is_an_error_that_keeps_it_secret(
+    by_address: Callable[[str], Intake], files: SampleServer
+) -> None:
+    intake = by_address("/dumps/hunter2?token=hunter3")
+    files.fail_with(Answer(b"<html>sign in</html>", 200, "text/html"), "403")
+    for why in ("no whole zip", "answered 403"):
+        with pytest.raises(FetchError, match=why) as caught:
+            intake.fetch_address(lambda _: None)
+        assert "hunter" not in str(caught.value)
+
+
 # Death at any moment
 
 
 def test_imports_that_are_killed_and_repeated_land_everything_once(
-    folder: Path, settings: Settings, source: PredictIt, payloads: PayloadStore
+    folder: Path, settings: Settings, payloads: PayloadStore
 ) -> None:
     minute = timedelta(minutes=1)
     list(SMALL.archive(folder, NOON, NOON + 600 * minute, minute))
@@ -261,5 +673,5 @@ def test_imports_that_are_killed_and_repeated_land_everything_once(
 
     assert done.stdout == f"{600 - before} landed, {before} already there, 0 refused\n"
     times = [NOON + n * minute for n in range(600)]
-    assert landed(payloads) == [Payload(at, SMALL.body(at)) for at in times]
+    assert landed(payloads) == [received(at, SMALL.body(at)) for at in times]
     assert held() == 600

@@ -93,9 +93,7 @@ def test_a_run_that_is_interrupted_in_a_query_starts_no_further_step() -> None:
             fail_on_expected_error(context.op_execution_context),
             duckdb.connect(config={"threads": 1}) as connection,
         ):
-            connection.execute(
-                "select count(*) from range(20000000000) as t(n) where n = sqrt(n)"
-            )
+            connection.execute("select count(*) from range(20000000000) as t(n) where n = sqrt(n)")
 
     @dg.asset
     def unrelated() -> None: ...

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,26 +11,24 @@ import duckdb
 import oracle
 import pyarrow.parquet
 import pytest
-from conftest import NOON, observe
+from conftest import FEED, NOON, PREDICTIT, observe
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from predictit_assets import factory as home
-from predictit_assets.contract.calendar import day_of
+from predictit_assets.contract.payload import Payload
 from predictit_assets.contract.schema import ibis_schema
-from predictit_assets.contract.source import Payload
 from predictit_assets.errors import ExpectedError
 from predictit_assets.layers import curated
-from predictit_assets.layers.curated import curated_object, write_day
+from predictit_assets.layers.curated import CuratedFile, write_day
 from predictit_assets.layers.raw import validate_day
-from predictit_assets.settings import Settings
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.storage.payloads import Name, PayloadStore, Zone
+from predictit_assets.storage.payloads import Loaded, PayloadStore, Zone
+from predictit_assets.storage.stream import Stream
 
-SOURCE = home.predictit(Settings(), say=print)
-DAY = day_of(NOON)
+DAY = EASTERN.day_of(NOON)
 NEXT_DAY = DAY + timedelta(days=1)
 SMALL = FakePredictIt(markets=2, contracts=5)
 FEW = observe(SMALL, NOON, 4, timedelta(minutes=7))
@@ -37,22 +36,38 @@ TABLES = ["market_snapshots", "contract_snapshots"]
 
 
 def payloads_in(folder: Path) -> PayloadStore:
-    return PayloadStore(ObjectStore(folder), SOURCE.name, SOURCE.dataset)
+    return PayloadStore(ObjectStore(folder), PREDICTIT.name, FEED.name, FEED.calendar)
 
 
-def prove(payloads: PayloadStore, *observations: Payload, day: date = DAY) -> None:
-    """Land payloads and prove them."""
-    for observation in observations:
-        payloads.land(observation)
-    validate_day(SOURCE, payloads, day)
+def stream_in(payloads: PayloadStore) -> Stream:
+    return Stream(PREDICTIT, FEED, payloads, DAY)
 
 
-def cut(payloads: PayloadStore, day: date = DAY) -> dict[str, int]:
-    return write_day(SOURCE, payloads, day)
+def validate(payloads: PayloadStore, *received: Payload, day: date = DAY) -> None:
+    """Land payloads and validate them."""
+    for payload in received:
+        payloads.land(payload)
+    validate_day(stream_in(payloads), day)
+
+
+def write(payloads: PayloadStore, day: date = DAY) -> dict[str, CuratedFile]:
+    """Write a day's files; what is told of each is so."""
+    written = write_day(stream_in(payloads), day)
+    for table, file in written.items():
+        content = file_of(payloads, table, day)
+        assert content is not None
+        assert file.key == key_of(payloads, table, day)
+        assert (file.size, file.sha256) == (len(content), sha256(content).hexdigest())
+        assert file.rows == pyarrow.parquet.read_metadata(io.BytesIO(content)).num_rows
+    return written
+
+
+def key_of(payloads: PayloadStore, table: str, day: date = DAY) -> str:
+    return stream_in(payloads).curated_object(table, day)
 
 
 def file_of(payloads: PayloadStore, table: str, day: date = DAY) -> bytes | None:
-    return payloads.objects.get(curated_object(SOURCE, table, day))
+    return payloads.objects.get(key_of(payloads, table, day))
 
 
 def files(payloads: PayloadStore) -> list[bytes | None]:
@@ -89,15 +104,18 @@ def kind_of(column: str) -> str:
 def test_the_files_of_two_days_hold_the_oracles_rows_in_order(
     payloads: PayloadStore, world: FakePredictIt
 ) -> None:
-    observations = observe(world, NOON - timedelta(hours=6), 45, timedelta(minutes=25))
-    arrivals = [*observations, Payload(NOON + timedelta(seconds=1), b'{"markets": []}')]
-    arrivals.sort(key=lambda one: Name.of(one).sha256)  # in no order of time
-    prove(payloads, *arrivals)
-    prove(payloads, day=NEXT_DAY)
+    polled = observe(world, NOON - timedelta(hours=6), 45, timedelta(minutes=25))
+    arrivals = [
+        *polled,
+        Payload(DAY, NOON + timedelta(seconds=1), b'{"markets": []}'),
+    ]
+    arrivals.sort(key=lambda one: sha256(one.read()).hexdigest())  # in no order of time
+    validate(payloads, *arrivals)
+    validate(payloads, day=NEXT_DAY)
 
-    counts = {day: cut(payloads, day) for day in (DAY, NEXT_DAY)}
+    files_of = {day: write(payloads, day) for day in (DAY, NEXT_DAY)}
 
-    expected = oracle.tables(oracle.Payload(one.captured_at, one.body) for one in arrivals)
+    expected = oracle.tables(oracle.Payload(one.captured_at, one.read()) for one in arrivals)
     for name in TABLES:
         table = f"staging.{name}"
         for day in (DAY, NEXT_DAY):
@@ -107,21 +125,21 @@ def test_the_files_of_two_days_hold_the_oracles_rows_in_order(
             assert of_day
             assert oracle.compare(of_day, found, table) == []
             assert grain == sorted(grain)
-            assert counts[day][name] == len(of_day)
+            assert files_of[day][name].rows == len(of_day)
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_a_file_is_typed_as_its_schema_says(payloads: PayloadStore, table: str) -> None:
-    prove(payloads, *FEW)
-    cut(payloads)
+    validate(payloads, *FEW)
+    write(payloads)
 
     columns = pyarrow.parquet.read_schema(io.BytesIO(file_of(payloads, table) or b""))
-    file = payloads.objects.address(curated_object(SOURCE, table, DAY))
+    file = payloads.objects.address(key_of(payloads, table))
     relation = duckdb.read_parquet(file, hive_partitioning=False)
 
-    assert columns == ibis_schema(SOURCE.tables[table]).to_pyarrow()
+    assert columns == ibis_schema(FEED.tables[table]).to_pyarrow()
     assert dict(zip(relation.columns, map(str, relation.types), strict=True)) == {
-        column: kind_of(column) for column in SOURCE.tables[table].to_schema().columns
+        column: kind_of(column) for column in FEED.tables[table].to_schema().columns
     }
 
 
@@ -131,17 +149,17 @@ def test_a_file_is_typed_as_its_schema_says(payloads: PayloadStore, table: str) 
 @hypothesis_settings(max_examples=25, deadline=None)
 @given(st.permutations(FEW), st.lists(st.booleans(), min_size=4, max_size=4))
 def test_the_same_payloads_give_the_same_bytes_in_whatever_order_they_come(
-    arrivals: list[Payload], cut_now: list[bool]
+    arrivals: list[Payload], write_now: list[bool]
 ) -> None:
     with TemporaryDirectory() as folder:
         at_once, one_by_one = (payloads_in(Path(folder) / name) for name in ("once", "one"))
-        prove(at_once, *FEW)
-        for observation, now in zip(arrivals, cut_now, strict=True):
-            prove(one_by_one, observation)
+        validate(at_once, *FEW)
+        for observation, now in zip(arrivals, write_now, strict=True):
+            validate(one_by_one, observation)
             if now:
-                cut(one_by_one)
+                write(one_by_one)
 
-        assert cut(one_by_one) == cut(at_once)
+        assert write(one_by_one) == write(at_once)
         assert files(one_by_one) == files(at_once)
         assert None not in files(at_once)
 
@@ -149,10 +167,10 @@ def test_the_same_payloads_give_the_same_bytes_in_whatever_order_they_come(
 def test_a_long_day_that_came_backwards_gives_the_same_bytes(tmp_path: Path) -> None:
     forwards, backwards = payloads_in(tmp_path / "forwards"), payloads_in(tmp_path / "backwards")
     day = observe(SMALL, NOON, 70, timedelta(minutes=1))
-    prove(forwards, *day)
-    prove(backwards, *day[::-1])
+    validate(forwards, *day)
+    validate(backwards, *day[::-1])
 
-    assert cut(forwards) == cut(backwards)
+    assert write(forwards) == write(backwards)
     assert files(forwards) == files(backwards)
     assert polls(forwards) == [one.captured_at for one in day]
 
@@ -163,31 +181,31 @@ def test_a_long_day_is_in_row_groups_of_one_size_and_the_batches_leave_no_trace(
     day = observe(SMALL, NOON, 20, timedelta(minutes=1))
     few_at_once, all_at_once = payloads_in(tmp_path / "few"), payloads_in(tmp_path / "all")
     monkeypatch.setattr(curated, "ROWS_A_GROUP", 7)
-    prove(few_at_once, *day)
-    prove(all_at_once, *day)
-    cut(all_at_once)
+    validate(few_at_once, *day)
+    validate(all_at_once, *day)
+    write(all_at_once)
 
     monkeypatch.setattr(curated, "PAYLOADS_A_BATCH", 3)
-    counts = cut(few_at_once)
+    written = write(few_at_once)
 
     assert files(few_at_once) == files(all_at_once)
     for table in TABLES:
         metadata = pyarrow.parquet.read_metadata(io.BytesIO(file_of(few_at_once, table) or b""))
         groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
-        left = counts[table] % 7
-        assert groups == [7] * (counts[table] // 7) + [left] * (left > 0)
-    expected = oracle.tables(oracle.Payload(one.captured_at, one.body) for one in day)
+        left = written[table].rows % 7
+        assert groups == [7] * (written[table].rows // 7) + [left] * (left > 0)
+    expected = oracle.tables(oracle.Payload(one.captured_at, one.read()) for one in day)
     for table in TABLES:
         name = f"staging.{table}"
         assert oracle.compare(expected[name], rows(few_at_once, table), name) == []
 
 
-def test_cutting_again_changes_nothing(payloads: PayloadStore) -> None:
-    prove(payloads, *FEW)
-    counts = cut(payloads)
+def test_writing_again_changes_nothing(payloads: PayloadStore) -> None:
+    validate(payloads, *FEW)
+    written = write(payloads)
     before = files(payloads)
 
-    assert cut(payloads) == counts
+    assert write(payloads) == written
     assert files(payloads) == before
 
 
@@ -195,41 +213,41 @@ def test_cutting_again_changes_nothing(payloads: PayloadStore) -> None:
 
 
 def test_a_day_that_lost_some_payloads_holds_the_others(payloads: PayloadStore) -> None:
-    prove(payloads, *FEW)
-    cut(payloads)
+    validate(payloads, *FEW)
+    write(payloads)
 
-    payloads.objects.delete(payloads.key(Zone.RAW, Name.of(FEW[1])))
-    cut(payloads)
+    payloads.objects.delete(payloads.key(Zone.RAW, DAY, payloads.name_of(FEW[1])))
+    write(payloads)
 
     assert polls(payloads) == [FEW[n].captured_at for n in (0, 2, 3)]
 
 
 def test_a_day_that_lost_all_its_payloads_has_no_files(payloads: PayloadStore) -> None:
-    prove(payloads, *FEW)
-    cut(payloads)
+    validate(payloads, *FEW)
+    write(payloads)
     for stored in payloads.held(Zone.RAW, DAY):
         payloads.objects.delete(stored.key)
 
-    assert cut(payloads) == dict.fromkeys(TABLES, 0)
+    assert write(payloads) == {}
     assert payloads.objects.below("curated") == []
 
 
 def test_a_day_without_payloads_has_no_files(payloads: PayloadStore) -> None:
-    assert cut(payloads) == dict.fromkeys(TABLES, 0)
+    assert write(payloads) == {}
     assert payloads.objects.below("curated") == []
 
 
 def test_a_damaged_payload_is_an_error_that_names_it_and_the_files_stay(
     payloads: PayloadStore,
 ) -> None:
-    prove(payloads, *FEW)
-    cut(payloads)
+    validate(payloads, *FEW)
+    write(payloads)
     before = files(payloads)
-    key = payloads.key(Zone.RAW, Name.of(FEW[2]))
+    key = payloads.key(Zone.RAW, DAY, payloads.name_of(FEW[2]))
     payloads.objects.replace(key, b"damaged")
 
     with pytest.raises(ExpectedError, match=f"{key} is damaged"):
-        cut(payloads)
+        write(payloads)
     assert files(payloads) == before
 
 
@@ -237,17 +255,17 @@ def test_a_damaged_payload_is_an_error_that_names_it_and_the_files_stay(
 def test_a_payload_that_comes_while_a_file_is_written_is_not_missed(
     payloads: PayloadStore, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    prove(payloads, *FEW[:2])
-    write = payloads.objects.replace
+    validate(payloads, *FEW[:2])
+    replace = payloads.objects.replace
     late = [FEW[2]]
 
     def write_while_one_comes(key: str, body: bytes) -> None:
-        if late and key == curated_object(SOURCE, moment, DAY):
-            prove(payloads, late.pop())
-        write(key, body)
+        if late and key == key_of(payloads, moment):
+            validate(payloads, late.pop())
+        replace(key, body)
 
     monkeypatch.setattr(payloads.objects, "replace", write_while_one_comes)
-    cut(payloads)
+    write(payloads)
 
     assert polls(payloads) == [one.captured_at for one in FEW[:3]]
 
@@ -256,27 +274,27 @@ def test_a_payload_that_comes_while_a_file_is_written_is_not_missed(
 def test_a_payload_that_is_displaced_while_it_is_read_leaves_its_place(
     payloads: PayloadStore, monkeypatch: pytest.MonkeyPatch, others: int
 ) -> None:
-    moment, body = FEW[3].captured_at, FEW[3].body
+    moment, body = FEW[3].captured_at, FEW[3].read()
     small, large = sorted(
         (
-            Payload(moment, body),
-            Payload(moment, body.replace(b'"name": "', b'"name": "X', 1)),
+            Payload(DAY, moment, body),
+            Payload(DAY, moment, body.replace(b'"name": "', b'"name": "X', 1)),
         ),
-        key=lambda one: str(Name.of(one)),
+        key=lambda one: str(payloads.name_of(one)),
     )
-    prove(payloads, large, *FEW[:others])
-    read = payloads.read
+    validate(payloads, large, *FEW[:others])
+    load = payloads.load
     late = [small]
 
-    def read_while_one_comes(stored: Any) -> Payload | None:
+    def load_while_one_comes(stored: Any, scratch: Path | None = None) -> Loaded | None:
         if late:
-            prove(payloads, late.pop())
-        return read(stored)
+            validate(payloads, late.pop())
+        return load(stored, scratch)
 
-    monkeypatch.setattr(payloads, "read", read_while_one_comes)
-    cut(payloads)
+    monkeypatch.setattr(payloads, "load", load_while_one_comes)
+    write(payloads)
 
-    kept = [oracle.Payload(one.captured_at, one.body) for one in (*FEW[:others], small)]
+    kept = [oracle.Payload(one.captured_at, one.read()) for one in (*FEW[:others], small)]
     for name in TABLES:
         table = f"staging.{name}"
         assert oracle.compare(oracle.tables(kept)[table], rows(payloads, name), table) == []

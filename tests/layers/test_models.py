@@ -13,15 +13,18 @@ from typing import Any
 
 import pandera.ibis as pa
 import pytest
-from conftest import NOON
+from conftest import NOON, PREDICTIT
 
 from predictit_assets import factory
 from predictit_assets.checks.model_schema import ModelSchema, in_steps, model_schemas
-from predictit_assets.contract.calendar import DayRange, day_of
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import ibis_schema
+from predictit_assets.contract.source import all_tables
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers.models import column_schema, window_variables
 from predictit_assets.settings import Settings
+from predictit_assets.sources import SOURCES, load
+from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.migrations import sql_types
 
@@ -62,8 +65,8 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home whose tables are all there, typed, and without a row. Not to be changed."""
     settings = Settings(home=tmp_path_factory.mktemp("models") / "home")
     warehouse = factory.warehouse(settings)
-    for source in factory.sources(settings, say=print):
-        warehouse.prepare(source.tables)
+    for dataset in PREDICTIT.datasets:
+        warehouse.prepare(all_tables(dataset))
     dbt(settings.home, "seed", "run --empty")
     return settings
 
@@ -92,7 +95,7 @@ def test_the_unit_tests_of_dbt_pass(settings: Settings, manifest: Any) -> None:
 
 
 def test_the_window_of_a_build_ends_before_the_day_after_it() -> None:
-    day = day_of(NOON)
+    day = EASTERN.day_of(NOON)
     assert json.loads(window_variables(DayRange(day, day))) == {
         "start_date": "2026-03-04",
         "end_date": "2026-03-05",
@@ -150,12 +153,13 @@ def test_what_all_sources_share_names_none() -> None:
         assert not words.findall(file.read_text()), file
 
 
-def test_a_table_has_its_name_for_itself_within_its_schema(manifest: Any, empty: Settings) -> None:
+def test_a_table_has_its_name_for_itself_within_its_schema(manifest: Any) -> None:
     named = [(schema.layer, schema.table) for schema in model_schemas(manifest).values()]
     named += [
         ("staging", table)
-        for source in factory.sources(empty, say=print)
-        for table in source.tables
+        for source in map(load, SOURCES)
+        for dataset in source.datasets
+        for table in all_tables(dataset)
     ]
     assert [name for name, times in Counter(named).items() if times > 1] == []
 
@@ -329,8 +333,8 @@ def test_staging_tables_have_the_types_that_their_schemas_say(empty: Settings) -
     """So that what is migrated is only what has changed."""
     warehouse = factory.warehouse(empty)
     assert isinstance(warehouse, DuckDBWarehouse)
-    for source in factory.sources(empty, say=print):
-        tables = {name: sql_types(ibis_schema(of)) for name, of in source.tables.items()}
+    for dataset in PREDICTIT.datasets:
+        tables = {name: sql_types(ibis_schema(of)) for name, of in all_tables(dataset).items()}
         before = warehouse_columns(warehouse)
         warehouse.migrate("staging", tables)
         assert warehouse_columns(warehouse) == before

@@ -20,6 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from predictit_assets.contract.payload import InvalidPayload, Payload
+from predictit_assets.errors import PartTooLong
 from predictit_assets.layers import raw as raw_module
 from predictit_assets.layers.raw import read_manifest, validate_day
 from predictit_assets.sources.predictit.ask import EASTERN
@@ -30,7 +31,6 @@ from predictit_assets.storage.payloads import (
     MAX_IN_MEMORY,
     MAX_PART,
     REASON_SUFFIX,
-    PartTooLong,
     PayloadName,
     PayloadStore,
     StoredPayload,
