@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from conftest import NOON
+from conftest import NOON, predictit
 from filelock import FileLock
 
-from predictit_assets import __version__
+from predictit_assets import __version__, factory
 from predictit_assets.contract.arrival import Answer as Answered
 from predictit_assets.errors import FetchError
 from predictit_assets.fetch import client as http
@@ -37,6 +37,7 @@ from predictit_assets.fetch.client import (
 from predictit_assets.fetch.rate_limit import HostRateLimit, RateLimited
 from predictit_assets.sample.http import HTML, Answer, Delivery, Request, Route, json_answer
 from predictit_assets.sample.server import SampleServer
+from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
 
 MAX_BODY = 1_000_000
@@ -410,6 +411,30 @@ def test_processes_keep_their_distance_together(tmp_path: Path) -> None:
 
     assert len(times) == 8
     assert min(later - sooner for sooner, later in pairwise(times)) >= INTERVAL - JITTER
+
+
+def test_the_limit_of_a_host_is_kept_in_the_home_for_whoever_calls_it(
+    settings: Settings, feed: SampleServer, naps: list[float]
+) -> None:
+    on = predictit(api_url=feed.url, poll_interval=3600)
+    factory.client(settings, on, lambda _: None).get(EVERYTHING)
+    assert (settings.home / "rate_limits" / "127.0.0.1").exists()
+    assert naps == []
+
+    factory.client(settings, on, lambda _: None).get(EVERYTHING)
+    assert naps == [pytest.approx(3600, abs=100)]
+
+    with pytest.raises(RateLimited):  # a sensor comes again soon
+        factory.sensor_client(settings, on).get(EVERYTHING)
+
+
+def test_a_sensor_asks_once_with_little_time(settings: Settings, feed: SampleServer) -> None:
+    client = factory.sensor_client(settings, predictit(api_url=feed.url))
+    feed.fail_with("503")
+    with pytest.raises(RetryableError):
+        client.get(EVERYTHING)
+    assert len(feed.requests) == 1
+    assert client.total_timeout <= 30
 
 
 # Requests with parameters, and answers that aren't 200

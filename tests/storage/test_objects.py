@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -169,6 +170,25 @@ def test_an_engine_can_read_objects_as_files(objects: ObjectStore) -> None:
 
     with objects.files([*bodies]) as files:
         assert [Path(file).read_bytes() for file in files] == [*bodies.values()]
+
+
+def test_an_object_is_copied_to_a_file_in_pieces(
+    objects: ObjectStore, place: Path | Bucket, tmp_path: Path
+) -> None:
+    body = os.urandom(60_000_000)
+    objects.replace(KEY, body)
+    tracemalloc.start()
+    try:
+        assert objects.download(KEY, tmp_path / "copy")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (tmp_path / "copy").read_bytes() == body
+    if isinstance(place, Path):  # the S3 of the tests lives in this process
+        assert peak < len(body) / 2
+    assert not objects.download("nothing/there", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_people_find_an_object_at_its_address(
