@@ -1,11 +1,13 @@
-"""HOW it travels: one module a layer, in this order.
+"""HOW payloads travel: one module a layer, in this order.
 
-landing: each answer as it was received
-raw:     those whose structure is proven; the others in quarantine
+landing: each payload as it was received
+raw:     those whose structure is valid; the others in quarantine
 curated: typed Parquet, one file a day and table
 staging: the same rows in the warehouse
-models:  what dbt makes of them: core
+models:  what dbt makes of them: core, marts, live
+report:  an HTML page of what is published
 
-Layers take whatever source they are given. Each module holds plain functions that do the work,
-and below them the assets that call these.
+`intake` asks for payloads in the ways that a dataset declares. Layers take whatever source they are
+given. Each module holds plain functions that do the work, and below them the assets that call
+these.
 """

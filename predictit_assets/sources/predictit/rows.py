@@ -1,7 +1,7 @@
 """PredictIt's polls as rows of markets and of contracts, by time and id: columns all the way.
 
-A proven payload is read straight into Arrow's columns, while other threads work, and not by the
-models that proved it.
+A valid payload is read straight into Arrow's columns, while other threads work, and not by the
+models that validated it.
 """
 
 import io
@@ -70,7 +70,7 @@ MARKET = [
 
 
 def read(body: bytes, fields: Sequence[pyarrow.Field], decoder: Any) -> pyarrow.StructArray:
-    """A proven payload as one struct; `decoder` is that of its model."""
+    """A valid payload as one struct; `decoder` is that of its model."""
     if _escapes_surrogates(body):
         # arro3 reads some of them as other characters: written out as the model understands them.
         body = msgspec.json.encode(decoder.decode(body))

@@ -14,6 +14,7 @@ import pyarrow
 
 from predictit_assets.contract.arrival import Arrival, Dropped, FileDrop, PerEntity, Polled, Refused
 from predictit_assets.contract.calendar import Calendar
+from predictit_assets.contract.decoding import decode
 from predictit_assets.contract.payload import (
     InvalidPayload,
     Payload,
@@ -124,13 +125,7 @@ class _Markets(Dataset):
 
     def _decode(self, body: bytes) -> list[Market]:
         """The markets of a payload. Raises InvalidPayload."""
-        try:
-            return self.markets_of(self.decoder.decode(body))
-        except msgspec.ValidationError as error:
-            reason, _, path = str(error).partition(" - at ")
-            raise InvalidPayload(reason, path.strip("`") or "$") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidPayload(f"not JSON: {error}") from None
+        return self.markets_of(decode(self.decoder, body))
 
     def _decode_all(self, body: bytes) -> tuple[list[Market], list[str]]:
         """The markets of a payload, and paths of what else it holds. Raises InvalidPayload."""
@@ -138,11 +133,11 @@ class _Markets(Dataset):
             return self.markets_of(self.known_decoder.decode(body)), []
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             markets = self._decode(body)
-        # It is sound, but something is new: look for all of it.
+        # It is valid, but something is new: look for all of it.
         try:
             answer = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidPayload(f"a unknown field can't be read: {error}") from None
+            raise InvalidPayload(f"an unknown field can't be read: {error}") from None
         return markets, sorted(self.new_fields_of(answer))
 
 
