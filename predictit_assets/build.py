@@ -23,7 +23,7 @@ from predictit_assets.automation.pending import fetch_job_name, pending_sensor
 from predictit_assets.automation.poll import poll_sensor
 from predictit_assets.checks import freshness
 from predictit_assets.checks.completeness import Completeness, completeness_check
-from predictit_assets.checks.model_schema import ModelSchema, model_schemas
+from predictit_assets.checks.model_schema import ModelSchema, in_steps, model_schemas
 from predictit_assets.checks.registry import model_checks, stream_checks
 from predictit_assets.checks.schema import asset_checks
 from predictit_assets.contract.arrival import ByDay, Dropped, PerEntity, Polled
@@ -41,7 +41,6 @@ from predictit_assets.layers.staging import staging_assets
 from predictit_assets.settings import Settings, WarehouseHome
 from predictit_assets.sources import Enabled, enabled
 from predictit_assets.storage.stream import Stream
-from predictit_assets.storage.warehouse import MODEL_LAYERS
 
 CHECK_INTERVAL = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
 """Seconds between two looks at the age of the data: each wakes a warehouse that is paid for."""
@@ -151,13 +150,8 @@ def _source_parts(
             staging_assets(intake.stream, warehouse, partitions),
         ]
         steps += stream_checks(intake.stream, warehouse)
-    for layer in MODEL_LAYERS:
-        tables = [
-            model
-            for (its_source, its_layer, _), model in models.items()
-            if (its_source, its_layer) == (source.name, layer)
-        ]
-        if tables:
+    for owner, layer, tables in in_steps(models):
+        if owner == source.name:
             assets.append(
                 model_assets(
                     source.name,

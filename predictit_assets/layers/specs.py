@@ -18,8 +18,6 @@ STAGES = {
     **dict.fromkeys(("marts", "live", "report", "serving"), "marts"),
 }
 """The part of a source's road that a layer belongs to, from landing on: the groups of the UI."""
-LAYERS = tuple(STAGES)
-"""Every layer, in the order in which payloads travel."""
 
 
 def group_of(layer: str, source: str) -> str:

@@ -321,7 +321,7 @@ def test_the_check_sees_what_a_glance_tells(
 
 
 def test_the_page_is_where_the_asset_puts_it() -> None:
-    assert report.report_object("predictit") == page.OBJECT
+    assert report.report_object("predictit") == "report/predictit.html"
 
 
 def test_drawing_is_loaded_only_by_who_draws() -> None:
