@@ -1,5 +1,6 @@
 """The UI's own API, as its pages use it: a real webserver and daemon, asked over HTTP."""
 
+import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -143,7 +144,8 @@ def test_a_failed_check_says_why(ui: Ui, materialized: str) -> None:
                 executionForLatestMaterialization {status evaluation {success severity description
                     metadataEntries {label
                         ... on TextMetadataEntry {text} ... on IntMetadataEntry {intValue}
-                        ... on MarkdownMetadataEntry {mdStr}}}}}}}}}}""",
+                        ... on MarkdownMetadataEntry {mdStr}
+                        ... on JsonMetadataEntry {jsonString}}}}}}}}}}""",
         key={"path": RAW},
     )["assetNodeOrError"]["assetChecksOrError"]["checks"]
     checks = {check["name"]: check["executionForLatestMaterialization"] for check in found}
@@ -154,10 +156,11 @@ def test_a_failed_check_says_why(ui: Ui, materialized: str) -> None:
     evaluation = failed["evaluation"]
     assert (evaluation["success"], evaluation["severity"]) == (False, "WARN")
     told = {entry.pop("label"): entry for entry in evaluation["metadataEntries"]}
-    assert told["window"] == {"text": str(FIRST)}
+    assert json.loads(told["window"]["jsonString"]) == [str(FIRST), str(FIRST)]
     assert told["failing_rows"] == {"intValue": 1}
-    assert told["failing_days"] == {"text": str(FIRST)}
-    assert "no payload was quarantined: 1 rows" in told["faults"]["mdStr"]
+    assert json.loads(told["failing_days"]["jsonString"]) == [str(FIRST)]
+    assert "quarantined" in told["violations"]["mdStr"]
+    assert "1 row" in told["violations"]["mdStr"]
 
 
 def test_a_backfill_of_a_range_is_one_run(ui: Ui, backfill: str) -> None:
