@@ -16,7 +16,6 @@ from predictit_assets.sources.predictit.products.report.queries import Closes, C
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
 
-"""The key of the page in the object store."""
 TEMPLATE = "page.html.j2"
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 """What the page needs of the bundled libraries."""
