@@ -240,7 +240,7 @@ def test_an_api_that_cannot_be_reached(home: Path) -> None:
 def test_an_answer_that_is_a_page(home: Path, feed: SampleServer) -> None:
     feed.fail_with("html")
     run = predictit(home, "poll", api_url=feed.url)
-    assert_one_clear_line(run, "answered 200 with a page instead of JSON")
+    assert_one_clear_line(run, "answered 200 with a page")
     assert not list(home.glob("objects/**/*.gz"))
 
 
