@@ -110,7 +110,8 @@ def landing_asset(
             if not config.held_only:
                 _fetch(intake, warehouse, days, context.log.info, context.log.warning)
             held = held_in(payloads, days)
-            if not (held or stream.may_be_empty or config.held_only):
+            # A run that asks about due days needs nothing of its own day.
+            if not (held or stream.may_be_empty or config.held_only or intake.way(ByDay)):
                 raise NothingHeld(_nothing_held(intake, days))
         by_day: dict[date, list[StoredPayload]] = {day: [] for day in days.days}
         for stored in held:
@@ -130,9 +131,7 @@ def landing_asset(
 
 
 def _nothing_held(intake: Intake, days: DayRange) -> str:
-    text = f"the store holds no payload of {days}"
-    if not intake.way(ByDay):
-        text += ", and the API has no past"
+    text = f"the store holds no payload of {days}, and the API has no past"
     if intake.files:
         text += f": `predictit import {intake.stream.source.name} PATH` brings in saved payloads"
     return text
