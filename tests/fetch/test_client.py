@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 
 import pytest
 from conftest import NOON, predictit
@@ -418,7 +418,7 @@ def test_the_limit_of_a_host_is_kept_in_the_home_for_whoever_calls_it(
 ) -> None:
     on = predictit(api_url=feed.url, poll_interval=3600)
     factory.client(settings, on, lambda _: None).get(EVERYTHING)
-    assert (settings.home / "rate_limits" / "127.0.0.1").exists()
+    assert (settings.home / "rate_limits" / urlsplit(feed.url).netloc.replace(":", "_")).exists()
     assert naps == []
 
     factory.client(settings, on, lambda _: None).get(EVERYTHING)
