@@ -30,6 +30,7 @@ from predictit_assets.contract.arrival import ByDay, Dropped, PerEntity, Polled
 from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.settings import Poller
 from predictit_assets.contract.source import Limits
+from predictit_assets.errors import ExpectedError
 from predictit_assets.instance.partitions import backfill_policy, daily_partitions
 from predictit_assets.layers.curated import curated_assets
 from predictit_assets.layers.intake import Intake
@@ -174,8 +175,9 @@ def _source_parts(
     watched = [WatchedCheck(age.check, age.evaluate) for age in ages]
     if source.published:
         if (source.name, "core", source.published.table) not in models:
-            raise ValueError(
-                f"{source.name} declares core.{source.published.table}, which no model is"
+            raise ExpectedError(
+                f"{source.name} declares core.{source.published.table} as published, and "
+                f"dbt_project/models/{source.name}/core has no such model"
             )
         completeness = Completeness(
             source.name, source.published, streams, sensor_warehouse, partitions

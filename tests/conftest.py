@@ -32,6 +32,9 @@ from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.payloads import PayloadStore
 from predictit_assets.storage.stream import Stream
 
+# What the developer's own shell says of the house is nothing to the tests.
+for variable in [name for name in os.environ if name.startswith("PREDICTIT_")]:
+    del os.environ[variable]
 # Polls of made-up APIs needn't wait; what tests of the pace want, they say.
 os.environ["PREDICTIT_POLL_INTERVAL"] = "0"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandera.ibis as pa
 import pytest
-from conftest import NOON, PREDICTIT
+from conftest import NOON
 
 from predictit_assets import factory
 from predictit_assets.checks.model_schema import ModelSchema, in_steps, model_schemas
@@ -65,8 +65,9 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home whose tables are all there, typed, and without a row. Not to be changed."""
     settings = Settings(home=tmp_path_factory.mktemp("models") / "home")
     warehouse = factory.warehouse(settings)
-    for dataset in PREDICTIT.datasets:
-        warehouse.prepare(all_tables(dataset))
+    for source in map(load, SOURCES):
+        for dataset in source.datasets:
+            warehouse.prepare(all_tables(dataset))
     dbt(settings.home, "seed", "run --empty")
     return settings
 
@@ -183,7 +184,9 @@ def test_each_model_is_built_in_the_step_of_its_source_and_layer(manifest: Any) 
         (source, layer): {model.table for model in tables}
         for source, layer, tables in in_steps(model_schemas(manifest))
     }
-    assert list(steps) == [("predictit", "core"), ("predictit", "marts"), ("predictit", "live")]
+    own = [layer for source, layer in steps if source == "predictit"]
+    assert own == ["core", "marts", "live"]
+    assert {source for source, _ in steps} <= set(SOURCES)
     assert "fees" in steps["predictit", "marts"]
 
 
@@ -333,7 +336,7 @@ def test_staging_tables_have_the_types_that_their_schemas_say(empty: Settings) -
     """So that what is migrated is only what has changed."""
     warehouse = factory.warehouse(empty)
     assert isinstance(warehouse, DuckDBWarehouse)
-    for dataset in PREDICTIT.datasets:
+    for dataset in [one for source in map(load, SOURCES) for one in source.datasets]:
         tables = {name: sql_types(ibis_schema(of)) for name, of in all_tables(dataset).items()}
         before = warehouse_columns(warehouse)
         warehouse.migrate("staging", tables)
