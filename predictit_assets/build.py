@@ -31,6 +31,7 @@ from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.settings import Poller
 from predictit_assets.contract.source import Limits
 from predictit_assets.errors import ExpectedError
+from predictit_assets.instance.dbt_runner import Dbt
 from predictit_assets.instance.partitions import backfill_policy, daily_partitions
 from predictit_assets.layers.curated import curated_assets
 from predictit_assets.layers.intake import Intake
@@ -42,6 +43,7 @@ from predictit_assets.layers.staging import staging_assets
 from predictit_assets.settings import Settings, WarehouseHome
 from predictit_assets.sources import Enabled, enabled
 from predictit_assets.storage.stream import Stream
+from predictit_assets.storage.warehouse import Warehouse
 
 CHECK_INTERVAL = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
 """Seconds between two looks at the age of the data: each wakes a warehouse that is paid for."""
@@ -76,14 +78,18 @@ def build_definitions(
     """
     on = enabled(settings.sources) if sources is None else sources
     channels = open_channels(settings.alerts)
-    staged = {
-        table: schema
+    intakes = {
+        one.name: [factory.intake(settings, one, dataset) for dataset in one.source.datasets]
         for one in on
-        for stream in factory.streams(settings, one)
-        for table, schema in stream.tables.items()
     }
-    models = model_schemas(factory.dbt(settings).manifest())
-    parts = {one.name: _source_parts(settings, one, staged, models, channels) for one in on}
+    streams = [intake.stream for of_source in intakes.values() for intake in of_source]
+    staged = {table: schema for stream in streams for table, schema in stream.tables.items()}
+    dbt = factory.dbt(settings)
+    models = model_schemas(dbt.manifest())
+    parts = {
+        one.name: _source_parts(settings, one, intakes[one.name], staged, dbt, models, channels)
+        for one in on
+    }
 
     assets = [asset for one in parts.values() for asset in one.assets]
     checks = [check for one in parts.values() for check in [*one.checks, *one.timed_checks]]
@@ -106,7 +112,6 @@ def build_definitions(
                 settings.ui_url,
             )
         )
-    streams = [stream for one in on for stream in factory.streams(settings, one)]
     schedules = [schedule for one in parts.values() for schedule in one.schedules]
     if is_wanted(settings) and streams:
         schedules.append(housekeeping(streams, settings))
@@ -124,7 +129,9 @@ def build_definitions(
 def _source_parts(
     settings: Settings,
     on: Enabled,
+    intakes: Sequence[Intake],
     staged: Mapping[str, Schema],
+    dbt: Dbt,
     models: Mapping[tuple[str, str, str], ModelSchema],
     channels: Sequence[Channel],
 ) -> _Parts:
@@ -132,9 +139,7 @@ def _source_parts(
     partitions = daily_partitions(source.calendar, on.settings.start)
     warehouse = factory.warehouse(settings)
     sensor_warehouse = factory.warehouse(settings, patience=factory.SENSOR_PATIENCE)
-    dbt = factory.dbt(settings)
     objects = factory.objects(settings)
-    intakes = [factory.intake(settings, on, dataset) for dataset in source.datasets]
     streams = [intake.stream for intake in intakes]
     products = _products(
         on,
@@ -193,9 +198,10 @@ def _source_parts(
         tags={"source": source.name},
         description=f"Every layer of {source.name} over a day or a range of days.",
     )
-    governed = [_governed(one, on, streams, settings) for one in assets]
+    limits = _limits(on, streams)
+    governed = [_governed(one, on, limits, settings) for one in assets]
     parts = _Parts(governed, checks, timed, watched, build_job)
-    _automate(parts, settings, on, intakes, partitions, everything)
+    _automate(parts, settings, on, intakes, sensor_warehouse, partitions, everything)
     parts.sensors += products.sensors
     return parts
 
@@ -205,6 +211,7 @@ def _automate(
     settings: Settings,
     on: Enabled,
     intakes: Sequence[Intake],
+    sensor_warehouse: Warehouse,
     partitions: dg.DailyPartitionsDefinition,
     everything: dg.AssetSelection,
 ) -> None:
@@ -227,9 +234,7 @@ def _automate(
         if by_day:
             parts.schedules.append(fetch_schedule(intake, by_day))
         if per_entity:
-            look = partial(
-                intake.pending, factory.warehouse(settings, patience=factory.SENSOR_PATIENCE)
-            )
+            look = partial(intake.pending, sensor_warehouse)
             parts.sensors.append(pending_sensor(stream, per_entity, look))
         if dropped and dropped.cron and dropped.url(on.settings):
             parts.schedules.append(fetch_schedule(intake, dropped))
@@ -256,10 +261,8 @@ def _products(on: Enabled, house: House) -> Products:
     return made
 
 
-def _governed(
-    asset: dg.AssetsDefinition, on: Enabled, streams: Sequence[Stream], settings: Settings
-) -> dg.AssetsDefinition:
-    """Give an asset what its layer says of when it is made, and how old it may get."""
+def _limits(on: Enabled, streams: Sequence[Stream]) -> dict[str, Limits | None]:
+    """How old the assets of the streams may get, by key."""
     limits: dict[str, Limits | None] = {}
     for stream in streams:
         for layer in ("landing", "raw", "curated", "staging"):
@@ -267,6 +270,16 @@ def _governed(
                 key = "/".join(stream.key(layer, table))
                 own = stream.dataset.max_age if layer == "landing" else on.source.max_age
                 limits[key] = None if stream.may_be_empty else own
+    return limits
+
+
+def _governed(
+    asset: dg.AssetsDefinition,
+    on: Enabled,
+    limits: Mapping[str, Limits | None],
+    settings: Settings,
+) -> dg.AssetsDefinition:
+    """Give an asset what its layer says of when it is made, and how old it may get."""
 
     def govern(spec: dg.AssetSpec) -> dg.AssetSpec:
         limit = limits.get(spec.key.to_user_string(), on.source.max_age)

@@ -130,16 +130,14 @@ class Intake:
         if per_entity is None or not rows:
             return
         self.ready()
-        client = self.client(log, max_calls)
-        try:
-            for done, row in enumerate(rows):
-                if max_calls is not None and client.calls >= max_calls:
-                    log(f"{len(rows) - done} requests are left to the next run")
-                    return
-                for payload in per_entity.ask(self._asking(client), row):
+        asking = self._asking(self.client(log, max_calls))
+        for done, row in enumerate(rows):
+            try:
+                for payload in per_entity.ask(asking, row):
                     yield self.stream.payloads.land(payload)
-        except CallsSpent as spent:
-            log(str(spent))
+            except CallsSpent:
+                log(f"{len(rows) - done} requests are left to the next run")
+                return
 
     def import_path(
         self, path: Path, progress: Callable[[int], None] = lambda _total: None
@@ -150,14 +148,7 @@ class Intake:
             raise SettingsError(f"{self.stream.name} takes no files")
         files = dropped_files(path, dropped)
         progress(len(files))
-        yield from import_files(
-            files,
-            dropped,
-            self._bounds(dropped),
-            self.stream.payloads.land,
-            self.stream.days,
-            self.settings.variable("start"),
-        )
+        yield from self._import(files, dropped)
 
     def fetch_address(self, log: Log) -> list[Imported]:
         """Land what the address of a drop answers. Raises FetchError."""
@@ -172,19 +163,20 @@ class Intake:
             client = self.client(log, None)
             client.max_body = self._bounds(dropped).max_archive
             client.download(url, file)
-            imported = list(
-                import_files(
-                    [file],
-                    dropped,
-                    self._bounds(dropped),
-                    self.stream.payloads.land,
-                    self.stream.days,
-                    self.settings.variable("start"),
-                )
-            )
+            imported = list(self._import([file], dropped))
         if imported and all(one.refused for one in imported):
             raise FetchError(f"nothing could be landed: {imported[0].refused}")
         return imported
+
+    def _import(self, files: list[Path], dropped: Dropped) -> Iterator[Imported]:
+        return import_files(
+            files,
+            dropped,
+            self._bounds(dropped),
+            self.stream.payloads.land,
+            self.stream.days,
+            self.settings.variable("start"),
+        )
 
     def _bounds(self, dropped: Dropped) -> FileBounds:
         if dropped.bounds:
