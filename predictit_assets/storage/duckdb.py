@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wai
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import NothingPublished, WarehouseBusy
-from predictit_assets.storage.migrations import Columns, changes, statements
+from predictit_assets.storage.migrations import Columns, due
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import (
     LOAD_LOG,
@@ -212,18 +212,11 @@ def _migrate(
         [schema],
     ).fetchall():
         found.setdefault(table, {})[column] = data_type
-    # All are looked at before the first is touched.
-    due = [
-        statement
-        for table in tables.keys() & found.keys()
-        for statement in statements(
-            f"{schema}.{table}", changes(f"{schema}.{table}", found[table], tables[table])
-        )
-    ]
-    if not due:
+    pending = due(schema, found, tables)
+    if not pending:
         return
     connection.execute("begin")
-    for statement in due:
+    for statement in pending:
         connection.execute(statement)
     connection.execute("commit")
 

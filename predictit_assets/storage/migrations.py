@@ -95,6 +95,20 @@ def statements(table: str, made: Iterable[Change]) -> Iterator[str]:
                 yield f"alter table {table} add column {column} {data_type}"
 
 
+def due(schema: str, found: Mapping[str, Columns], wanted: Mapping[str, Columns]) -> list[str]:
+    """The statements that bring tables, as far as they are there, to the wanted columns.
+
+    All tables are looked at before the first statement is given. Raises TableOutdated.
+    """
+    return [
+        statement
+        for table in wanted.keys() & found.keys()
+        for statement in statements(
+            f"{schema}.{table}", changes(f"{schema}.{table}", found[table], wanted[table])
+        )
+    ]
+
+
 def spelled(data_type: str) -> str:
     """A type in one spelling: `decimal(6, 4)` is `DECIMAL(6,4)`, `text` is `VARCHAR`."""
     one = data_type.upper().replace(" ", "")

@@ -13,7 +13,7 @@ import ibis
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema, ibis_schema
 from predictit_assets.errors import ExpectedError, NothingPublished
-from predictit_assets.storage.migrations import Columns, changes, spelled, statements
+from predictit_assets.storage.migrations import Columns, due, spelled
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import (
     LOAD_LOG,
@@ -131,8 +131,7 @@ class SnowflakeWarehouse:
             self._connect(Purpose.MIGRATE, {"table": ", ".join(tables)}) as connection,
             closing(connection.cursor()) as cursor,
         ):
-            due = _due(cursor, schema, tables)
-            for statement in due:
+            for statement in _due(cursor, schema, tables):
                 cursor.execute(statement)
 
     def replace_window(
@@ -153,11 +152,11 @@ class SnowflakeWarehouse:
             self._connect(Purpose.LOAD, {"table": ", ".join(tables), "run": run_id}) as connection,
             closing(connection.cursor()) as cursor,
         ):
-            if due := _due(cursor, STAGING, staging_columns(tables)):
+            if pending := _due(cursor, STAGING, staging_columns(tables)):
                 # The loader may fill the tables, but an administrator makes them.
                 raise ExpectedError(
                     f"`predictit setup-warehouse` has to bring {STAGING} to this release: "
-                    + "; ".join(due)
+                    + "; ".join(pending)
                 )
             cursor.execute("begin")
             try:
@@ -213,12 +212,11 @@ def _due(cursor: "SnowflakeCursor", schema: str, tables: Mapping[str, Columns]) 
     for table, column, data_type, precision, scale in cursor.fetchall():
         held = f"NUMBER({precision}, {scale})" if data_type == "NUMBER" else data_type
         found.setdefault(table.lower(), {})[column] = held
-    due: list[str] = []
-    for table in tables.keys() & found.keys():
-        name = f"{schema}.{table}"
-        wanted = {column: snowflake_type(of) for column, of in tables[table].items()}
-        due += statements(name, changes(name, found[table], wanted))
-    return due
+    wanted = {
+        table: {column: snowflake_type(of) for column, of in columns.items()}
+        for table, columns in tables.items()
+    }
+    return due(schema, found, wanted)
 
 
 def copy_statement(table: str, keys: Sequence[str]) -> str:
