@@ -12,9 +12,9 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from predictit_assets.contract.settings import unusable, web_address
 from predictit_assets.errors import SettingsError
 from predictit_assets.sources import SOURCES
 
@@ -125,9 +125,7 @@ class Settings(BaseSettings):
     @field_validator("ui_url", "s3_endpoint")
     @classmethod
     def _http(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("should begin with http:// or https://")
-        return url.rstrip("/")
+        return web_address(url)
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -173,17 +171,10 @@ def load_settings() -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        raise SettingsError("; ".join(_fault(fault) for fault in error.errors())) from None
+        raise unusable(Settings, error) from None
     if missing := _missing(settings):
         raise SettingsError(f"{_home(settings)} needs {', '.join(missing)}")
     return settings
-
-
-def _fault(fault: ErrorDetails) -> str:
-    name = str(fault["loc"][0])
-    if name in Settings.model_fields:
-        name = f"PREDICTIT_{name.upper()}"
-    return f"{name}={fault['input']!r}: {fault['msg']}"
 
 
 def _missing(settings: Settings) -> list[str]:

@@ -3,7 +3,7 @@
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -19,6 +19,26 @@ class Poller(StrEnum):
 
     DAGSTER = "dagster"
     OTHERS = "others"
+
+
+def web_address(url: str) -> str:
+    """An address without a slash at its end; it may be empty. Raises ValueError."""
+    if url and not url.startswith(("http://", "https://")):
+        raise ValueError("should begin with http:// or https://")
+    return url.rstrip("/")
+
+
+def unusable(settings: type[BaseSettings], error: ValidationError) -> SettingsError:
+    """The error for values that can't be used: a sentence a variable, without what is secret."""
+    sentences = []
+    for fault in error.errors():
+        name = str(fault["loc"][0])
+        field = settings.model_fields.get(name)
+        # What is no field is an alias, which is the variable's own name.
+        variable = f"{settings.model_config.get('env_prefix', '')}{name}".upper() if field else name
+        shown = "" if field and field.annotation is SecretStr else f"{fault['input']!r}"
+        sentences.append(f"{variable}={shown}: {fault['msg']}")
+    return SettingsError("; ".join(sentences))
 
 
 class SourceSettings(BaseSettings):
@@ -39,9 +59,7 @@ class SourceSettings(BaseSettings):
     @field_validator("api_url")
     @classmethod
     def _http(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("should begin with http:// or https://")
-        return url.rstrip("/")
+        return web_address(url)
 
     @classmethod
     def load(cls) -> "SourceSettings":
@@ -49,21 +67,12 @@ class SourceSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            raise SettingsError("; ".join(cls._sentence(one) for one in error.errors())) from None
+            raise unusable(cls, error) from None
 
     @classmethod
     def variable(cls, name: str) -> str:
         """The environment variable of a field."""
         return f"{cls.model_config.get('env_prefix', '')}{name}".upper()
-
-    @classmethod
-    def _sentence(cls, fault: Any) -> str:
-        name = str(fault["loc"][0])
-        secret = (
-            cls.model_fields[name].annotation is SecretStr if name in cls.model_fields else True
-        )
-        shown = "" if secret else f"{fault['input']!r}"
-        return f"{cls.variable(name)}={shown}: {fault['msg']}"
 
     def missing(self) -> list[str]:
         """The variables without which the API can't be asked."""
