@@ -38,6 +38,9 @@ for variable in [name for name in os.environ if name.startswith("PREDICTIT_")]:
 # Polls of made-up APIs needn't wait; what tests of the pace want, they say.
 os.environ["PREDICTIT_POLL_INTERVAL"] = "0"
 
+pytest_plugins = ("story",)
+"""Whose fixtures every test may use."""
+
 PREDICTIT = load("predictit")
 FEED = PREDICTIT.dataset("market_data")
 CLOSED = PREDICTIT.dataset("closed_markets")

@@ -18,6 +18,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import oracle
+import pytest
 from conftest import materialize, observe, stream_of
 
 from predictit_assets import factory
@@ -338,3 +339,48 @@ def cause(result: dg.ExecuteInProcessResult) -> str:
 
 def lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
+
+
+# --- Fixtures: conftest makes them known to every test -----------------------------------------
+
+
+@pytest.fixture(scope="session")
+def cast(world: FakePredictIt) -> Cast:
+    """Who plays what."""
+    return cast_of(world)
+
+
+@pytest.fixture(scope="session")
+def story(world: FakePredictIt, cast: Cast) -> list[Payload]:
+    """Some days of spring and autumn."""
+    return story_of(world, cast)
+
+
+@pytest.fixture(scope="session")
+def spring(story: list[Payload]) -> list[Payload]:
+    """The part of the story that most tests make do with."""
+    return of_spring(story)
+
+
+@pytest.fixture(scope="session")
+def truth(spring: list[Payload]) -> Tables:
+    """What the warehouse holds of spring when all is well."""
+    return expected(spring)
+
+
+@pytest.fixture(scope="session")
+def built(story: list[Payload], tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home with the whole story in it. Not to be changed."""
+    return told_whole(story, tmp_path_factory.mktemp("built") / "home")
+
+
+@pytest.fixture
+def copy_of_built(built: Settings, tmp_path: Path) -> Settings:
+    """A home of one's own with the whole story in it."""
+    return copied(built, tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def half_told(spring: list[Payload], tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home of which half is published. Not to be changed."""
+    return told_by_half(spring, tmp_path_factory.mktemp("half") / "home")

@@ -24,10 +24,8 @@ from story import (
     Record,
     Rows,
     by_day,
-    cast_of,
     cause,
     contents,
-    copied,
     differences,
     expected,
     held,
@@ -35,13 +33,10 @@ from story import (
     land,
     lines,
     objects,
-    of_spring,
     payloads_of,
     plain,
     query,
     settings_of,
-    story_of,
-    told_whole,
 )
 
 from predictit_assets import factory
@@ -61,36 +56,6 @@ from predictit_assets.storage.warehouse import CuratedObject
 
 LANDING = dg.AssetKey(["landing", "predictit", "market_data"])
 UP_TO_CORE = dg.AssetSelection.key_prefixes("landing", "raw", "curated", "staging", "core")
-
-
-@pytest.fixture(scope="session")
-def cast(world: FakePredictIt) -> Cast:
-    """Who plays what."""
-    return cast_of(world)
-
-
-@pytest.fixture(scope="session")
-def story(world: FakePredictIt, cast: Cast) -> list[Payload]:
-    """Some days of spring and autumn."""
-    return story_of(world, cast)
-
-
-@pytest.fixture(scope="session")
-def spring(story: list[Payload]) -> list[Payload]:
-    """The part of the story that most tests make do with."""
-    return of_spring(story)
-
-
-@pytest.fixture(scope="session")
-def built(story: list[Payload], tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home with the whole story in it. Not to be changed."""
-    return told_whole(story, tmp_path_factory.mktemp("built") / "home")
-
-
-@pytest.fixture
-def copy_of_built(built: Settings, tmp_path: Path) -> Settings:
-    """A home of one's own with the whole story in it."""
-    return copied(built, tmp_path / "copy")
 
 
 # --- Nothing is lost, all or nothing ---

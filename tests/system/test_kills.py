@@ -19,67 +19,24 @@ from story import (
     Tables,
     build_unchecked,
     by_day,
-    cast_of,
     cause,
     contents,
     copied,
     differences,
-    expected,
     held,
     identities,
     land,
     lines,
-    of_spring,
     payloads_of,
     plain,
     settings_of,
-    story_of,
-    told_by_half,
-    told_whole,
 )
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
 from predictit_assets.instance import failures
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage.payloads import Zone
-
-
-@pytest.fixture(scope="session")
-def story(world: FakePredictIt) -> list[Payload]:
-    """Some days of spring and autumn."""
-    return story_of(world, cast_of(world))
-
-
-@pytest.fixture(scope="session")
-def spring(story: list[Payload]) -> list[Payload]:
-    """The part of the story that most tests make do with."""
-    return of_spring(story)
-
-
-@pytest.fixture(scope="session")
-def truth(spring: list[Payload]) -> Tables:
-    """What the warehouse holds of spring when all is well."""
-    return expected(spring)
-
-
-@pytest.fixture(scope="session")
-def built(story: list[Payload], tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home with the whole story in it. Not to be changed."""
-    return told_whole(story, tmp_path_factory.mktemp("built") / "home")
-
-
-@pytest.fixture
-def copy_of_built(built: Settings, tmp_path: Path) -> Settings:
-    """A home of one's own with the whole story in it."""
-    return copied(built, tmp_path / "copy")
-
-
-@pytest.fixture(scope="session")
-def half_told(spring: list[Payload], tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home of which half is published. Not to be changed."""
-    return told_by_half(spring, tmp_path_factory.mktemp("half") / "home")
 
 
 def predictit(settings: Settings, *command: str, **environment: str) -> subprocess.Popen[str]:

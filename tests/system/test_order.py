@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 
 import dagster as dg
 import hypothesis
-import pytest
 from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 from story import (
@@ -18,19 +17,13 @@ from story import (
     TWINS,
     Tables,
     build_unchecked,
-    cast_of,
     contents,
     copied,
     differences,
-    expected,
     land,
     objects,
-    of_spring,
     plain,
     settings_of,
-    story_of,
-    told_by_half,
-    told_whole,
 )
 
 from predictit_assets.build import build_definitions, build_job_name
@@ -38,43 +31,6 @@ from predictit_assets.contract.calendar import DayRange, consecutive
 from predictit_assets.contract.payload import Payload
 from predictit_assets.instance.runs import run_build
 from predictit_assets.settings import Settings
-from predictit_assets.sources.predictit.fake import FakePredictIt
-
-
-@pytest.fixture(scope="session")
-def story(world: FakePredictIt) -> list[Payload]:
-    """Some days of spring and autumn."""
-    return story_of(world, cast_of(world))
-
-
-@pytest.fixture(scope="session")
-def spring(story: list[Payload]) -> list[Payload]:
-    """The part of the story that most tests make do with."""
-    return of_spring(story)
-
-
-@pytest.fixture(scope="session")
-def truth(spring: list[Payload]) -> Tables:
-    """What the warehouse holds of spring when all is well."""
-    return expected(spring)
-
-
-@pytest.fixture(scope="session")
-def built(story: list[Payload], tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home with the whole story in it. Not to be changed."""
-    return told_whole(story, tmp_path_factory.mktemp("built") / "home")
-
-
-@pytest.fixture
-def copy_of_built(built: Settings, tmp_path: Path) -> Settings:
-    """A home of one's own with the whole story in it."""
-    return copied(built, tmp_path / "copy")
-
-
-@pytest.fixture(scope="session")
-def half_told(spring: list[Payload], tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home of which half is published. Not to be changed."""
-    return told_by_half(spring, tmp_path_factory.mktemp("half") / "home")
 
 
 @dataclass(frozen=True)
