@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import FEED, NOON, PREDICTIT, predictit
+from deaths import Killed, dying
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -92,10 +93,6 @@ def test_a_forecast_says_how_many_calls_and_hours() -> None:
 
 
 # Asking
-
-
-class Killed(BaseException):
-    """The process is no more."""
 
 
 @dataclass
@@ -259,22 +256,6 @@ def intake_of(objects: ObjectStore, api: Api) -> Intake:
     )
     stream = Stream(PREDICTIT, dataset, payloads, FIRST)
     return Intake(stream, predictit().settings, lambda _log, _calls: api, 1_000_000)  # type: ignore[arg-type,return-value]
-
-
-def dying(objects: ObjectStore, operations: int) -> Any:
-    """An object store whose process is killed after a number of operations."""
-    done = count()
-
-    class Dying:
-        def __getattr__(self, name: str) -> Callable[..., Any]:
-            def operate(*args: Any) -> Any:
-                if next(done) >= operations:
-                    raise Killed
-                return getattr(objects, name)(*args)
-
-            return operate
-
-    return Dying()
 
 
 def bodies(intake: Intake) -> list[bytes]:

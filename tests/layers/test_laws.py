@@ -16,6 +16,7 @@ import oracle
 import pytest
 import requests
 from conftest import materialize, observe, stream_of
+from deaths import Killed
 from story import (
     NO_DATE,
     POLLS_A_DAY,
@@ -59,10 +60,6 @@ UP_TO_CORE = dg.AssetSelection.key_prefixes("landing", "raw", "curated", "stagin
 
 
 # --- Nothing is lost, all or nothing ---
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL where a process would be too slow to try every moment."""
 
 
 class Fuse:

@@ -1,15 +1,13 @@
 """Notes of the days that an API was asked about: the newest counts, whatever was killed when."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from conftest import FEED, NOON, PREDICTIT
+from deaths import Killed, dying
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -97,25 +95,9 @@ def test_a_note_that_is_killed_leaves_the_old_or_the_new(tmp_path: Path, operati
     later = NOON + timedelta(days=1)
     try:
         notes_in(dying(objects, operations)).note(DAY, Asked(later, 2, "answered"), old)
-    except KeyboardInterrupt:
+    except Killed:
         assert operations < 2
     assert notes_in(objects).all()[DAY].at == (NOON if operations == 0 else later)
-
-
-def dying(objects: ObjectStore, operations: int) -> Any:
-    """An object store whose process is killed after a number of operations."""
-    done = count()
-
-    class Dying:
-        def __getattr__(self, name: str) -> Callable[..., Any]:
-            def operate(*args: Any) -> Any:
-                if next(done) >= operations:
-                    raise KeyboardInterrupt
-                return getattr(objects, name)(*args)
-
-            return operate
-
-    return Dying()
 
 
 def test_what_is_no_note_is_left_and_in_nobodys_way(objects: ObjectStore) -> None:

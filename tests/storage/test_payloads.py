@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from conftest import FEED, NOON, PREDICTIT
+from deaths import Killed
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -768,10 +769,6 @@ def test_an_invalid_payload_never_displaces_a_valid_one(
 
 
 # Death at any moment
-
-
-class Killed(BaseException):
-    """The process is no more."""
 
 
 class DyingStore:
