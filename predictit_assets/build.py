@@ -42,7 +42,7 @@ from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.staging import staging_assets
 from predictit_assets.settings import Settings, WarehouseHome
 from predictit_assets.sources import Enabled, enabled
-from predictit_assets.storage.stream import Stream
+from predictit_assets.storage.stream import Stream, held_by, held_days
 from predictit_assets.storage.warehouse import Warehouse
 
 CHECK_INTERVAL = {WarehouseHome.DUCKDB: 120, WarehouseHome.SNOWFLAKE: 1800}
@@ -100,7 +100,10 @@ def build_definitions(
             [check for one in parts.values() for check in one.watched],
             CHECK_INTERVAL[settings.warehouse],
         ),
-        good_days_sensor({name: one.build_job for name, one in parts.items()}),
+        good_days_sensor(
+            {name: one.build_job for name, one in parts.items()},
+            {name: partial(held_days, _streams(intakes[name])) for name in parts},
+        ),
     ]
     if channels:
         sensors.append(
@@ -140,7 +143,7 @@ def _source_parts(
     warehouse = factory.warehouse(settings)
     sensor_warehouse = factory.warehouse(settings, patience=factory.SENSOR_PATIENCE)
     objects = factory.objects(settings)
-    streams = [intake.stream for intake in intakes]
+    streams = _streams(intakes)
     products = _products(
         on,
         House(settings, on.settings, source.owner, objects, warehouse, sensor_warehouse, channels),
@@ -149,11 +152,12 @@ def _source_parts(
     assets: list[dg.AssetsDefinition] = []
     steps = []
     for intake in intakes:
+        held = held_by(intake.stream, streams)
         assets += [
-            landing_asset(intake, warehouse, partitions),
-            raw_asset(intake.stream, partitions),
-            curated_assets(intake.stream, partitions),
-            staging_assets(intake.stream, warehouse, partitions),
+            landing_asset(intake, warehouse, partitions, held),
+            raw_asset(intake.stream, partitions, held),
+            curated_assets(intake.stream, partitions, held),
+            staging_assets(intake.stream, warehouse, partitions, held),
         ]
         steps += stream_checks(intake.stream, warehouse)
     for owner, layer, tables in in_steps(models):
@@ -168,6 +172,7 @@ def _source_parts(
                     staged,
                     products.previews,
                     partitions,
+                    partial(held_days, streams),
                     owners=[source.owner],
                 )
             )
@@ -217,7 +222,7 @@ def _automate(
 ) -> None:
     """Add what makes the graph of a source run itself."""
     name = on.name
-    streams = [intake.stream for intake in intakes]
+    streams = _streams(intakes)
     polled = [intake for intake in intakes if intake.way(Polled)]
     if polled and on.settings.poller is Poller.DAGSTER:
         parts.sensors.append(
@@ -252,6 +257,10 @@ def _automate(
             )
     parts.sensors.append(automation_sensor(name, everything))
     parts.schedules.append(close_of_day(name, streams, build_job_name(name)))
+
+
+def _streams(intakes: Sequence[Intake]) -> list[Stream]:
+    return [intake.stream for intake in intakes]
 
 
 def _products(on: Enabled, house: House) -> Products:

@@ -30,7 +30,7 @@ from predictit_assets.sources import SOURCES, Enabled, enabled, load
 if TYPE_CHECKING:
     import dagster as dg
 
-    from predictit_assets.contract.calendar import Calendar, DayRange
+    from predictit_assets.contract.calendar import Calendar
     from predictit_assets.layers.intake import Intake
 
 app = typer.Typer(
@@ -301,8 +301,8 @@ def build(
 ) -> None:
     """Build every layer, from what was landed to what is published.
 
-    Without options every day that the store holds is built. Days that follow each other are one
-    run, recorded in the Dagster instance. No API is asked.
+    Without options every day that the store holds is built, all of them in one run, recorded in the
+    Dagster instance. No API is asked.
     """
     settings = load_settings()
     on = enabled(settings.sources)
@@ -311,15 +311,15 @@ def build(
         for name in off:
             load(name)  # an unknown name is told as such
         raise ExpectedError(f"{', '.join(off)}: off; PREDICTIT_SOURCES says which are on")
-    windows = {}
+    held = {}
     nothing = []
     for one in chosen:
         try:
-            windows[one.name] = _windows(settings, one, first, last)
+            held[one.name] = _days_to_build(settings, one, first, last)
         except NothingHeld as reason:  # the other sources may hold something
-            windows[one.name] = []
+            held[one.name] = []
             nothing.append(str(reason))
-    if not any(windows.values()):
+    if not any(held.values()):
         if nothing:
             raise NothingHeld("; ".join(nothing))
         _nothing_held(settings, chosen)
@@ -335,7 +335,8 @@ def build(
     failures = []
     with instance:
         for one in chosen:
-            failures += _build_all(definitions, instance, one.name, windows[one.name])
+            days = held[one.name]
+            failures += _build_all(definitions, instance, one.name, days, settings.days_a_run)
     if failures:
         raise ExpectedError("; ".join(failures))
 
@@ -344,15 +345,17 @@ def _build_all(
     definitions: "dg.Definitions",
     instance: "dg.DagsterInstance",
     source: str,
-    windows: "list[DayRange]",
+    held: Sequence[date],
+    longest: int,
 ) -> list[str]:
-    """Build ranges of days one after the other; returns why some failed, a sentence each."""
+    """Build the days of which something is held; returns why some failed, a sentence each."""
     from predictit_assets.build import build_job_name
-    from predictit_assets.contract.calendar import consecutive
+    from predictit_assets.contract.calendar import spans, without
     from predictit_assets.instance.runs import BuildFailed, run_build
     from predictit_assets.instance.runs import Progress as Step
 
     failures: list[str] = []
+    windows = spans(held, longest)
     while windows:
         window = windows.pop(0)
         with _progress(f"{source} {window}", None) as (progress, task):
@@ -369,24 +372,24 @@ def _build_all(
                 warnings = run_build(definitions, instance, build_job_name(source), window, show)
             except BuildFailed as failure:
                 failures.append(str(failure))
-                good = [day for day in window.days if day not in failure.bad_days]
                 if failure.bad_days:  # one bad day takes no good ones with it
-                    windows = consecutive(good) + windows
+                    windows = without(window, failure.bad_days, held) + windows
                 continue
-        out.print(f"built {source} {window}", highlight=False)
+        made = sum(day in window for day in held)
+        holes = f", {made} days that hold payloads" if made < len(window.days) else ""
+        out.print(f"built {source} {window}{holes}", highlight=False)
         for warning in warnings:
             _log(f"[yellow]warning:[/yellow] {escape(warning)}")
     return failures
 
 
-def _windows(settings: Settings, on: Enabled, first: str, last: str) -> "list[DayRange]":
-    """What to build of a source: the ranges of days held, within the bounds asked for."""
+def _days_to_build(settings: Settings, on: Enabled, first: str, last: str) -> list[date]:
+    """What to build of a source: the days that hold something, within the bounds asked for."""
     from predictit_assets import factory
-    from predictit_assets.contract.calendar import DayRange, consecutive
+    from predictit_assets.contract.calendar import DayRange, spelt
 
     begin, end = _bounds(first, last, on.source.calendar)
-    streams = factory.streams(settings, on)
-    days = sorted({day for stream in streams for day in stream.payloads.days()})
+    days = sorted(set().union(*(one.known_days() for one in factory.streams(settings, on))))
     held = [day for day in days if day >= on.settings.start]
     if early := len(days) - len(held):
         verb = "day is" if early == 1 else "days are"
@@ -400,10 +403,10 @@ def _windows(settings: Settings, on: Enabled, first: str, last: str) -> "list[Da
         raise NothingHeld(
             f"no payload of {on.name} of {asked} is held; {held[0]} to {held[-1]} are"
         )
-    missing = consecutive(set(asked.days) - set(days))
+    missing = set(asked.days) - set(days)
     if missing and (first or last):
-        _log(f"nothing is held of {', '.join(map(str, missing))}")
-    return consecutive(chosen, settings.days_a_run)
+        _log(f"nothing is held of {spelt(missing)}")
+    return chosen
 
 
 def _nothing_held(settings: Settings, chosen: Sequence[Enabled]) -> NoReturn:

@@ -17,7 +17,7 @@ from pydantic_settings import SettingsConfigDict
 
 from predictit_assets import factory
 from predictit_assets.contract import calendar
-from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange, consecutive
+from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange, consecutive, spans, without
 from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.contract.source import Auth
 from predictit_assets.errors import SettingsError
@@ -445,13 +445,29 @@ def test_ranges_are_the_longest_that_hold_the_days_and_no_other(
 
 @unhurried
 @given(st.sets(st.dates(date(2026, 2, 20), date(2026, 3, 20))), st.integers(1, 5))
-def test_bounded_ranges_hold_the_same_days_and_none_is_longer(
+def test_spans_hold_so_many_of_the_days_each_whatever_lies_between(
     days: set[date], longest: int
 ) -> None:
-    windows = consecutive(days, longest)
+    held = [[day for day in sorted(days) if day in span] for span in spans(days, longest)]
 
-    assert [day for window in windows for day in window.days] == sorted(days)
-    assert all(len(window.days) <= longest for window in windows)
+    assert [day for part in held for day in part] == sorted(days)
+    assert all(len(part) == longest for part in held[:-1])
+    assert len(spans(days)) == bool(days)
+
+
+@unhurried
+@given(
+    st.sets(st.dates(date(2026, 2, 20), date(2026, 3, 20)), min_size=1),
+    st.sets(st.dates(date(2026, 2, 20), date(2026, 3, 20))),
+)
+def test_bad_days_take_no_good_ones_with_them(held: set[date], bad: set[date]) -> None:
+    (window,) = spans(held)
+
+    left = without(window, bad, held)
+
+    assert [day for one in left for day in one.days if day in held] == sorted(held - bad)
+    assert not [day for one in left for day in one.days if day in bad]
+    assert all(one.first in held and one.last in held for one in left)
 
 
 @unhurried

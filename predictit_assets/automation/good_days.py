@@ -5,17 +5,20 @@ from typing import Any
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import consecutive
+from predictit_assets.contract.calendar import without
 from predictit_assets.instance.failures import bad_days
 from predictit_assets.instance.partitions import RANGE_START_TAG, tagged_window, window_tags
+from predictit_assets.storage.stream import HeldDays
 
 LOOKED_AT = {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.STEP_FAILURE}
 
 
-def good_days_sensor(build_jobs: Mapping[str, Any]) -> dg.SensorDefinition:
+def good_days_sensor(
+    build_jobs: Mapping[str, Any], held: Mapping[str, HeldDays]
+) -> dg.SensorDefinition:
     """Build the good days of a range whose run failed for the others.
 
-    `build_jobs` are the jobs of all assets of a source, by source.
+    By source: `build_jobs` are the jobs of all its assets, `held` knows the days to make.
     """
 
     @dg.run_failure_sensor(
@@ -46,7 +49,7 @@ def good_days_sensor(build_jobs: Mapping[str, Any]) -> dg.SensorDefinition:
                 run_key=f"{run.run_id} {good}",
                 tags=window_tags(good),
             )
-            for good in consecutive(day for day in days.days if day not in bad)
+            for good in without(days, bad, held[source](days))
         ]
 
     return retry

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.source import Limits, Source
 from predictit_assets.errors import NothingPublished
 from predictit_assets.layers.landing import held_in
@@ -71,7 +70,7 @@ def ages(source: Source, streams: Sequence[Stream], warehouse: Warehouse) -> lis
 def _newest_payload(stream: Stream) -> Callable[[], datetime | None]:
     def newest() -> datetime | None:
         days = stream.payloads.days()
-        held = held_in(stream.payloads, DayRange(days[-1], days[-1])) if days else []
+        held = held_in(stream.payloads, days[-1:])
         return held[-1].captured_at if held else None
 
     return newest

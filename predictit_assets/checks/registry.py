@@ -73,7 +73,8 @@ def model_checks(
 
 @contextmanager
 def _landing(payloads: PayloadStore, days: DayRange) -> Iterator[ibis.Table]:
-    batch = landing.manifest(payloads, landing.held_in(payloads, days))
+    held = [day for day in payloads.days() if day in days]
+    batch = landing.manifest(payloads, landing.held_in(payloads, held))
     with scratch() as engine:
         engine.register("landing", pyarrow.Table.from_batches([batch]))
         yield ibis.duckdb.from_connection(engine).table("landing")

@@ -1,6 +1,6 @@
 """Calendars: which day a moment belongs to. Each source declares its own."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -69,12 +69,34 @@ class DayRange:
         return [self.first + timedelta(days=n) for n in range((self.end - self.first).days)]
 
 
-def consecutive(days: Iterable[date], longest: int = 0) -> list[DayRange]:
-    """Group days into ranges without holes, oldest first, of `longest` days each (0: any)."""
+def spelt(days: Iterable[date], most: int = 20) -> str:
+    """Days as text, those that follow each other as a range, at most so many ranges."""
+    ranges = consecutive(days)
+    left = sum(len(one.days) for one in ranges[most:])
+    text = ", ".join(map(str, ranges[:most]))
+    return f"{text} and {left} days more" if left else text
+
+
+def consecutive(days: Iterable[date]) -> list[DayRange]:
+    """Group days into ranges without holes, oldest first."""
     ranges: list[DayRange] = []
     for day in sorted(days):
-        if ranges and day == ranges[-1].end and len(ranges[-1].days) != longest:
+        if ranges and day == ranges[-1].end:
             ranges[-1] = DayRange(ranges[-1].first, day)
         else:
             ranges.append(DayRange(day, day))
     return ranges
+
+
+def spans(days: Iterable[date], longest: int = 0) -> list[DayRange]:
+    """Ranges from day to day whatever lies between, oldest first, of `longest` of them (0: one)."""
+    ordered = sorted(days)
+    size = longest or len(ordered) or 1
+    parts = (ordered[n : n + size] for n in range(0, len(ordered), size))
+    return [DayRange(part[0], part[-1]) for part in parts]
+
+
+def without(window: DayRange, bad: Collection[date], held: Collection[date]) -> list[DayRange]:
+    """What bad days leave of a range: the stretches between them that hold something."""
+    good = consecutive(day for day in window.days if day not in bad)
+    return [one for stretch in good for one in spans(day for day in held if day in stretch)]

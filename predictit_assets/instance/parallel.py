@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
-
-from predictit_assets.contract.calendar import DayRange
 
 MILESTONES = 20
 """Times that the progress of a long range is reported."""
@@ -58,9 +56,8 @@ def listening(run_id: str, listener: Callable[[DaysDone], None]) -> Iterator[Non
         del _listeners[run_id]
 
 
-def days_of(window: DayRange, context: dg.AssetExecutionContext) -> Iterator[date]:
-    """The days of a range; reports now and then how many of them the caller has done."""
-    days = window.days
+def days_of(days: Sequence[date], context: dg.AssetExecutionContext) -> Iterator[date]:
+    """These days; reports now and then how many of them the caller has done."""
     every = max(1, len(days) // MILESTONES)
     for n, day in enumerate(days, start=1):
         yield day
@@ -73,18 +70,18 @@ def days_of(window: DayRange, context: dg.AssetExecutionContext) -> Iterator[dat
 
 def each_day(
     work: Callable[[date], Done],
-    window: DayRange,
+    days: Sequence[date],
     context: dg.AssetExecutionContext,
     amount: int,
     workers: int = 0,
 ) -> Iterator[tuple[date, Done]]:
-    """Each day of a range with what `work` makes of it, in order.
+    """Each of these days with what `work` makes of it, in order.
 
     `amount` is the number of payloads of all days, `workers` as in `worker_count`. `work` is
     pickled for other processes.
     """
     with _mapper(amount, workers) as each:
-        yield from zip(days_of(window, context), each(work, window.days), strict=True)
+        yield from zip(days_of(days, context), each(work, days), strict=True)
 
 
 def worker_count(setting: int = 0) -> int:

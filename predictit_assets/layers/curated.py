@@ -20,11 +20,11 @@ from predictit_assets.contract.schema import ibis_schema
 from predictit_assets.errors import BadDays, ExpectedError
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.parallel import each_day
-from predictit_assets.instance.partitions import days_of_context
+from predictit_assets.instance.partitions import days_of_context, mark_days
 from predictit_assets.layers.specs import layer_asset, spec
 from predictit_assets.storage.migrations import RENAMED
 from predictit_assets.storage.payloads import StoredPayload, Zone
-from predictit_assets.storage.stream import PAYLOADS, Stream, made_of
+from predictit_assets.storage.stream import PAYLOADS, HeldDays, Stream, made_of
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
@@ -218,7 +218,9 @@ def map_ahead(work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[D
             yield begun.popleft().result()
 
 
-def curated_assets(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+def curated_assets(
+    stream: Stream, partitions: dg.DailyPartitionsDefinition, held: HeldDays
+) -> dg.AssetsDefinition:
     """The Parquet files of a stream's tables."""
 
     @layer_asset(
@@ -239,12 +241,12 @@ def curated_assets(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> 
         ],
         partitions,
     )
-    def write(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
+    def write(context: dg.AssetExecutionContext) -> Iterator[Any]:
         faults: dict[date, str] = {}
-        days = days_of_context(context)
+        days = held(days_of_context(context))
         work = partial(_files_or_fault, stream)
-        held = sum(len(stream.payloads.held(Zone.RAW, day)) for day in days.days)
-        for day, files in each_day(work, days, context, held):
+        amount = sum(len(stream.payloads.held(Zone.RAW, day)) for day in days)
+        for day, files in each_day(work, days, context, amount):
             if isinstance(files, str):
                 faults[day] = files
                 continue
@@ -261,7 +263,9 @@ def curated_assets(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> 
         with fail_on_expected_error(context.op_execution_context):
             if faults:
                 raise BadDays(faults)
-        for table in stream.tables:
-            yield dg.MaterializeResult(asset_key=stream.key("curated", table))
+        results: list[dg.MaterializeResult[None]] = [
+            dg.MaterializeResult(asset_key=stream.key("curated", table)) for table in stream.tables
+        ]
+        yield from mark_days(context, results, days)
 
     return write

@@ -22,7 +22,7 @@ from predictit_assets.errors import FetchError, NothingPublished, SettingsError
 from predictit_assets.fetch.client import CallsSpent, Client
 from predictit_assets.fetch.days import DaysAsked, ask_days, due_days, forecast
 from predictit_assets.fetch.files import Imported, dropped_files, import_files, is_payload
-from predictit_assets.storage.asked import Asked, AskedDays
+from predictit_assets.storage.asked import Asked
 from predictit_assets.storage.payloads import StoredPayload
 from predictit_assets.storage.stream import Stream
 
@@ -77,7 +77,7 @@ class Intake:
         if by_day is None:
             return []
         now = datetime.now(UTC)
-        return due_days(by_day, self._days(days), self._asked_days.all(), now)
+        return due_days(by_day, self._days(days), self.stream.asked.all(), now)
 
     def ask_due(self, log: Log, days: Sequence[date] | None = None) -> DaysAsked:
         """Ask about the days that are due, of these or of all. Raises FetchError.
@@ -90,13 +90,13 @@ class Intake:
             return DaysAsked()
         self.ready()
         client = self.client(log, by_day.max_calls(self.settings))
-        known = self._asked_days.all()
+        known = self.stream.asked.all()
         due = due_days(by_day, self._days(days), known, datetime.now(UTC))
         seconds = client.rate_limit.interval if client.rate_limit else 0
         log(forecast(due, by_day.calls_a_day(self.settings), seconds))
 
         def note(day: date, at: datetime, calls: int, outcome: str) -> None:
-            self._asked_days.note(day, Asked(at, calls, outcome), known.get(day))
+            self.stream.asked.note(day, Asked(at, calls, outcome), known.get(day))
 
         return ask_days(
             by_day,
@@ -182,11 +182,6 @@ class Intake:
         if dropped.bounds:
             return dropped.bounds(self.settings)
         return FileBounds(max_file=self.max_body)
-
-    @property
-    def _asked_days(self) -> AskedDays:
-        stream = self.stream
-        return AskedDays(stream.payloads.objects, stream.source.name, stream.dataset.name)
 
     def _asking(self, client: Client) -> Asking:
         return Asking(client, self.settings, self.stream.payloads.parts)

@@ -1,7 +1,7 @@
 """Landing: each payload as it was received."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Any
 
@@ -16,16 +16,16 @@ from predictit_assets.contract.arrival import (
     Polled,
     Pushed,
 )
-from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.calendar import DayRange, spelt
 from predictit_assets.contract.manifests import LandingManifest
 from predictit_assets.contract.schema import record_batch
 from predictit_assets.errors import NothingHeld
 from predictit_assets.instance.failures import fail_on_expected_error
-from predictit_assets.instance.partitions import days_of_context
+from predictit_assets.instance.partitions import days_of_context, mark_days
 from predictit_assets.layers.intake import Intake
 from predictit_assets.layers.specs import layer_asset, rows_table, spec
 from predictit_assets.storage.payloads import PayloadStore, StoredPayload, Zone
-from predictit_assets.storage.stream import Stream
+from predictit_assets.storage.stream import HeldDays, Stream
 from predictit_assets.storage.warehouse import Warehouse
 
 WAYS: dict[type[Arrival], str] = {
@@ -48,9 +48,9 @@ class LandingConfig(dg.Config):
     """Don't call the API; report what is stored for the days, even if nothing is."""
 
 
-def held_in(payloads: PayloadStore, days: DayRange) -> list[StoredPayload]:
+def held_in(payloads: PayloadStore, days: Iterable[date]) -> list[StoredPayload]:
     """Every payload that the store holds of some days, in whatever zone, by capture time."""
-    held = [stored for day in days.days for zone in Zone for stored in payloads.held(zone, day)]
+    held = [stored for day in days for zone in Zone for stored in payloads.held(zone, day)]
     return sorted(held, key=lambda stored: (stored.captured_at, stored.key))
 
 
@@ -73,7 +73,10 @@ def manifest(payloads: PayloadStore, held: list[StoredPayload]) -> pyarrow.Recor
 
 
 def landing_asset(
-    intake: Intake, warehouse: Warehouse, partitions: dg.DailyPartitionsDefinition
+    intake: Intake,
+    warehouse: Warehouse,
+    partitions: dg.DailyPartitionsDefinition,
+    held: HeldDays,
 ) -> dg.AssetsDefinition:
     """Each payload of a stream, byte for byte."""
     stream = intake.stream
@@ -102,30 +105,28 @@ def landing_asset(
         ],
         partitions,
     )
-    def land(
-        context: dg.AssetExecutionContext, config: LandingConfig
-    ) -> dg.MaterializeResult[None]:
-        days = days_of_context(context)
+    def land(context: dg.AssetExecutionContext, config: LandingConfig) -> Iterator[Any]:
+        window = days_of_context(context)
         with fail_on_expected_error(context.op_execution_context):
             if not config.held_only:
-                _fetch(intake, warehouse, days, context.log.info, context.log.warning)
-            held = held_in(payloads, days)
+                _fetch(intake, warehouse, window, context.log.info, context.log.warning)
+            days = held(window)
             # A run that asks about due days needs nothing of its own day.
-            if not (held or stream.may_be_empty or config.held_only or intake.way(ByDay)):
-                raise NothingHeld(_nothing_held(intake, days))
-        by_day: dict[date, list[StoredPayload]] = {day: [] for day in days.days}
-        for stored in held:
-            by_day[stored.day].append(stored)
+            if not (days or stream.may_be_empty or config.held_only or intake.way(ByDay)):
+                raise NothingHeld(_nothing_held(intake, window))
+            by_day: dict[date, list[StoredPayload]] = {day: [] for day in days}
+            for stored in held_in(payloads, days):
+                by_day[stored.day].append(stored)
+        if empty := set(window.days) - set(days):
+            context.log.warning(f"nothing is held of {spelt(empty)}: nothing to make there")
         for day, stored_then in by_day.items():
-            if not stored_then and not stream.may_be_empty:
-                context.log.warning(f"no payload of {day} is held: nothing to build there")
             metadata = _summary(stored_then)
             if stored_then:
                 rows = manifest(payloads, stored_then).to_pylist()
                 columns = ["captured_at", "part", "zone", "bytes", "key"]
                 metadata["newest_payloads"] = rows_table(rows, columns)
             context.add_asset_metadata(metadata, partition_key=str(day))
-        return dg.MaterializeResult()
+        yield from mark_days(context, [dg.MaterializeResult()], days)
 
     return land
 
@@ -174,7 +175,7 @@ def landing_event(stream: Stream, day: date) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         dg.AssetKey(stream.key("landing")),
         partition=str(day),
-        metadata=_summary(held_in(stream.payloads, DayRange(day, day))),
+        metadata=_summary(held_in(stream.payloads, [day])),
     )
 
 

@@ -12,9 +12,10 @@ from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.dbt_runner import Dbt
 from predictit_assets.instance.failures import fail_on_expected_error
-from predictit_assets.instance.partitions import days_of_context
+from predictit_assets.instance.partitions import days_of_context, mark_days
 from predictit_assets.layers.products import Preview
 from predictit_assets.layers.specs import WAREHOUSE_POOL, group_of
+from predictit_assets.storage.stream import HeldDays
 from predictit_assets.storage.warehouse import Query, Warehouse, rows_by_day
 
 
@@ -102,6 +103,7 @@ def model_assets(
     staged: Mapping[str, Schema],
     previews: Mapping[str, Preview],
     partitions: dg.DailyPartitionsDefinition,
+    held: HeldDays,
     *,
     owners: Sequence[str],
 ) -> dg.AssetsDefinition:
@@ -132,31 +134,38 @@ def model_assets(
     )
     def build(context: dg.AssetExecutionContext) -> Iterable[Any]:
         window = days_of_context(context)
+        days = held(window)
         with fail_on_expected_error(context.op_execution_context), warehouse.hold_open():
             warehouse.prepare(staged)
             warehouse.migrate(layer, kept)
             with warehouse.read_connection() as query:
                 for event in dbt.build(context, translator, window_variables(window)):
-                    if isinstance(event, dg.Output):
-                        key = context.asset_key_for_output(event.output_name)
-                        for day, metadata in _counted(query, schemas[key], window).items():
-                            context.add_asset_metadata(metadata, key, day)
-                        if preview := previews.get(key.path[-1]):
-                            shown = preview.metadata(query)
-                            context.add_asset_metadata(shown, key, str(window.last))
-                    yield event
+                    if not isinstance(event, dg.Output):
+                        yield event
+                        continue
+                    key = context.asset_key_for_output(event.output_name)
+                    # A seed is made of no day's payloads.
+                    made = window.days if schemas[key].is_seed else days
+                    last = str(made[-1] if made else window.last)
+                    for day, metadata in _counted(query, schemas[key], window, last).items():
+                        context.add_asset_metadata(metadata, key, day)
+                    if preview := previews.get(key.path[-1]):
+                        context.add_asset_metadata(preview.metadata(query), key, last)
+                    yield from mark_days(context, [event], made)
 
     return build
 
 
-def _counted(query: Query, model: ModelSchema, window: DayRange) -> dict[str, dict[str, int]]:
-    """How many rows a model has, by the day that tells it: of each day, and in all."""
-    counted: dict[str, dict[str, int]] = {str(window.last): {}}
+def _counted(
+    query: Query, model: ModelSchema, window: DayRange, last: str
+) -> dict[str, dict[str, int]]:
+    """How many rows a model has, by the day that tells it: of each day, and in all (the last)."""
+    counted: dict[str, dict[str, int]] = {last: {}}
     if model.by_day:
         for day, rows in rows_by_day(query, model.layer, model.table, window, by_day=True).items():
             counted[str(day)] = {"dagster/partition_row_count": rows}
     # A view by day would read all the days for it.
     if not (model.by_day and model.is_view):
         ((rows,),) = query(f"select count(*) as row_count from {model.layer}.{model.table}")  # noqa: S608
-        counted.setdefault(str(window.last), {})["dagster/row_count"] = rows
+        counted.setdefault(last, {})["dagster/row_count"] = rows
     return counted

@@ -1,6 +1,7 @@
 """Raw: the payloads whose structure is valid. The others go to quarantine, with the reason."""
 
 import io
+from collections.abc import Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,10 @@ from predictit_assets.contract.schema import record_batch
 from predictit_assets.contract.source import raw_manifest
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.parallel import each_day
-from predictit_assets.instance.partitions import days_of_context
+from predictit_assets.instance.partitions import days_of_context, mark_days
 from predictit_assets.layers.specs import layer_asset, rows_table, spec
 from predictit_assets.storage.payloads import MAX_IN_MEMORY, PayloadName, StoredPayload, Zone
-from predictit_assets.storage.stream import Stream
+from predictit_assets.storage.stream import HeldDays, Stream
 
 Row = dict[str, Any]
 Moment = tuple[Any, str]
@@ -156,7 +157,9 @@ def read_manifest(stored: bytes) -> list[Row]:
     return rows
 
 
-def raw_asset(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+def raw_asset(
+    stream: Stream, partitions: dg.DailyPartitionsDefinition, held: HeldDays
+) -> dg.AssetsDefinition:
     """The valid payloads of a stream."""
     payloads = stream.payloads
     shown = ["captured_at", "part", *stream.dataset.counts, "rejected", "bytes"]
@@ -180,10 +183,10 @@ def raw_asset(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> dg.As
         ],
         partitions,
     )
-    def validate(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        days = days_of_context(context)
+    def validate(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        days = held(days_of_context(context))
         work = partial(validate_day, stream)
-        landed = sum(len(payloads.held(Zone.LANDING, day)) for day in days.days)
+        landed = sum(len(payloads.held(Zone.LANDING, day)) for day in days)
         with fail_on_expected_error(context.op_execution_context):
             for day, rows in each_day(work, days, context, landed):
                 bad = [row for row in rows if row["quarantined_because"]]
@@ -204,6 +207,6 @@ def raw_asset(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> dg.As
                         bad, ["quarantined_because", "captured_at", "part", "key"]
                     )
                 context.add_asset_metadata(metadata, partition_key=str(day))
-        return dg.MaterializeResult()
+        yield from mark_days(context, [dg.MaterializeResult()], days)
 
     return validate

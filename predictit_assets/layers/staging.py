@@ -1,6 +1,6 @@
 """Staging: the curated rows in the warehouse, where they are checked before they are published."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -8,14 +8,17 @@ import dagster as dg
 
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.parallel import days_of
-from predictit_assets.instance.partitions import days_of_context
+from predictit_assets.instance.partitions import days_of_context, mark_days
 from predictit_assets.layers.specs import WAREHOUSE_POOL, layer_asset, spec
-from predictit_assets.storage.stream import Stream
+from predictit_assets.storage.stream import HeldDays, Stream
 from predictit_assets.storage.warehouse import STAGING, CuratedObject, LoadedObject, Warehouse
 
 
 def staging_assets(
-    stream: Stream, warehouse: Warehouse, partitions: dg.DailyPartitionsDefinition
+    stream: Stream,
+    warehouse: Warehouse,
+    partitions: dg.DailyPartitionsDefinition,
+    held: HeldDays,
 ) -> dg.AssetsDefinition:
     """The tables of a stream in the warehouse."""
     objects = stream.payloads.objects
@@ -41,8 +44,9 @@ def staging_assets(
         partitions,
         pool=WAREHOUSE_POOL,
     )
-    def load(context: dg.AssetExecutionContext) -> Iterable[dg.MaterializeResult[None]]:
-        days = days_of_context(context)
+    def load(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        window = days_of_context(context)
+        days = held(window)
         curated = []
         for day in days_of(days, context):
             for table in stream.tables:
@@ -50,21 +54,24 @@ def staging_assets(
                 if objects.exists(key):
                     curated.append(CuratedObject(table, day, key))
         with fail_on_expected_error(context.op_execution_context):
-            loaded = warehouse.replace_window(stream.tables, days, objects, curated, context.run_id)
+            loaded = warehouse.replace_window(
+                stream.tables, window, objects, curated, context.run_id
+            )
         by_place: dict[tuple[str, date], LoadedObject] = {
             (one.table, one.partition_date): one for one in loaded
         }
         for table in stream.tables:
-            for day in days.days:
+            for day in days:
                 one = by_place.get((table, day))
                 metadata: dict[str, Any] = {"dagster/partition_row_count": one.rows if one else 0}
                 if one:
                     metadata |= {"object": one.key, "sha256": one.sha256}
                 context.add_asset_metadata(metadata, stream.key("staging", table), str(day))
             rows = [one.rows for one in loaded if one.table == table]
-            yield dg.MaterializeResult(
+            result: dg.MaterializeResult[None] = dg.MaterializeResult(
                 asset_key=stream.key("staging", table),
                 metadata={"days_loaded": len(rows), "rows_loaded": sum(rows)},
             )
+            yield from mark_days(context, [result], days)
 
     return load

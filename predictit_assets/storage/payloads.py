@@ -16,7 +16,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -133,6 +133,12 @@ class Loaded(NamedTuple):
     stored_body: bytes | Path
 
 
+def days_of_folders(folders: Iterable[str]) -> set[date]:
+    """The days that folders are named for, as `date=2026-03-04`."""
+    named = (re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", folder) for folder in folders)
+    return {date.fromisoformat(day[1]) for day in named if day}
+
+
 class PayloadStore:
     """The payloads of one dataset."""
 
@@ -182,8 +188,7 @@ class PayloadStore:
             for zone in zones or Zone
             for folder in self.objects.folders(f"{zone}/{self._below}")
         }
-        days = (re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", folder) for folder in folders)
-        return sorted(date.fromisoformat(day[1]) for day in days if day)
+        return sorted(days_of_folders(folders))
 
     def held(self, zone: Zone, day: date) -> list[StoredPayload]:
         """The payloads of a day in a zone, by capture time, part and hash."""

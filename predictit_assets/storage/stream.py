@@ -1,15 +1,17 @@
 """A dataset of a source together with the store of its payloads: what a layer works on."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from predictit_assets.contract.arrival import ByDay
 from predictit_assets.contract.calendar import Calendar, DayRange
 from predictit_assets.contract.source import Dataset, Source, all_tables, may_be_empty
-from predictit_assets.storage.payloads import PayloadStore
+from predictit_assets.storage.asked import AskedDays
+from predictit_assets.storage.payloads import PayloadStore, days_of_folders
 
 if TYPE_CHECKING:
     from predictit_assets.contract.schema import Schema
@@ -53,10 +55,24 @@ class Stream:
         """Every day that has a partition."""
         return DayRange(self.start, max(self.start, self.calendar.today()))
 
+    @property
+    def asked(self) -> AskedDays:
+        """When each day was last asked, of an API with a past."""
+        return AskedDays(self.payloads.objects, self.source.name, self.dataset.name)
+
     @cached_property
     def tables(self) -> "Mapping[str, Schema]":
         """Its tables from curated on, those of rejected rows included."""
         return all_tables(self.dataset)
+
+    def known_days(self) -> set[date]:
+        """The days that anything is held of, or that the API was asked about."""
+        known = set(self.payloads.days())
+        for table in self.tables:
+            known |= days_of_folders(self.payloads.objects.folders(self._curated_folder(table)))
+        if any(isinstance(way, ByDay) for way in self.dataset.arrivals):
+            known |= set(self.asked.all())
+        return known
 
     def key(self, layer: str, table: str | None = None) -> list[str]:
         """The asset key in a layer: of the payloads, or of a table."""
@@ -64,4 +80,25 @@ class Stream:
 
     def curated_object(self, table: str, day: date) -> str:
         """The key of a day's Parquet file."""
-        return f"curated/{self.source.name}/{table}/date={day}/{table}.parquet"
+        return f"{self._curated_folder(table)}/date={day}/{table}.parquet"
+
+    def _curated_folder(self, table: str) -> str:
+        return f"curated/{self.source.name}/{table}"
+
+
+HeldDays = Callable[[DayRange], list[date]]
+"""The days of a range that there is something to make of, oldest first."""
+
+
+def held_days(streams: Sequence[Stream], window: DayRange) -> list[date]:
+    """The days of a range that any of the streams knows something of, oldest first."""
+    known = {day for stream in streams for day in stream.known_days()}
+    return sorted(day for day in known if day in window)
+
+
+def held_by(stream: Stream, streams: Sequence[Stream]) -> HeldDays:
+    """Which days an asset of a stream is made of; `streams` are all those of the source.
+
+    One that may be empty any day is made of the days of the others too.
+    """
+    return partial(held_days, streams if stream.may_be_empty else [stream])

@@ -9,7 +9,7 @@ import pytest
 from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange
 from predictit_assets.instance import parallel
 from predictit_assets.instance.parallel import days_of, each_day, worker_count
-from predictit_assets.instance.partitions import daily_partitions, days_of_context
+from predictit_assets.instance.partitions import daily_partitions
 from predictit_assets.instance.runs import Progress, run_build
 
 FIRST = date(2026, 3, 1)
@@ -29,7 +29,7 @@ def notified(days: DayRange, instance: dg.DagsterInstance) -> list[Progress]:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def odds(context: dg.AssetExecutionContext) -> None:
-        assert list(days_of(days_of_context(context), context)) == days.days
+        assert list(days_of(days.days, context)) == days.days
         context.log.info("nothing to do with 7 days")
 
     definitions = dg.Definitions(
@@ -70,7 +70,7 @@ def test_each_day_comes_in_order_from_this_process_or_from_others(amount: int) -
 
     @dg.asset
     def odds(context: dg.AssetExecutionContext) -> None:
-        got.extend(each_day(doubled, window, context, amount, workers=2))
+        got.extend(each_day(doubled, window.days, context, amount, workers=2))
 
     assert dg.materialize([odds], instance=dg.DagsterInstance.ephemeral()).success
     assert got == [(day, doubled(day)) for day in window.days]

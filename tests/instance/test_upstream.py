@@ -4,8 +4,11 @@ import os
 import shutil
 import signal
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -34,7 +37,7 @@ from predictit_assets.instance.names import (
     RUNLESS,
     WILL_RETRY_TAG,
 )
-from predictit_assets.instance.partitions import RANGE_END_TAG, RANGE_START_TAG
+from predictit_assets.instance.partitions import RANGE_END_TAG, RANGE_START_TAG, mark_days
 from predictit_assets.settings import PROJECT_DIR
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")
@@ -55,6 +58,38 @@ def test_a_range_run_materializes_every_day_with_metadata_of_its_own() -> None:
 
     told = [(m.partition, m.metadata["day"].value) for m in _materializations(run)]
     assert told == [(day, day) for day in ("2026-01-02", "2026-01-03", "2026-01-04")]
+
+
+def test_of_a_range_run_only_the_marked_days_are_materialized() -> None:
+    @dg.multi_asset(
+        specs=[dg.AssetSpec("counted"), dg.AssetSpec("after", deps=["counted"])],
+        partitions_def=DAYS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def both(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        context.add_asset_metadata({"day": "second"}, "counted", "2026-01-02")
+        for key in ("counted", "after"):
+            result = dg.MaterializeResult(asset_key=key, metadata={"of": key})
+            yield from mark_days(context, [result], [date(2026, 1, 2), date(2026, 1, 4)])
+
+    job = dg.define_asset_job("job", [both], partitions_def=DAYS)
+    defs = dg.Definitions([both], jobs=[job])
+    tags = {RANGE_START_TAG: "2026-01-02", RANGE_END_TAG: "2026-01-04"}
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = defs.resolve_job_def("job").execute_in_process(instance=instance, tags=tags)
+        made = instance.get_materialized_partitions(dg.AssetKey("after"))
+
+    assert made == {"2026-01-02", "2026-01-04"}
+    told = [
+        (m.asset_key.to_user_string(), m.partition, {k: v.value for k, v in m.metadata.items()})
+        for m in _materializations(run)
+    ]
+    assert told == [
+        ("counted", "2026-01-02", {"of": "counted", "day": "second"}),
+        ("counted", "2026-01-04", {"of": "counted"}),
+        ("after", "2026-01-02", {"of": "after"}),
+        ("after", "2026-01-04", {"of": "after"}),
+    ]
 
 
 def _materializations(run: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:

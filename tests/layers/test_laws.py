@@ -504,6 +504,43 @@ def test_a_past_partition_reports_what_is_held_and_asks_nobody(
     assert materialization.metadata["payloads"].value == POLLS_A_DAY
 
 
+def test_a_range_with_holes_is_one_run_that_marks_only_the_days_that_are_held(
+    settings: Settings, spring: list[Payload]
+) -> None:
+    """Two days with a hole between them, a hole on either side, and one with answers alone."""
+    first, last = SPRING.first, SPRING.first + timedelta(days=2)
+    of_last = [
+        one._replace(day=last, captured_at=one.captured_at + timedelta(days=2))
+        for one in spring[:2]
+        if one.day == first
+    ]
+    land(settings, [*spring[:2], *of_last])
+    window = DayRange(first - timedelta(days=1), last + timedelta(days=1))
+    layers = dg.AssetSelection.key_prefixes("landing", "raw", "curated", "staging", "core")
+
+    result = materialize(settings, layers, window, held_only=True)
+
+    assert result.success
+    made: dict[dg.AssetKey, dict[str, dg.AssetMaterialization]] = {}
+    for event in result.get_asset_materialization_events():
+        made.setdefault(event.materialization.asset_key, {})[str(event.partition)] = (
+            event.materialization
+        )
+    assert {key.path[0] for key in made} == {"landing", "raw", "curated", "staging", "core"}
+    held = [str(first), str(last)]
+    assert {key.to_user_string() for key, days in made.items() if list(days) != held} == set()
+    counted = [
+        [made[key][day].metadata["dagster/partition_row_count"].value for day in held]
+        for key in (
+            dg.AssetKey(["raw", "predictit", "market_data"]),
+            dg.AssetKey(["core", "predictit", "fact_prices"]),
+        )
+    ]
+    assert counted[0] == [2, 2]
+    assert counted[1][0] == counted[1][1] > 100
+    assert differences(settings, expected([*spring[:2], *of_last])) == []
+
+
 @pytest.mark.parametrize(
     "window",
     [

@@ -21,7 +21,7 @@ from contract.rivers import RIVERS
 from predictit_assets import cli, factory
 from predictit_assets import settings as settings_module
 from predictit_assets import sources as sources_module
-from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange
+from predictit_assets.contract.calendar import UTC_CALENDAR
 from predictit_assets.contract.payload import Payload
 from predictit_assets.contract.source import Source
 from predictit_assets.errors import ExpectedError, NothingHeld, SettingsError
@@ -433,9 +433,10 @@ def test_files_are_imported_into_the_dataset_of_the_source_that_is_named(
 def test_a_source_without_days_in_the_range_keeps_no_other_from_being_built(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    built: list[tuple[str, list[DayRange]]] = []
+    built: list[tuple[str, list[date]]] = []
 
-    def note(_definitions: Any, _instance: Any, source: str, days: list[DayRange]) -> list[str]:
+    def note(*told: Any) -> list[str]:
+        _definitions, _instance, source, days, _longest = told
         built.append((source, days))
         return []
 
@@ -454,13 +455,13 @@ def test_a_source_without_days_in_the_range_keeps_no_other_from_being_built(
         payloads.land(Payload(day, datetime(day.year, day.month, day.day, 17, tzinfo=UTC), b"{}"))
 
     command("build", "--from", "yesterday", "--to", "yesterday")
-    of_rivers = ("rivers", [DayRange(yesterday, yesterday)])
+    of_rivers = ("rivers", [yesterday])
     assert built == [("predictit", []), of_rivers]
     assert "no payload of predictit of" in capfd.readouterr().err
 
     built.clear()
     command("build")
-    of_predictit = ("predictit", [DayRange(date(2024, 3, 4), date(2024, 3, 4))])
+    of_predictit = ("predictit", [date(2024, 3, 4)])
     assert built == [of_predictit, of_rivers]
     built.clear()
     command("build", "rivers")
