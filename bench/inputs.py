@@ -33,14 +33,18 @@ class Sizes:
     range_days: int
     range_polls: int
     """A day of the range."""
+    stretches: int
+    """Of a range with holes, which has a day less."""
     board_days: int
     """Days of minute polls below the dashboards."""
     contracts: int = CONTRACTS
     markets: int = MARKETS
 
 
-REAL = Sizes(288, 300, 60, 365)
-QUICK = Sizes(6, 3, 2, 2, 60, 20)
+REAL = Sizes(288, 300, 60, 35, 365)
+QUICK = Sizes(6, 3, 2, 2, 2, 60, 20)
+HOLE = 4
+"""Days between two stretches of an archive with holes."""
 
 
 @cache
@@ -70,8 +74,10 @@ def first_day() -> date:
     return EASTERN.day_of(NOON)
 
 
-def land_days(sizes: Sizes, home: Path, days: int, polls: int) -> Path:
+def land_days(sizes: Sizes, home: Path, days: int, polls: int, stretches: int = 1) -> Path:
     """A home with so many days of payloads in landing; one that is there stays as it is.
+
+    Between the stretches, about as long each, lie HOLE days of which nothing is held.
 
     A week is made by the feed, later days repeat its payloads under their own capture times:
     making a year of them would take longer than all that is measured.
@@ -85,7 +91,8 @@ def land_days(sizes: Sizes, home: Path, days: int, polls: int) -> Path:
     made: list[tuple[str, bytes]] = []
     for n in range(days * polls):
         day, poll = divmod(n, polls)
-        at = NOON + timedelta(days=day) + every * poll
+        holes = HOLE * (day * stretches // days)
+        at = NOON + timedelta(days=day + holes) + every * poll
         if day < WEEK:
             body = world(sizes).body(at)
             made.append(

@@ -67,7 +67,7 @@ def land(markets: str, contracts: str) -> Callable[[], None]:
 
 def validate(markets: str, contracts: str) -> Callable[[], None]:
     """Validate some payloads."""
-    made = world(Sizes(0, 0, 0, 0, int(contracts), int(markets)))
+    made = world(Sizes(0, 0, 0, 0, 0, int(contracts), int(markets)))
     times = [NOON + timedelta(minutes=n) for n in range(TIMES)]
     payloads = [Payload(first_day(), at, made.body(at)) for at in times]
     feed = predictit().source.dataset(MARKET_DATA)

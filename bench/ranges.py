@@ -96,4 +96,15 @@ def measures(sizes: Sizes, out: Path) -> list[Measure]:
         taken.append(
             Measure(f"{days} days of {sizes.range_polls} polls, one run", side, at_most=limit)
         )
-    return taken
+    # As real archives are: whoever polled went away now and then.
+    days, stretches = sizes.range_days - 1, sizes.stretches
+    name = f"range-{days}-{sizes.range_polls}-{sizes.contracts}-in-{stretches}"
+    landed = land_days(sizes, out / name, days, sizes.range_polls, stretches)
+    side = Side(
+        "ours",
+        [PREDICTIT, "build"],
+        lambda: fresh_copy(landed, home),
+        {"PREDICTIT_HOME": str(home)},
+    )
+    whole = f"{days} days of {sizes.range_polls} polls in {stretches} stretches, one run"
+    return [*taken, Measure(whole, side, at_most=["300 s, 1,000 MB"])]
