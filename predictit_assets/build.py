@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -40,7 +41,7 @@ from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.products import House, Products
 from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.staging import staging_assets
-from predictit_assets.settings import Settings, WarehouseHome
+from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome
 from predictit_assets.sources import Enabled, enabled
 from predictit_assets.storage.stream import Stream, held_by, held_days
 from predictit_assets.storage.warehouse import Warehouse
@@ -139,7 +140,9 @@ def _source_parts(
     channels: Sequence[Channel],
 ) -> _Parts:
     source = on.source
-    partitions = daily_partitions(source.calendar, on.settings.start)
+    partitions = daily_partitions(
+        source.calendar, _first_partition(settings, on, _streams(intakes))
+    )
     warehouse = factory.warehouse(settings)
     sensor_warehouse = factory.warehouse(settings, patience=factory.SENSOR_PATIENCE)
     objects = factory.objects(settings)
@@ -257,6 +260,22 @@ def _automate(
             )
     parts.sensors.append(automation_sensor(name, everything))
     parts.schedules.append(close_of_day(name, streams, build_job_name(name)))
+
+
+def _first_partition(settings: Settings, on: Enabled, streams: Sequence[Stream]) -> date:
+    """The day that the partitions of a source begin with: its start, or later.
+
+    Of an API without a past nothing can be asked for what isn't held. So a home that nobody gave a
+    start begins with the first day that it holds, else today: years of nothing help nobody. In a
+    bucket that would take calls at each load.
+    """
+    declared = on.settings.start
+    if "start" in on.settings.model_fields_set or settings.objects is ObjectsHome.S3:
+        return declared
+    if any(isinstance(way, ByDay) for stream in streams for way in stream.dataset.arrivals):
+        return declared
+    known = {day for stream in streams for day in stream.known_days() if day >= declared}
+    return min(known, default=on.source.calendar.today())
 
 
 def _streams(intakes: Sequence[Intake]) -> list[Stream]:

@@ -37,6 +37,8 @@ for variable in [name for name in os.environ if name.startswith("PREDICTIT_")]:
     del os.environ[variable]
 # Polls of made-up APIs needn't wait; what tests of the pace want, they say.
 os.environ["PREDICTIT_POLL_INTERVAL"] = "0"
+# Partitions begin where the source's do, not with the first day of a test's home.
+os.environ["PREDICTIT_START"] = "2014-11-01"
 
 pytest_plugins = ("story",)
 """Whose fixtures every test may use."""

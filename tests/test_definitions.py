@@ -5,20 +5,24 @@ import gc
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from conftest import predictit
+from conftest import NOON, predictit
 from contract.rivers import RIVERS, RiverSettings
 from pydantic import SecretStr
 
 from predictit_assets import build
 from predictit_assets.build import build_definitions
+from predictit_assets.contract.payload import Payload
 from predictit_assets.instance.loading import load_definitions
 from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.sources import Enabled
+from predictit_assets.sources.predictit.ask import EASTERN
+from predictit_assets.storage.payloads import PayloadStore
 
 PARENTS = {
     "landing/predictit/market_data": set(),
@@ -232,6 +236,26 @@ def test_every_asset_has_a_blocking_check_of_its_schema(graph: Any) -> None:
 
 def test_steps_share_one_process(settings: Settings) -> None:
     assert build_definitions(settings).executor is dg.in_process_executor
+
+
+def test_partitions_begin_with_the_first_day_of_a_home_that_has_no_start(
+    settings: Settings, payloads: PayloadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREDICTIT_START")
+
+    def first_partition() -> str | None:
+        graph = build_definitions(settings).resolve_asset_graph()
+        partitions = graph.get(dg.AssetKey(["raw", "predictit", "market_data"])).partitions_def
+        assert partitions
+        return partitions.get_first_partition_key()
+
+    assert first_partition() == str(EASTERN.today())
+    before_there_was_any = datetime(1970, 1, 1, 12, tzinfo=UTC)
+    for at in (NOON, NOON - timedelta(days=400), before_there_was_any):
+        payloads.land(Payload(EASTERN.day_of(at), at, b"{}"))
+    assert first_partition() == str(EASTERN.day_of(NOON - timedelta(days=400)))
+    monkeypatch.setenv("PREDICTIT_START", "2026-01-02")
+    assert first_partition() == "2026-01-02"
 
 
 def test_building_definitions_touches_nothing(settings: Settings) -> None:

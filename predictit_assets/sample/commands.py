@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,6 @@ import typer
 
 from predictit_assets.errors import ExpectedError
 from predictit_assets.settings import load_settings
-from predictit_assets.sources import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,20 +110,15 @@ def run(
     ] = None,
     source: Sources = None,
 ) -> None:
-    """Run a command against the made-up APIs, such as `sample run predictit poll`.
-
-    Partitions begin where `archive` does by default, so that the UI shows no years of nothing.
-    """
+    """Run a command against the made-up APIs, such as `sample run predictit poll`."""
     if not command:
         raise ExpectedError(
             "say which command to run, such as `predictit sample run predictit poll`"
         )
     with ExitStack() as stack:
         fakes = _fakes(source)
-        start = str(date.today() - timedelta(days=DAYS))
         defaults = {"PREDICTIT_SOURCES": ",".join(fake.name for fake in fakes)}
         for fake in fakes:
-            defaults[load(fake.name).settings.variable("start")] = start
             defaults |= fake.defaults
         served = _serve(stack, fakes, port=0)
         try:

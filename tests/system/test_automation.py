@@ -338,6 +338,21 @@ def test_today_is_made_anew_once_an_hour(clockwork: Clockwork) -> None:
     assert RAW not in clockwork.wanted(eastern("2026-03-04", "13:30"))
 
 
+def test_what_was_landed_before_the_first_partition_is_made_after_a_reload(
+    settings: Settings,
+) -> None:
+    clockwork = started(Clockwork(settings, predictit(start=date(2026, 3, 4))))
+    clockwork.land("2026-02-20")
+    assert clockwork.wanted(eastern("2026-03-04", "12:30")) == {}
+
+    reloaded = build_definitions(settings, [predictit(start=date(2026, 2, 20))])
+    wanted = clockwork.wanted(eastern("2026-03-04", "12:31"), reloaded)
+
+    assert wanted[RAW] == {"2026-02-20"}
+    clockwork.make(wanted)
+    assert clockwork.wanted(eastern("2026-03-04", "12:32"), reloaded).keys().isdisjoint({RAW})
+
+
 def test_an_hour_without_odds_is_no_reason(clockwork: Clockwork) -> None:
     started(clockwork)
     assert clockwork.wanted(eastern("2026-03-04", "13:00")) == {}
