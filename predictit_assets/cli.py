@@ -156,6 +156,29 @@ def sources() -> None:
 
 
 @app.command()
+def status(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SOURCE]...", help="which sources; default: all that are on"),
+    ] = None,
+) -> None:
+    """Tell what is held of each source, what waits, what is published and what is to build."""
+    from datetime import UTC, datetime
+
+    from predictit_assets import factory
+    from predictit_assets.status import status as look
+
+    settings = load_settings()
+    warehouse = factory.warehouse(settings, patience=0)
+    print(f"objects in {factory.objects(settings).address('')}")
+    for on in enabled(names or settings.sources):
+        print(f"\n{on.name}: {on.source.title}")
+        found = look(on, factory.streams(settings, on), warehouse)
+        for word, sentence in found.lines(datetime.now(UTC)):
+            print(f"  {word:<11} {sentence}")
+
+
+@app.command()
 def poll(source: SourceName = SOURCES[0]) -> None:
     """Ask an API what is true now, and keep the answer in landing."""
     from predictit_assets import factory

@@ -69,6 +69,15 @@ class DayRange:
         return [self.first + timedelta(days=n) for n in range((self.end - self.first).days)]
 
 
+def age_text(age: timedelta) -> str:
+    """How old something is, in the unit that suits it."""
+    minutes = int(age.total_seconds() // 60)
+    for limit, unit, name in ((2880, 1440, "days"), (120, 60, "hours"), (2, 1, "minutes")):
+        if minutes >= limit:
+            return f"{minutes // unit} {name} old"
+    return "just now"
+
+
 def spelt(days: Iterable[date], most: int = 20) -> str:
     """Days as text, those that follow each other as a range, at most so many ranges."""
     ranges = consecutive(days)

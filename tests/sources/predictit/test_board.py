@@ -12,7 +12,6 @@ from rich.console import Console
 
 from predictit_assets.sources.predictit.products.board import (
     Odds,
-    age_text,
     render,
     render_movers,
     write_csv,
@@ -82,15 +81,6 @@ def test_a_narrow_terminal_drops_columns_and_no_names(
 
 def test_the_board_tells_how_old_the_odds_are() -> None:
     assert "12:00 Eastern, 3 minutes old; in cents" in " ".join(shown(100, odds()).split())
-    ages = [0, -50, 119, 120, 7200, 2 * 86400]
-    assert [age_text(timedelta(seconds=age)) for age in ages] == [
-        "just now",
-        "just now",
-        "just now",
-        "2 minutes old",
-        "2 hours old",
-        "2 days old",
-    ]
 
 
 def test_a_market_of_one_contract_of_its_name_is_one_line() -> None:

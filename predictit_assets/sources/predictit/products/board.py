@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from predictit_assets.contract.calendar import age_text
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.products.text import cell, escaped_json, printable
 from predictit_assets.storage.warehouse import Warehouse
@@ -171,15 +172,6 @@ def render_movers(
             name.append(f"\n{printable(market)}", style="not bold dim")
         table.add_row(name, *_cells(row, shown))
     return table
-
-
-def age_text(age: timedelta) -> str:
-    """How old something is, in the unit that suits it."""
-    minutes = int(age.total_seconds() // 60)
-    for limit, unit, name in ((2880, 1440, "days"), (120, 60, "hours"), (2, 1, "minutes")):
-        if minutes >= limit:
-            return f"{minutes // unit} {name} old"
-    return "just now"
 
 
 def _table(odds: Sequence[Odds], shown: Sequence[Column], now: datetime | None) -> Table:
