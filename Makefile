@@ -12,6 +12,8 @@ SAMPLE_HOME := $(or $(PREDICTIT_HOME),$(CURDIR)/data/sample)
 LIVE_HOME := $(or $(PREDICTIT_HOME),$(CURDIR)/data)
 HOME_OF_FEED := $(if $(filter sample,$(FEED)),$(SAMPLE_HOME),$(LIVE_HOME))
 WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run)
+# Polled each minute as the real one is, and built more often: people watch it.
+PACE := $(if $(filter sample,$(FEED)),PREDICTIT_POLL_INTERVAL=60 PREDICTIT_TODAY_MINUTES=5)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -31,7 +33,9 @@ demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, an
 	predictit sample run predictit fetch
 	predictit sample run predictit build --from today
 	predictit board
-	@echo "The same graph in the Dagster UI: make dev FEED=sample"
+	@echo "The board again:               PREDICTIT_HOME=\"$(PREDICTIT_HOME)\" $(VENV)/bin/predictit board"
+	@echo "Its page, in a browser:        $(PREDICTIT_HOME)/objects/report/predictit.html"
+	@echo "The same graph in the UI:      make dev FEED=sample"
 
 run: export PREDICTIT_HOME := $(LIVE_HOME)
 run: $(VENV)/run ## one live poll of PredictIt through the whole graph, and the board
@@ -43,7 +47,7 @@ dev: export PREDICTIT_HOME := $(HOME_OF_FEED)
 dev: export DAGSTER_HOME := $(HOME_OF_FEED)/dagster
 dev: $(VENV)/run ## the Dagster UI on http://127.0.0.1:3000 (FEED=sample: the made-up feed)
 	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
-	$(WITH_FEED) dg dev --host 127.0.0.1 --port $(or $(PORT),3000)
+	$(PACE) $(WITH_FEED) dg dev --host 127.0.0.1 --port $(or $(PORT),3000)
 
 docs: export PREDICTIT_HOME := $(HOME_OF_FEED)
 docs: $(VENV)/run ## the tables, columns and lineage as one HTML page (FEED=sample: the made-up feed's)

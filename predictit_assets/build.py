@@ -312,7 +312,7 @@ def _governed(
     def govern(spec: dg.AssetSpec) -> dg.AssetSpec:
         limit = limits.get(spec.key.to_user_string(), on.source.max_age)
         return spec.replace_attributes(
-            automation_condition=condition_of(spec, on.source.calendar),
+            automation_condition=condition_of(spec, on.source.calendar, settings.today_minutes),
             freshness_policy=freshness.policy(limit) if limit else None,
         )
 

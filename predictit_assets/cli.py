@@ -360,8 +360,21 @@ def build(
         for one in chosen:
             days = held[one.name]
             failures += _build_all(definitions, instance, one.name, days, settings.days_a_run)
+    for one in chosen:
+        if page := _report_page(settings, one):
+            out.print(f"report {page}", highlight=False, soft_wrap=True)
     if failures:
         raise ExpectedError("; ".join(failures))
+
+
+def _report_page(settings: Settings, on: Enabled) -> str | None:
+    """Where the page of a source lies, if it has one."""
+    from predictit_assets import factory
+    from predictit_assets.layers.report import report_object
+
+    objects = factory.objects(settings)
+    key = report_object(on.name)
+    return objects.address(key) if objects.exists(key) else None
 
 
 def _build_all(
@@ -392,7 +405,7 @@ def _build_all(
                 )
 
             try:
-                warnings = run_build(definitions, instance, build_job_name(source), window, show)
+                built = run_build(definitions, instance, build_job_name(source), window, show)
             except BuildFailed as failure:
                 failures.append(str(failure))
                 if failure.bad_days:  # one bad day takes no good ones with it
@@ -400,8 +413,11 @@ def _build_all(
                 continue
         made = sum(day in window for day in held)
         holes = f", {made} days that hold payloads" if made < len(window.days) else ""
-        out.print(f"built {source} {window}{holes}", highlight=False)
-        for warning in warnings:
+        published = load(source).published
+        key = f"core/{source}/{published.table}" if published else ""
+        rows = f"; {built.rows[key]:,} rows in {key}" if key in built.rows else ""
+        out.print(f"built {source} {window}{holes}{rows}", highlight=False, soft_wrap=True)
+        for warning in built.warnings:
             _log(f"[yellow]warning:[/yellow] {escape(warning)}")
     return failures
 

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         SOURCES[:1], description=f"which sources are on, of {', '.join(SOURCES)}"
     )
     max_body_mb: int = Field(32, gt=0, description="the largest payload taken, in MB of JSON")
+    today_minutes: int = Field(
+        60, ge=1, le=60, description="today is built anew when so many minutes of an hour are over"
+    )
     days_a_run: int = Field(0, ge=0, description="days that one run takes at most; 0: any number")
     lock_timeout: float = Field(
         120.0, ge=0, allow_inf_nan=False, description="seconds to wait for a busy warehouse"

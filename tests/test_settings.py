@@ -96,6 +96,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "API_URL": "http://127.0.0.1:8710",
         "POLL_INTERVAL": "0.5",
         "MAX_BODY_MB": "7",
+        "TODAY_MINUTES": "5",
         "DAYS_A_RUN": "30",
         "MOVE_ALERT": "0.25",
         "LOCK_TIMEOUT": "0",

@@ -14,7 +14,8 @@ from predictit_assets.contract.calendar import Calendar
 Condition = dg.AutomationCondition[dg.AssetKey]
 # Its combinators are typed for more kinds of keys than assets have.
 On: Any = dg.AutomationCondition
-HOURLY = "0 * * * *"
+HOUR = 60
+"""Minutes."""
 SEED = "seed"
 """The kind of assets that are files of the dbt project."""
 MADE_OF_PARENTS = ("curated", "staging", "stg", "core", "marts", "live", "report", "serving")
@@ -45,16 +46,20 @@ def late_payloads() -> Condition:
     return _named(late, "late payloads of an old day")
 
 
-def new_hour_of_today(calendar: Calendar) -> Condition:
-    """An hour has begun, and today got payloads."""
-    hour = On.cron_tick_passed(HOURLY, calendar.zone)
-    fresh = _since_made(On.any_deps_updated()) & _since_made(hour) & On.in_latest_time_window()
-    return _named(fresh, "a new hour of today")
+def time_to_build_today(calendar: Calendar, minutes: int) -> Condition:
+    """An hour (or so many minutes of it) has begun, and today got payloads."""
+    begun = On.cron_tick_passed(
+        "0 * * * *" if minutes == HOUR else f"*/{minutes} * * * *", calendar.zone
+    )
+    fresh = _since_made(On.any_deps_updated()) & _since_made(begun) & On.in_latest_time_window()
+    return _named(
+        fresh, "a new hour of today" if minutes == HOUR else f"{minutes} new minutes of today"
+    )
 
 
-def payloads_to_validate(calendar: Calendar) -> Condition:
-    """A day has its first payloads, an old day got late ones, or a new hour of today began."""
-    due = first_payloads() | late_payloads() | new_hour_of_today(calendar)
+def payloads_to_validate(calendar: Calendar, minutes: int = HOUR) -> Condition:
+    """A day has its first payloads, an old day got late ones, or it is time to build today."""
+    due = first_payloads() | late_payloads() | time_to_build_today(calendar, minutes)
     return _named((due & ~On.in_progress()), "payloads to validate")
 
 
@@ -82,8 +87,8 @@ def none_of_today() -> Condition:
     return _named(_since_made(absent.newly_true()) & ~On.in_progress(), "none of today yet")
 
 
-def condition_of(spec: dg.AssetSpec, calendar: Calendar) -> Condition | None:
-    """When an asset is made anew, by its layer.
+def condition_of(spec: dg.AssetSpec, calendar: Calendar, minutes: int) -> Condition | None:
+    """When an asset is made anew, by its layer; today every so many minutes at the most.
 
     Landing has no condition: sensors poll, and report what others land.
     """
@@ -91,7 +96,7 @@ def condition_of(spec: dg.AssetSpec, calendar: Calendar) -> Condition | None:
     if SEED in spec.kinds:
         return none_of_today()
     if layer == "raw":
-        return payloads_to_validate(calendar)
+        return payloads_to_validate(calendar, minutes)
     return parents_made_anew() if layer in MADE_OF_PARENTS else None
 
 

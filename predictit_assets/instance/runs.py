@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +60,16 @@ class Progress:
     """The step that runs, and how many of its days are done where it says so."""
 
 
+@dataclass(frozen=True)
+class Built:
+    """What a run made."""
+
+    warnings: list[str]
+    """What its checks warn about, a sentence each."""
+    rows: dict[str, int]
+    """Rows of the days of the run, by asset."""
+
+
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The Dagster instance: that of DAGSTER_HOME when it is set, else the one at home."""
     folder = Path(os.environ.get("DAGSTER_HOME") or settings.dagster_home)
@@ -94,11 +105,10 @@ def run_build(
     job_name: str,
     days: DayRange,
     notify: Callable[[Progress], None],
-) -> list[str]:
+) -> Built:
     """Run a job over a range of days, all of them in one run. Never calls the API.
 
-    Returns what the checks warn about, a sentence each. Raises BuildFailed, and KeyboardInterrupt
-    when the run was interrupted.
+    Raises BuildFailed, and KeyboardInterrupt when the run was interrupted.
     """
     end_dead_runs(instance)
     job = definitions.resolve_job_def(job_name)
@@ -137,11 +147,16 @@ def run_build(
     if not result.success:
         bad = {day for day in bad_days(result.all_events) if day in days}
         raise BuildFailed(f"the run {run_id} over {days} failed: {why(result.all_events)}", bad)
-    return [
+    warnings = [
         f"{check.asset_key.to_user_string()}: {check.description}"
         for check in result.get_asset_check_evaluations()
         if not check.passed
     ]
+    rows: Counter[str] = Counter()
+    for event in result.get_asset_materialization_events():
+        if counted := event.materialization.metadata.get("dagster/partition_row_count"):
+            rows[event.materialization.asset_key.to_user_string()] += int(str(counted.value))
+    return Built(warnings, dict(rows))
 
 
 def ended_runs(

@@ -71,7 +71,7 @@ def build(settings: Settings, on: Enabled, days: DayRange | None = None) -> list
         build_job_name("rivers"),
         days or DayRange(TODAY, TODAY),
         silent,  # type: ignore[arg-type]
-    )
+    ).warnings
 
 
 def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -353,6 +354,15 @@ def test_what_was_landed_before_the_first_partition_is_made_after_a_reload(
     assert clockwork.wanted(eastern("2026-03-04", "12:32"), reloaded).keys().isdisjoint({RAW})
 
 
+def test_today_can_be_made_every_few_minutes(settings: Settings) -> None:
+    """As it is in `make dev FEED=sample`, where nobody wants to wait for the hour."""
+    settings = settings.model_copy(update={"today_minutes": 5})
+    clockwork = started(Clockwork(settings, predictit()))
+    clockwork.land("2026-03-04")
+    assert RAW not in clockwork.wanted(eastern("2026-03-04", "12:24"))
+    assert clockwork.wanted(eastern("2026-03-04", "12:25"))[RAW] == {"2026-03-04"}
+
+
 def test_an_hour_without_odds_is_no_reason(clockwork: Clockwork) -> None:
     started(clockwork)
     assert clockwork.wanted(eastern("2026-03-04", "13:00")) == {}
@@ -593,7 +603,10 @@ def test_the_command_builds_the_good_days_and_names_the_bad_one(
         check=False,
     )
     assert run.returncode == 1
-    assert run.stdout == "built predictit 2026-03-04\n"
+    assert re.fullmatch(
+        r"built predictit 2026-03-04; \d+ rows in core/predictit/fact_prices\nreport \S+\n",
+        run.stdout,
+    )
     assert "2026-03-05: raw/" in run.stderr
     with factory.warehouse(settings).read_connection() as query:
         days = query("select distinct partition_date from core.fact_prices")

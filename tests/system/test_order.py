@@ -96,14 +96,14 @@ def test_the_real_build_takes_days_in_any_order(
     settings = copied(half_told, tmp_path / "home")
     first, second, third, fourth = SPRING.days
     build_unchecked(settings, DayRange(third, fourth))
-    warnings = run_build(
+    built = run_build(
         build_definitions(settings),
         dg.DagsterInstance.ephemeral(),
         build_job_name("predictit"),
         DayRange(first, second),
         notify=lambda progress: None,
     )
-    (warning,) = warnings
+    (warning,) = built.warnings
     assert warning.startswith("raw/predictit/market_data: 1 row breaks: ")
     assert differences(settings, truth) == []
 
