@@ -46,6 +46,7 @@ run: $(VENV)/run ## one live poll of PredictIt through the whole graph, and the 
 dev: export PREDICTIT_HOME := $(HOME_OF_FEED)
 dev: export DAGSTER_HOME := $(HOME_OF_FEED)/dagster
 dev: $(VENV)/run ## the Dagster UI on http://127.0.0.1:3000 (FEED=sample: the made-up feed)
+	@! (exec 3<>/dev/tcp/127.0.0.1/$(or $(PORT),3000)) 2>/dev/null || { echo "error: something answers on port $(or $(PORT),3000) already: make dev PORT=3001" >&2; exit 1; }
 	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
 	$(PACE) $(WITH_FEED) dg dev --host 127.0.0.1 --port $(or $(PORT),3000)
 

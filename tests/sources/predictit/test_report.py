@@ -74,6 +74,21 @@ def test_the_page_loads_nothing_and_forbids_it_too(whole: str) -> None:
     assert "default-src 'none'" in markup
 
 
+def test_every_open_market_is_listed_with_its_likeliest_contract(
+    warehouse: DuckDBWarehouse, whole: str
+) -> None:
+    listed = re.search(r'(?s)<tbody id="markets">(.*?)</tbody>', whole)
+    assert listed
+    with warehouse.read_connection() as query:
+        markets = query(
+            "select market_id, max_by(last_trade_price, implied_probability)"
+            " from marts.market_board group by market_id order by min(market_short_name), market_id"
+        )
+    prices = re.findall(r'<td class="big">([^<]+)</td>', listed[1])
+    assert prices == [page.price(price) for _, price in markets]
+    assert 'id="filter"' in whole
+
+
 def test_the_time_is_that_of_the_newest_poll_in_eastern(whole: str) -> None:
     assert "Wed 04 Mar 2026, 12:00 Eastern" in whole
 

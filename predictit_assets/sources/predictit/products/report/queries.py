@@ -77,6 +77,19 @@ where market_place <= ? and contract_place <= ?
 order by market_place, rank_in_market
 """
 
+# Every open market with its likeliest contract.
+ALL_MARKETS = """
+select
+    market_short_name, market_name, market_url,
+    count(*) over (partition by market_id) as contracts,
+    contract_short_name, last_trade_price, implied_probability, since_close
+from marts.market_board
+qualify row_number() over (
+    partition by market_id order by rank_in_market nulls last, contract_id
+) = 1
+order by market_short_name, market_id
+"""
+
 MOVERS_OF_DAY = """
 select
     movers.partition_date, board.market_short_name, board.contract_short_name,
@@ -228,6 +241,20 @@ class Market:
 
 
 @dataclass(frozen=True)
+class Favourite:
+    """A market with the likeliest of its contracts."""
+
+    name: str
+    question: str
+    url: str
+    contracts: int
+    contract: str
+    last: Decimal | None
+    probability: Decimal | None
+    since_close: Decimal | None
+
+
+@dataclass(frozen=True)
 class Mover:
     """A contract that moved against the close of the day before."""
 
@@ -344,6 +371,8 @@ class Contents:
     contracts: int
     hosts: tuple[str, ...]
     board: tuple[Market, ...]
+    favourites: tuple[Favourite, ...]
+    """Of every open market."""
     movers: tuple[Mover, ...]
     courses: tuple[Course, ...]
     books: tuple[BookHour, ...]
@@ -375,6 +404,7 @@ def _read(rows: Query) -> Contents:
         contracts=contracts,
         hosts=tuple(sorted(host for host in hosts if host)),
         board=_board(rows(BOARD, BOARD_MARKETS, BOARD_CONTRACTS)),
+        favourites=tuple(Favourite(*row) for row in rows(ALL_MARKETS)),
         movers=tuple(Mover(*row) for row in rows(MOVERS_OF_DAY, MOVERS)),
         courses=_courses(rows(ODDS, odds_since, CHARTED_MARKETS, CHARTED_CONTRACTS)),
         books=tuple(BookHour(*row) for row in rows(BOOKS, books_since)),
