@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from predictit_assets.contract.calendar import Calendar, DayRange
     from predictit_assets.layers.intake import Intake
     from predictit_assets.storage.payloads import StoredPayload
+    from predictit_assets.storage.stream import Stream
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -135,9 +136,8 @@ def _progress(doing: str, total: int | None) -> Iterator[tuple[Progress, TaskID]
     """A progress bar on the terminal."""
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     # Dagster redirects standard error into its logs while a step runs: draw on a copy of it.
-    copy = os.dup(sys.stderr.fileno())
-    kept = {"encoding": sys.stderr.encoding, "errors": "backslashreplace"}
-    with os.fdopen(copy, "w", **kept) as terminal:
+    copy, encoding = os.dup(sys.stderr.fileno()), sys.stderr.encoding
+    with os.fdopen(copy, "w", encoding=encoding, errors="backslashreplace") as terminal:
         console = Terminal(file=terminal)
         with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
             yield progress, progress.add_task(doing, total=total)
@@ -190,8 +190,7 @@ def poll(source: SourceName = SOURCES[0]) -> None:
         answers: list[StoredPayload | None] = []
         try:
             with err.status(f"asking {escape(on.settings.api_url)}"):
-                for stored in intake.poll(client):
-                    answers.append(stored)
+                answers.extend(intake.poll(client))
         except FetchError as error:  # the other datasets are asked all the same
             failures.append(str(error))
         for landed in answers:
@@ -418,7 +417,7 @@ def _windows(settings: Settings, on: Enabled, first: str, last: str) -> "list[Da
 
     begin, end = _bounds(first, last, on.source.calendar)
     streams = factory.streams(settings, on)
-    days = sorted({day for stream in streams for day in stream.payloads.days()})
+    days = sorted({day for stream in streams for day in _days_held(stream)})
     held = [day for day in days if day >= on.settings.start]
     if early := len(days) - len(held):
         verb = "day is" if early == 1 else "days are"
@@ -436,6 +435,21 @@ def _windows(settings: Settings, on: Enabled, first: str, last: str) -> "list[Da
     if missing and (first or last):
         _log(f"nothing is held of {', '.join(map(str, missing))}")
     return consecutive(chosen, settings.days_a_run)
+
+
+def _days_held(stream: "Stream") -> "Iterator[date]":
+    """The days to build of a stream.
+
+    Days to come were made up by a clock that was ahead: of those only what isn't in quarantine yet,
+    and a build takes it out.
+    """
+    from predictit_assets.storage.payloads import Zone
+
+    today = stream.calendar.today()
+    for day in stream.payloads.days():
+        zones = (Zone.LANDING, Zone.RAW)
+        if day <= today or any(stream.payloads.held(zone, day) for zone in zones):
+            yield day
 
 
 def _nothing_held(settings: Settings, chosen: Sequence[Enabled]) -> NoReturn:

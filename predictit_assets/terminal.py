@@ -13,6 +13,7 @@ from rich.segment import Segment
 
 from predictit_assets.text import inert, printable, steers
 
+
 class Terminal(Console):
     """A console on which only its own styles steer."""
 

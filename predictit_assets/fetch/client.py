@@ -34,6 +34,7 @@ from urllib3.util.retry import Retry
 
 from predictit_assets import __version__
 from predictit_assets.contract.arrival import Answer
+from predictit_assets.contract.payload import CLOCK_TOLERANCE
 from predictit_assets.errors import FetchError
 from predictit_assets.fetch.rate_limit import NO_LIMIT, HostRateLimit
 from predictit_assets.text import printable
@@ -62,8 +63,6 @@ GZIP_MAGIC = b"\x1f\x8b"
 BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 OWN_FAULT = 500
 """Statuses from this one on say that the server failed, perhaps only with this question."""
-MAX_SKEW = timedelta(minutes=10)
-"""How far this machine's clock may be from the server's: the capture time is ours."""
 BEFORE_A_PAGE = b"\xef\xbb\xbf\xfe\xff\x00 \t\r\n"
 """What may stand before the first character of a page, in whatever encoding."""
 
@@ -90,7 +89,7 @@ class RequestRefused(FetchError):
 
 
 class ClockIsWrong(FetchError):
-    """This machine's clock and the API's differ: what came would be kept under a made-up time."""
+    """The API says another time than this machine: what came would get a made-up one."""
 
 
 class CallsSpent(FetchError):
@@ -304,17 +303,17 @@ class Client:
 
     def _unpacked(
         self, call: _Call, response: requests.Response, deadline: float
-    ) -> io.BufferedReader:
+    ) -> io.BufferedIOBase:
         """The body as it comes, with its content codings undone. Raises FetchError."""
         wire = _Wire(response.raw, lambda size: self._watch(call, size, deadline))
-        source = io.BufferedReader(wire, CHUNK)
+        source: io.BufferedIOBase = io.BufferedReader(wire, CHUNK)
         codings = response.headers.get("Content-Encoding", "").lower().split(",")
         # What was packed last is unpacked first.
         for coding in reversed([one.strip() for one in codings]):
             if coding in GZIP:
                 # Unlike zlib's object it reads on after the first member.
-                unzipped = gzip.GzipFile(fileobj=source, mode="rb")
-                source = cast(io.BufferedReader, unzipped)
+                zipped = cast(BinaryIO, source)
+                source = cast(io.BufferedIOBase, gzip.GzipFile(fileobj=zipped, mode="rb"))
             elif coding not in {"", "identity"}:
                 raise FetchError(
                     f"{call.shown} answered in the coding {printable(coding)!r:.40}, which wasn't "
@@ -455,14 +454,14 @@ def _auth_of(url: str) -> Callable[[requests.PreparedRequest], requests.Prepared
 
 
 def _compare_clocks(shown: str, response: requests.Response) -> None:
-    """Raises ClockIsWrong when the server says another time. What a cache kept is that much older."""
+    """Raises ClockIsWrong when the server says another time, less what its cache says."""
     try:
         served = parsedate_to_datetime(response.headers["Date"]).replace(tzinfo=UTC)
         served += timedelta(seconds=int(response.headers.get("Age", "0")))
     except (KeyError, ValueError, TypeError, OverflowError):
         return
     ahead = datetime.now(UTC) - served
-    if abs(ahead) > MAX_SKEW:
+    if abs(ahead) > CLOCK_TOLERANCE:
         which = "ahead of" if ahead > timedelta() else "behind"
         raise ClockIsWrong(
             f"this machine's clock is {abs(ahead) // timedelta(minutes=1)} minutes {which} that of "

@@ -68,8 +68,10 @@ def _unless_failed(last: Note | None) -> Note | None:
 def due_days(
     by_day: ByDay, days: Iterable[date], asked: Mapping[date, Note], now: datetime
 ) -> list[date]:
-    """The days that are due, oldest first. Those whose asking failed come last, so that none waits
-    for a day that never succeeds."""
+    """The days that are due, oldest first.
+
+    Those whose asking failed come last, so that none waits for a day that never succeeds.
+    """
     due = [day for day in days if is_due(by_day, day, asked.get(day), now)]
     failed = {day: note.at for day, note in asked.items() if note.outcome == FAILED}
     return sorted(due, key=lambda day: (day in failed, failed.get(day, now), day))

@@ -191,8 +191,12 @@ class Intake:
         dropped = self.files
         if dropped is None:
             raise SettingsError(f"{self.stream.name} takes no files")
-        files = dropped_files(path, dropped)
-        progress(len(files))
+        left: list[Imported] = []
+        files = dropped_files(
+            path, dropped, lambda one, why: left.append(Imported(str(one), refused=why))
+        )
+        progress(len(files) + len(left))
+        yield from left
         yield from self._import(files, dropped)
 
     def fetch_address(self, log: Log) -> list[Imported]:

@@ -1,8 +1,8 @@
 """What an API was asked, when, and what came of it: notes beside landing, by day or by row.
 
 The same answer adds nothing to landing, and one that says nothing adds no row, so only a note tells
-that something was asked. No table reads the notes; a lost note costs a call. Each is an object whose
-name says all of it.
+that something was asked. No table reads the notes; a lost note costs a call. Each is an object
+whose name says all of it.
 """
 
 import hashlib
