@@ -151,12 +151,12 @@ def _import_one(
         payload = dropped.identify(drop)
     except Refused as refusal:
         return Imported(label, refused=str(refusal))
-    if is_in_the_future(payload.captured_at):
-        return Imported(label, refused=f"{payload.captured_at:%Y-%m-%d %H:%M} UTC is in the future")
     if payload.day not in days:
         return Imported(
             label, refused=f"{payload.day} is no day from {days.first} ({start}) to today"
         )
+    if is_in_the_future(payload.captured_at):
+        return Imported(label, refused=f"{payload.captured_at:%Y-%m-%d %H:%M} UTC is in the future")
     try:
         return Imported(label, landed=land(payload) is not None)
     except PartTooLong as fault:
