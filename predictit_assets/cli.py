@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -22,16 +21,25 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from predictit_assets.errors import ExpectedError, NothingHeld, SettingsError
+from predictit_assets.errors import (
+    ExpectedError,
+    FetchError,
+    NothingHeld,
+    SettingsError,
+    fault_of_surroundings,
+)
 from predictit_assets.sample.commands import app as sample_app
 from predictit_assets.settings import Settings, WarehouseHome, load_settings
 from predictit_assets.sources import SOURCES, Enabled, enabled, load
+from predictit_assets.terminal import Terminal, err, out, say, say_path, take_every_character
+from predictit_assets.text import printable
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from predictit_assets.contract.calendar import Calendar
     from predictit_assets.layers.intake import Intake
+    from predictit_assets.storage.payloads import StoredPayload
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,8 +50,8 @@ app = typer.Typer(
 app.add_typer(sample_app, name="sample")
 INTERRUPTED = 130
 """The exit code that Typer makes of a KeyboardInterrupt."""
-out = Console()
-err = Console(stderr=True)
+DEBUG = "PREDICTIT_DEBUG"
+"""The variable that lets faults of the surroundings keep their tracebacks."""
 
 SourceName = Annotated[str, typer.Argument(help=f"one of {', '.join(SOURCES)}")]
 From = Annotated[
@@ -54,21 +62,32 @@ To = Annotated[str, typer.Option("--to", metavar="DAY", help="last day")]
 
 def main() -> NoReturn:
     """Run the command line; what is expected to fail does so in one line, with exit code 1."""
+    take_every_character()
     _add_commands_of_sources()
     try:
         app()
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
-    except ExpectedError as error:
-        _log(f"[red]error:[/red] {escape(str(error))}")
+    except BrokenPipeError:  # whoever reads has gone: said below
+        code = 1
+    except Exception as error:
+        fault = fault_of_surroundings(error)
+        if fault is None or (os.environ.get(DEBUG) and not isinstance(error, ExpectedError)):
+            raise
+        _log(f"[red]error:[/red] {escape(printable(fault))}")
         code = 1
     if code == INTERRUPTED:
         _log("interrupted; nothing is lost: the same command goes on where it stopped")
-    with suppress(BrokenPipeError):  # such as `predictit sources | head`
+    try:
         sys.stdout.flush()
         sys.exit(code)
-    # Python would complain of the broken pipe once more when it ends.
+    except BrokenPipeError:  # such as `predictit sources | head`
+        pass
+    except OSError as error:
+        _log(f"[red]error:[/red] the output can't be written: {fault_of_surroundings(error)}")
+        code = 1
+    # Python would complain of what couldn't be written once more when it ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
@@ -116,8 +135,9 @@ def _progress(doing: str, total: int | None) -> Iterator[tuple[Progress, TaskID]
     """A progress bar on the terminal."""
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     # Dagster redirects standard error into its logs while a step runs: draw on a copy of it.
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
-        console = Console(file=terminal)
+    copy, encoding = os.dup(sys.stderr.fileno()), sys.stderr.encoding
+    with os.fdopen(copy, "w", encoding=encoding, errors="backslashreplace") as terminal:
+        console = Terminal(file=terminal)
         with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
             yield progress, progress.add_task(doing, total=total)
 
@@ -146,13 +166,10 @@ def sources() -> None:
         except SettingsError as error:
             missing = [str(error)]
         needs = f"needs {' and '.join(missing)}" if missing else "ready"
-        out.print(
-            f"{name:<12} {state:<4} {source.title}; {source.calendar.zone}; {needs}",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
-        )
-    print("PREDICTIT_SOURCES says which are on, separated by commas.", file=sys.stderr)
+        # The columns stay what they are: folding white space would move them.
+        line = f"{name:<12} {state:<4} {source.title}; {source.calendar.zone}; {needs}"
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
+    _log("PREDICTIT_SOURCES says which are on, separated by commas.")
 
 
 @app.command()
@@ -170,12 +187,14 @@ def status(
 
     settings = load_settings()
     warehouse = factory.warehouse(settings, patience=0)
-    print(f"objects in {factory.objects(settings).address('')}")
+    say(f"objects in {factory.objects(settings).address('')}")
     for on in enabled(names or settings.sources):
-        print(f"\n{on.name}: {on.source.title}")
+        say("")
+        say(f"{on.name}: {on.source.title}")
         found = look(on, factory.streams(settings, on), warehouse)
         for word, sentence in found.lines(datetime.now(UTC)):
-            print(f"  {word:<11} {sentence}")
+            line = f"  {word:<11} {sentence}"
+            out.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -190,14 +209,21 @@ def poll(source: SourceName = SOURCES[0]) -> None:
     if not polled:
         raise ExpectedError(f"{source} isn't polled: `predictit fetch {source}`")
     client = factory.client(settings, on, _log)
-    with err.status(f"asking {on.settings.api_url}"):
-        answers = [stored for intake in polled for stored in intake.poll(client)]
-    for landed in answers:
-        if landed:
-            text = f"landed {landed.key} ({landed.size:,} bytes)"
-            out.print(text, soft_wrap=True, highlight=False, markup=False)
-        else:
-            out.print("the answer is held already")
+    failures = []
+    for intake in polled:
+        answers: list[StoredPayload | None] = []
+        try:
+            with err.status(f"asking {escape(on.settings.api_url)}"):
+                answers.extend(intake.poll(client))
+        except FetchError as error:  # the other datasets are asked all the same
+            failures.append(str(error))
+        for landed in answers:
+            if landed:
+                say(f"landed {landed.key} ({landed.size:,} bytes)")
+            else:
+                say("the answer is held already")
+    if failures:
+        raise ExpectedError("; ".join(dict.fromkeys(failures)))
 
 
 @app.command()
@@ -210,8 +236,16 @@ def fetch(source: SourceName = SOURCES[0], first: From = "", last: To = "") -> N
     """
     settings = load_settings()
     on = _source(source)
-    asked = [_fetch(settings, on, intake, first, last) for intake in _intakes(settings, on)]
-    if not any(asked):
+    asked = False
+    failures = []
+    for intake in _intakes(settings, on):
+        try:
+            asked |= _fetch(settings, on, intake, first, last)
+        except FetchError as error:  # the other datasets are asked all the same
+            failures.append(str(error))
+    if failures:
+        raise ExpectedError("; ".join(dict.fromkeys(failures)))
+    if not asked:
         raise ExpectedError(f"{source} has nothing to fetch: `predictit poll {source}`")
 
 
@@ -232,26 +266,25 @@ def _fetch(settings: Settings, on: Enabled, intake: "Intake", first: str, last: 
         result = intake.ask_due(_log, window.days)
         for day, refusal in result.refused.items():
             _log(f"[yellow]warning:[/yellow] {day} is refused: {escape(refusal)}")
+        for day, fault in result.failed.items():
+            _log(f"[yellow]warning:[/yellow] {day} failed and stays due: {escape(fault)}")
         left = f"; {len(result.left)} days stay due" if result.left else ""
-        out.print(
+        say(
             f"{name}: {len(result.asked)} days asked in {result.calls} calls, "
-            f"{result.landed} answers landed{left}{then if result.landed else ''}",
-            highlight=False,
-            soft_wrap=True,
+            f"{result.landed} answers landed{left}{then if result.landed else ''}"
         )
     if intake.way(PerEntity):
         asked = True
         rows = intake.pending(factory.warehouse(settings))
-        landed = 0
+        replies = []
         with _progress("asking", len(rows)) as (progress, task):
-            for stored in intake.ask_pending(rows, _log):
-                landed += stored is not None
+            for reply in intake.ask_pending(rows, _log):
+                replies.append(reply)
                 progress.advance(task)
-        out.print(
-            f"{name}: {landed} answers landed{then if landed else ''}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        landed = sum(reply.stored is not None for reply in replies)
+        nothing = [reply.fault for reply in replies if reply.fault]
+        said = f", {len(nothing)} said nothing ({nothing[0]})" if nothing else ""
+        say(f"{name}: {landed} answers landed{said}{then if landed > len(nothing) else ''}")
     dropped = intake.way(Dropped)
     if dropped and dropped.url(on.settings):
         asked = True
@@ -259,7 +292,7 @@ def _fetch(settings: Settings, on: Enabled, intake: "Intake", first: str, last: 
         for one in results:
             if one.refused:
                 _log(f"refused: {escape(one.file)}: {escape(one.refused)}")
-        out.print(f"{name}: {sum(one.landed for one in results)} files landed", highlight=False)
+        say(f"{name}: {sum(one.landed for one in results)} files landed")
     return asked
 
 
@@ -302,10 +335,9 @@ def import_(
             progress.advance(task)
     landed = sum(one.landed for one in imported)
     refused = [one for one in imported if one.refused]
-    out.print(
+    say(
         f"{landed} landed, {len(imported) - landed - len(refused)} already there, "
-        f"{len(refused)} refused",
-        highlight=False,
+        f"{len(refused)} refused"
     )
     for one in refused:
         _log(f"refused: {escape(one.file)}: {escape(str(one.refused))}")
@@ -386,12 +418,15 @@ def _build_all(
 ) -> list[str]:
     """Build the days of which something is held; returns why some failed, a sentence each."""
     from predictit_assets.build import build_job_name
-    from predictit_assets.contract.calendar import spans, without
+    from predictit_assets.contract.calendar import DayRange, spans, without
     from predictit_assets.instance.runs import BuildFailed, run_build
     from predictit_assets.instance.runs import Progress as Step
 
     failures: list[str] = []
-    windows = spans(held, longest)
+    today = load(source).calendar.today()
+    windows = spans([day for day in held if day <= today], longest)
+    # A clock that was ahead made them up: no range goes on to there.
+    windows += [DayRange(day, day) for day in held if day > today]
     while windows:
         window = windows.pop(0)
         with _progress(f"{source} {window}", None) as (progress, task):
@@ -416,7 +451,7 @@ def _build_all(
         published = load(source).published
         key = f"core/{source}/{published.table}" if published else ""
         rows = f"; {built.rows[key]:,} rows in {key}" if key in built.rows else ""
-        out.print(f"built {source} {window}{holes}{rows}", highlight=False, soft_wrap=True)
+        say(f"built {source} {window}{holes}{rows}")
         for warning in built.warnings:
             _log(f"[yellow]warning:[/yellow] {escape(warning)}")
     return failures
@@ -479,18 +514,18 @@ def expire(
     ]
 
     def log(expired: retention.Expired) -> None:
-        out.print(str(expired), highlight=False, soft_wrap=True)
+        say(str(expired))
 
     retention.expire(streams, settings, log, dry_run)
     if not retention.limits(settings):
-        out.print("payloads are kept for ever")
+        say("payloads are kept for ever")
     if settings.keep_runs_days:
         from predictit_assets.instance.cleanup import prune
         from predictit_assets.instance.runs import open_instance
 
         with open_instance(settings) as instance:
             pruned = prune(instance, settings.keep_runs_days, dry_run)
-        out.print(f"Dagster: {pruned}", highlight=False, soft_wrap=True)
+        say(f"Dagster: {pruned}")
 
 
 @app.command("setup-warehouse")
@@ -507,7 +542,7 @@ def setup_warehouse(
 
     settings = load_settings()
     if settings.warehouse is not WarehouseHome.SNOWFLAKE:
-        out.print("nothing to set up: DuckDB's file is made by `predictit build`")
+        say("nothing to set up: DuckDB's file is made by `predictit build`")
         return
     from predictit_assets.storage import snowflake_account
 
@@ -518,15 +553,16 @@ def setup_warehouse(
         for table, schema in stream.tables.items()
     }
     if dry_run:
-        # Plain print: rich would wrap the SQL.
-        print(f"use role {role};\n\n{snowflake_account.setup_script(settings, tables)}", end="")
+        script = snowflake_account.setup_script(settings, tables)
+        for line in (f"use role {role};\n\n{script}").splitlines():
+            out.print(line, soft_wrap=True, highlight=False, markup=False)
         return
     with err.status(f"setting up {settings.snowflake_database}"):
         trusted = snowflake_account.set_up(settings, role, tables)
-    out.print(f"{settings.snowflake_database} is set up", highlight=False)
-    out.print("the trust policy of the storage role has to name:", highlight=False)
+    say(f"{settings.snowflake_database} is set up")
+    say("the trust policy of the storage role has to name:")
     for name, value in trusted.items():
-        out.print(f"  {name} {value}", highlight=False, soft_wrap=True)
+        say(f"  {name} {value}")
 
 
 @app.command()
@@ -544,5 +580,4 @@ def report(source: SourceName = SOURCES[0]) -> None:
     with err.status("drawing the report"):
         body = products.render_report(factory.warehouse(settings), objects)
     objects.replace(report_object(source), body)
-    # Plain print: a path has to come out as it is.
-    print(objects.address(report_object(source)))
+    say_path(objects.address(report_object(source)))

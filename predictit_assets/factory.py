@@ -5,6 +5,7 @@ What is heavy is imported where it is needed: a poller has a store and no wareho
 
 import math
 from collections.abc import Callable, Sequence
+from errno import EEXIST
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -47,6 +48,7 @@ def client(
     limit = None
     if source.rate_limit:
         rate = source.rate_limit(own)
+        make_home(settings)
         file = settings.home / "rate_limits" / host
         limit = HostRateLimit(file, rate.per / rate.calls, patience)
     return Client(
@@ -82,9 +84,19 @@ def _credential(on: "Enabled") -> Credential | None:
     return Credential(key, headers={auth.header: auth.form.format(key)})
 
 
+def make_home(settings: Settings) -> None:
+    """Make the home, for its owner only: Dagster's history lies there. One that is there stays."""
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        said = "something else is in its place" if error.errno == EEXIST else error.strerror
+        raise SettingsError(f"the home {settings.home} can't be made: {said}") from None
+
+
 def objects(settings: Settings) -> ObjectStore:
     """The object store that the settings name."""
     if settings.objects is ObjectsHome.FOLDER:
+        make_home(settings)
         return ObjectStore(settings.objects_dir)
     return ObjectStore(
         Bucket(

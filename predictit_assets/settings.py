@@ -41,6 +41,16 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """A name in Snowflake that needs no quotes."""
 
 
+def absolute(folder: Path) -> Path:
+    """A folder with its `~` expanded. Raises ValueError."""
+    try:
+        return folder.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("there is no such user, or none with a home") from None
+    except OSError as error:  # the current folder is gone
+        raise ValueError(f"the current folder can't be found: {error.strerror}") from None
+
+
 class Settings(BaseSettings):
     """The settings of the house: in the environment each bears `PREDICTIT_` before its name.
 
@@ -143,7 +153,7 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+        return absolute(home)
 
     @property
     def max_body(self) -> int:

@@ -65,7 +65,7 @@ def open_channels(addresses: SecretStr) -> list[Channel]:
     from apprise import Apprise, AppriseAsset, OverflowMode
 
     logging.getLogger("apprise").propagate = False  # it may quote addresses
-    asset = AppriseAsset(app_id="predictit", app_desc="predictit", app_url="")
+    asset = AppriseAsset(app_id="predictit", app_desc="predictit", app_url="", http_redirects=False)
     channels = []
     # Addresses hold commas themselves, so each begins where a scheme does.
     urls = re.split(r"[\s,]+(?=\w+://)", addresses.get_secret_value().strip())

@@ -6,9 +6,10 @@ import dagster as dg
 import msgspec
 
 from predictit_assets.contract.arrival import Dropped
-from predictit_assets.errors import ExpectedError
+from predictit_assets.errors import ExpectedError, fault_of_surroundings
 from predictit_assets.fetch.files import dropped_files
 from predictit_assets.layers.intake import Intake
+from predictit_assets.text import printable
 
 MAX_FILES = 20
 """Files landed in one tick; the others are at the next ones."""
@@ -21,6 +22,8 @@ class File(msgspec.Struct):
     changed: int
     """Nanoseconds."""
     landed: bool = False
+    failures: int = 0
+    """Tries that ended with a fault of the surroundings."""
 
 
 def drop_sensor(intake: Intake, way: Dropped, folder: Path) -> dg.SensorDefinition:
@@ -37,32 +40,46 @@ def drop_sensor(intake: Intake, way: Dropped, folder: Path) -> dg.SensorDefiniti
     def take(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         seen = msgspec.json.decode(context.cursor or "{}", type=dict[str, File])
         now: dict[str, File] = {}
-        texts = []
-        taken = 0
+        texts: list[str] = []
+        waiting: list[tuple[int, str]] = []
+        left: list[str] = []
         try:
-            files = dropped_files(folder, way)
+            files = dropped_files(
+                folder, way, lambda one, why: left.append(printable(f"{one}: {why}"))
+            )
         except ExpectedError as error:
-            return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
+            return dg.SensorResult(skip_reason=printable(str(error)), cursor=context.cursor)
+        texts += left
         for file in files:
-            status = file.stat()
+            try:
+                status = file.stat()
+            except OSError:  # it has gone meanwhile
+                continue
             name = str(file.relative_to(folder))
             now[name] = File(status.st_size, status.st_mtime_ns)
             before = seen.get(name)
-            if before is None or (before.size, before.changed) != (
-                status.st_size,
-                status.st_mtime_ns,
-            ):
+            if before and (before.size, before.changed) == (now[name].size, now[name].changed):
+                now[name] = before
+                if not before.landed:
+                    waiting.append((before.failures, name))
+        # What failed before comes last: a file that never lands keeps none from landing.
+        for _, name in sorted(waiting)[:MAX_FILES]:
+            try:
+                results = list(intake.import_path(folder / name))
+            except Exception as error:
+                fault = fault_of_surroundings(error)
+                if fault is None:
+                    raise
+                now[name].failures += 1
+                context.log.warning(printable(f"{name}: {fault}"))
+                texts.append(printable(f"{name}: {fault}"))
                 continue
-            now[name].landed = before.landed
-            if before.landed or taken >= MAX_FILES:
-                continue
-            taken += 1
-            results = list(intake.import_path(file))
             now[name].landed = True
             for one in results:
                 if one.refused:
-                    context.log.warning(f"refused: {one.file}: {one.refused}")
-            texts.append(f"{name}: {sum(one.landed for one in results)} payloads landed")
+                    context.log.warning(printable(f"refused: {one.file}: {one.refused}"))
+            landed = sum(one.landed for one in results)
+            texts.append(printable(f"{name}: {landed} payloads landed"))
         return dg.SensorResult(
             skip_reason="; ".join(texts) or "no new file",
             cursor=msgspec.json.encode(now).decode(),

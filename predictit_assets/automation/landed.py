@@ -8,6 +8,7 @@ import dagster as dg
 import msgspec
 
 from predictit_assets.layers.landing import landing_event
+from predictit_assets.layers.raw import FUTURE, quarantine_future
 from predictit_assets.storage.payloads import Zone
 from predictit_assets.storage.stream import Stream
 
@@ -39,7 +40,13 @@ def landing_sensor(source: str, streams: Sequence[Stream]) -> dg.SensorDefinitio
         for stream in streams:
             name = stream.dataset.name
             before = seen.get(name, {})
-            waiting = stream.payloads.days(Zone.LANDING)
+            waiting = []
+            for day in stream.payloads.days(Zone.LANDING):
+                if day <= stream.calendar.today():
+                    waiting.append(day)
+                elif count := quarantine_future(stream, day, Zone.LANDING):
+                    # Days to come have no partition: no run would tell of it.
+                    context.log.warning(f"{count} payloads of {day} are quarantined: {FUTURE}")
             # Days never seen come first, so that none waits for ever.
             looked = sorted(waiting, key=lambda day: (day in before, day))[:MAX_DAYS]
             valid = _latest_reports(context.instance, stream.key("raw"), looked)

@@ -8,7 +8,7 @@ import dagster as dg
 import msgspec
 
 from predictit_assets.contract.arrival import Polled
-from predictit_assets.errors import FetchError, SettingsError
+from predictit_assets.errors import fault_of_surroundings
 from predictit_assets.fetch.client import Client
 from predictit_assets.fetch.rate_limit import RateLimited
 from predictit_assets.layers.intake import Intake
@@ -102,11 +102,14 @@ def _poll(
         after = _asked(intake, tick)
     except RateLimited as reason:
         after, text = state, str(reason)
-    except (FetchError, SettingsError) as error:
+    except Exception as error:
+        fault = fault_of_surroundings(error)
+        if fault is None:
+            raise
         # An exception would lose the cursor, and with it how often this has failed.
         wait = min(_interval(intake) * 2**state.failures, MAX_BACKOFF)
-        after = State(state.failures + 1, time.time() + wait, str(error))
-        text = f"failure {after.failures} in a row: {error}; asking again in {wait:.0f} s"
+        after = State(state.failures + 1, time.time() + wait, fault)
+        text = f"failure {after.failures} in a row: {fault}; asking again in {wait:.0f} s"
         warn(text)
     events = [landing_event(stream, day) for day in sorted({stored.day for stored in landed})]
     held = f"landed {landed[0].key}" if landed else "the answer is held already"

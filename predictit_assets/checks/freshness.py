@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from predictit_assets.contract.payload import is_in_the_future
 from predictit_assets.contract.source import Limits, Source
 from predictit_assets.errors import NothingPublished
 from predictit_assets.layers.landing import held_in
@@ -69,9 +70,11 @@ def ages(source: Source, streams: Sequence[Stream], warehouse: Warehouse) -> lis
 
 def _newest_payload(stream: Stream) -> Callable[[], datetime | None]:
     def newest() -> datetime | None:
-        days = stream.payloads.days()
+        # What a clock made up that was ahead makes nothing look fresh.
+        days = [day for day in stream.payloads.days() if day <= stream.calendar.today()]
         held = held_in(stream.payloads, days[-1:])
-        return held[-1].captured_at if held else None
+        times = [stored.captured_at for stored in held if not is_in_the_future(stored.captured_at)]
+        return times[-1] if times else None
 
     return newest
 

@@ -28,6 +28,7 @@ from predictit_assets.instance.failures import (
     listed_days,
 )
 from predictit_assets.instance.partitions import tagged_window
+from predictit_assets.text import code, printable
 
 SCHEMA_CHECK = "schema"
 WINDOW = "window"
@@ -195,7 +196,9 @@ def violations(schema: TableSchema, table: ibis.Table) -> list[Violation]:
         with config_context(validation_depth=ValidationDepth.SCHEMA_ONLY):
             pandera_schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        found = [Violation(str(error)[:MAX_TEXT], None) for error in errors.schema_errors]
+        found = [
+            Violation(printable(str(error))[:MAX_TEXT], None) for error in errors.schema_errors
+        ]
         return found[:MAX_VIOLATIONS]
     return _violations(table, dict(_breaches(pandera_schema, table)))
 
@@ -260,7 +263,8 @@ def _violation(rule: str, rows: int, failing: ibis.Table) -> Violation:
 
 
 def _reason(row: Mapping[str, Any]) -> str:
-    return f"{row[REASON]}: {row[KEY]}" if row.get(REASON) else ""
+    # Dagster shows descriptions as Markdown too.
+    return code(f"{row[REASON]}: {row[KEY]}") if row.get(REASON) else ""
 
 
 def _result(
@@ -283,8 +287,18 @@ def _result(
         passed=not found,
         severity=severity,
         metadata=metadata,
-        description="; ".join(map(str, found))[:MAX_TEXT] or None,
+        description=_description(found) or None,
     )
+
+
+def _description(found: Sequence[Violation]) -> str:
+    """The violations, as many as fit: a code span that is cut would be none any more."""
+    text = ""
+    for violation in found:
+        if text and len(text) + len(str(violation)) > MAX_TEXT:
+            break
+        text += ("; " if text else "") + str(violation)
+    return text
 
 
 def days_judged(metadata: Mapping[str, dg.MetadataValue]) -> tuple[list[date], list[date]]:
@@ -303,5 +317,5 @@ def days_judged(metadata: Mapping[str, dg.MetadataValue]) -> tuple[list[date], l
 
 def _markdown(violation: Violation) -> str:
     return "\n".join(
-        [f"- **{violation}**", *(f"  - `{example}`" for example in violation.examples)]
+        [f"- **{violation}**", *(f"  - {code(example)}" for example in violation.examples)]
     )

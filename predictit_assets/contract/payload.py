@@ -4,10 +4,14 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from predictit_assets.text import printable
+
+CLOCK_TOLERANCE = timedelta(minutes=10)
+"""How far in the future a capture time may lie: clocks differ."""
 CAPTURE_TIME = r"([1-9][0-9]{7}T[0-9]{6})(?:\.([0-9]{6}))?Z"
 
 
@@ -21,6 +25,11 @@ def parse_capture_time(text: str) -> datetime | None:
     except ValueError:
         return None
     return whole.replace(microsecond=int(match[2] or 0))
+
+
+def is_in_the_future(captured_at: datetime) -> bool:
+    """Whether a capture time was made up by a clock that was ahead."""
+    return captured_at > datetime.now(UTC) + CLOCK_TOLERANCE
 
 
 class Payload(NamedTuple):
@@ -75,6 +84,7 @@ class InvalidPayload(Exception):
     """The structure of a payload is broken: where and how."""
 
     def __init__(self, reason: str, path: str = "$") -> None:
-        super().__init__(f"{reason} (at {path})")
-        self.reason = reason
-        self.path = path
+        # Both may quote the payload, and are shown in logs and on terminals.
+        self.reason = printable(reason)
+        self.path = printable(path)
+        super().__init__(f"{self.reason} (at {self.path})")

@@ -3,6 +3,7 @@
 No text that leaves this module holds a key or the query of an address.
 """
 
+import gzip
 import io
 import json
 import logging
@@ -10,12 +11,17 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 import requests
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
 from urllib3.exceptions import (
@@ -28,8 +34,14 @@ from urllib3.util.retry import Retry
 
 from predictit_assets import __version__
 from predictit_assets.contract.arrival import Answer
+from predictit_assets.contract.payload import CLOCK_TOLERANCE
 from predictit_assets.errors import FetchError
 from predictit_assets.fetch.rate_limit import NO_LIMIT, HostRateLimit
+from predictit_assets.text import printable
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+    from urllib3.response import HTTPResponse
 
 USER_AGENT = f"predictit_assets/{__version__} (archive of public data; non-commercial)"
 CONNECT_TIMEOUT = 5.0
@@ -43,6 +55,16 @@ RETRYABLE = {408, 413, 425, 429, 499, 500, 502, 503, 504}
 MASK = "***"
 START = 400
 """Bytes of an answer of which a text quotes a part."""
+CHUNK = 64 * 1024
+GZIP = {"gzip", "x-gzip"}
+"""The content codings that are undone: two names of one, as RFC 9110 has it."""
+GZIP_MAGIC = b"\x1f\x8b"
+"""What a gzip begins with, and no JSON."""
+BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
+OWN_FAULT = 500
+"""Statuses from this one on say that the server failed, perhaps only with this question."""
+BEFORE_A_PAGE = b"\xef\xbb\xbf\xfe\xff\x00 \t\r\n"
+"""What may stand before the first character of a page, in whatever encoding."""
 
 
 class RetryableError(FetchError):
@@ -50,8 +72,8 @@ class RetryableError(FetchError):
 
     retryable = True
 
-    def __init__(self, text: str, retry_after: float = 0.0) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, retry_after: float = 0.0, *, of_question: bool = False) -> None:
+        super().__init__(text, of_question=of_question)
         self.retry_after = retry_after
 
 
@@ -61,6 +83,13 @@ class KeyRefused(FetchError):
 
 class RequestRefused(FetchError):
     """The API refuses this request (403), such as a day beyond the plan."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, of_question=True)
+
+
+class ClockIsWrong(FetchError):
+    """The API says another time than this machine: what came would get a made-up one."""
 
 
 class CallsSpent(FetchError):
@@ -189,16 +218,19 @@ class Client:
     def _ask_once(self, call: _Call) -> Answer:
         body = io.BytesIO()
         response = self._receive(call, body)
-        content = body.getvalue()
+        content = self._without_untold_gzip(call, body.getvalue())
         kind = self.mask(response.headers.get("Content-Type", "no content type"))
         if response.status_code != requests.codes.ok:
             return Answer(response.status_code, content)
         if not content.strip():
-            raise FetchError(f"{call.shown} answered 200 with an empty body ({kind})")
-        if "html" in kind or content.lstrip()[:1] == b"<":
+            raise FetchError(
+                f"{call.shown} answered 200 with an empty body ({kind})", of_question=True
+            )
+        if "html" in kind or content.lstrip(BEFORE_A_PAGE)[:1] == b"<":
             raise FetchError(
                 f"{call.shown} answered 200 with a page instead of data ({kind}): "
-                f"{self._start(content)}"
+                f"{self._start(content)}",
+                of_question=True,
             )
         return Answer(response.status_code, content)
 
@@ -232,41 +264,93 @@ class Client:
                 headers=headers,
                 timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
                 stream=True,
+                auth=_auth_of(call.url),
                 # A redirect could carry the key, or what is asked, to anybody.
                 allow_redirects=False,
             ) as response:
                 if response.status_code not in {requests.codes.ok, *call.none}:
                     raise self._refusal(call, response, deadline)
-                self._read(call.shown, response, deadline, to)
-        except (requests.RequestException, HTTPError, zlib.error, UnicodeError) as error:
+                if not call.is_download:
+                    _compare_clocks(call.shown, response)
+                self._read(call, response, deadline, to)
+        except (OSError, HTTPError, UnicodeError) as error:  # requests' are OSErrors
             if any(isinstance(one, NOT_CONNECTED) for one in _causes(error)):
                 self.calls -= 1
                 if self.rate_limit and turn:
                     self.rate_limit.release(turn)
             text = f"{call.shown} can't be read: {self._cause(call, error)}"
-            # An address or a header that can't be sent is as bad at the next try.
-            raise (FetchError if isinstance(error, ValueError) else RetryableError)(text) from None
+            # An address or a header that can't be sent is as bad at the next try, and so is what
+            # the system says by itself, such as of a file of certificates that isn't there.
+            passes = isinstance(error, requests.RequestException | HTTPError)
+            if isinstance(error, ValueError) or not passes:
+                raise FetchError(text) from None
+            raise RetryableError(text) from None
         return response
 
-    def _read(self, shown: str, response: requests.Response, deadline: float, to: BinaryIO) -> None:
+    def _read(
+        self, call: _Call, response: requests.Response, deadline: float, to: BinaryIO
+    ) -> None:
+        """Write the body to a file, its content codings undone."""
         size = 0
-        zipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
-        unzip = zlib.decompressobj(wbits=31) if zipped else None
-        # read1 comes back with what is there, however little; unzipped it may be nothing yet.
-        while chunk := response.raw.read1(64 * 1024, decode_content=False):
-            plain = unzip.decompress(chunk, self.max_body + 1 - size) if unzip else chunk
-            size += len(plain)
-            to.write(plain)
-            if max(size, response.raw.tell()) > self.max_body:
-                raise FetchError(f"{shown} answered with more than {self.max_body / 1e6:.0f} MB")
-            if time.monotonic() > deadline:
-                raise RetryableError(f"{shown} took over {self.total_timeout:.0f} s for one answer")
-        if unzip and not unzip.eof:
-            raise RetryableError(f"{shown} answered with a gzip that was cut short")
+        try:
+            source = self._unpacked(call, response, deadline)
+            while chunk := source.read1(CHUNK):
+                size += len(chunk)
+                self._refuse_beyond_bound(call, size)
+                to.write(chunk)
+        except BROKEN_GZIP as error:
+            raise _broken_gzip(call, error) from None
+
+    def _unpacked(
+        self, call: _Call, response: requests.Response, deadline: float
+    ) -> io.BufferedIOBase:
+        """The body as it comes, with its content codings undone. Raises FetchError."""
+        wire = _Wire(response.raw, lambda size: self._watch(call, size, deadline))
+        source: io.BufferedIOBase = io.BufferedReader(wire, CHUNK)
+        codings = response.headers.get("Content-Encoding", "").lower().split(",")
+        # What was packed last is unpacked first.
+        for coding in reversed([one.strip() for one in codings]):
+            if coding in GZIP:
+                # Unlike zlib's object it reads on after the first member.
+                zipped = cast(BinaryIO, source)
+                source = cast(io.BufferedIOBase, gzip.GzipFile(fileobj=zipped, mode="rb"))
+            elif coding not in {"", "identity"}:
+                raise FetchError(
+                    f"{call.shown} answered in the coding {printable(coding)!r:.40}, which wasn't "
+                    "asked for and can't be undone"
+                )
+        return source
+
+    def _watch(self, call: _Call, size: int, deadline: float) -> None:
+        """See to the bounds while an answer comes; `size` are the bytes on the wire so far."""
+        self._refuse_beyond_bound(call, size)
+        if time.monotonic() > deadline:
+            raise RetryableError(
+                f"{call.shown} took over {self.total_timeout:.0f} s for one answer"
+            )
+
+    def _refuse_beyond_bound(self, call: _Call, size: int) -> None:
+        if size > self.max_body:
+            raise FetchError(
+                f"{call.shown} answered with more than {self.max_body / 1e6:.0f} MB",
+                of_question=True,
+            )
+
+    def _without_untold_gzip(self, call: _Call, content: bytes) -> bytes:
+        """The body, unzipped if it is a gzip whatever its headers say: none is JSON."""
+        if not content.startswith(GZIP_MAGIC):
+            return content
+        try:
+            with gzip.open(io.BytesIO(content)) as source:
+                plain = source.read(self.max_body + 1)
+        except BROKEN_GZIP as error:
+            raise _broken_gzip(call, error) from None
+        self._refuse_beyond_bound(call, len(plain))
+        return plain
 
     def _refusal(self, call: _Call, response: requests.Response, deadline: float) -> FetchError:
         """The error for a status that is no answer: retryable, or final."""
-        start = "" if call.is_download else self._start(_beginning(response, deadline))
+        start = "" if call.is_download else self._start(self._beginning(call, response, deadline))
         reason = printable(self.mask(response.reason or ""))
         text = f"{call.shown} answered {response.status_code} {reason:.80}".rstrip()
         text += f": {start}" if start else ""
@@ -277,7 +361,7 @@ class Client:
         if response.status_code == requests.codes.forbidden:
             return RequestRefused(text)
         if response.status_code not in RETRYABLE:
-            return FetchError(text)
+            return FetchError(text, of_question=True)
         try:
             retry = Retry(retry_after_max=10**9)
             asked = retry.parse_retry_after(response.headers.get("Retry-After", "0"))
@@ -285,7 +369,17 @@ class Client:
             asked = 0.0
         if asked > MAX_WAIT:
             return FetchError(f"{text} (it asks to wait {asked:.0f} s: try again then)")
-        return RetryableError(text, asked)
+        # Of an API that is down the first question can't tell; many in a row do.
+        return RetryableError(text, asked, of_question=response.status_code >= OWN_FAULT)
+
+    def _beginning(self, call: _Call, response: requests.Response, deadline: float) -> bytes:
+        """The first bytes of an answer, as far as they come in time and can be read."""
+        start = b""
+        with suppress(FetchError, *BROKEN_GZIP):
+            source = self._unpacked(call, response, deadline)
+            while len(start) < START and (chunk := source.read1(START)):
+                start += chunk
+        return start[:START]
 
     def _start(self, body: bytes) -> str:
         """The beginning of an answer, fit for a message."""
@@ -326,23 +420,53 @@ class Client:
         self.log(f"{fault}; trying again in {state.upcoming_sleep:.0f} s")
 
 
-def printable(text: str) -> str:
-    """A text from outside on one line, without control and direction characters."""
-    folded = " ".join(text.split())
-    return "".join(one if one.isprintable() else "\ufffd" for one in folded)
+class _Wire(io.RawIOBase):
+    """The bytes of an answer as they come; each reading is watched."""
+
+    def __init__(self, raw: "HTTPResponse", watch: Callable[[int], None]) -> None:
+        self._raw = raw
+        self._watch = watch
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Read what is there, however little."""
+        view = memoryview(buffer)
+        chunk = self._raw.read1(len(view), decode_content=False)
+        self._watch(self._raw.tell())
+        view[: len(chunk)] = chunk
+        return len(chunk)
 
 
-def _beginning(response: requests.Response, deadline: float) -> bytes:
-    """The first bytes of an answer, as far as they come in time."""
-    zipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
-    unzip = zlib.decompressobj(wbits=31) if zipped else None
-    start = b""
-    while len(start) < START and time.monotonic() < deadline:
-        chunk = response.raw.read1(START, decode_content=False)
-        if not chunk:
-            break
-        start += unzip.decompress(chunk, START) if unzip else chunk
-    return start[:START]
+def _broken_gzip(call: _Call, error: Exception) -> RetryableError:
+    said = printable(str(error))
+    return RetryableError(
+        f"{call.shown} answered with a gzip that was cut short: {said}", of_question=True
+    )
+
+
+def _auth_of(url: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    """What an address itself says. Were there nothing, `requests` would send what ~/.netrc says."""
+    user, password = get_auth_from_url(url)
+    return HTTPBasicAuth(user, password) if user or password else lambda request: request
+
+
+def _compare_clocks(shown: str, response: requests.Response) -> None:
+    """Raises ClockIsWrong when the server says another time, less what its cache says."""
+    try:
+        served = parsedate_to_datetime(response.headers["Date"]).replace(tzinfo=UTC)
+        served += timedelta(seconds=int(response.headers.get("Age", "0")))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return
+    ahead = datetime.now(UTC) - served
+    if abs(ahead) > CLOCK_TOLERANCE:
+        which = "ahead of" if ahead > timedelta() else "behind"
+        raise ClockIsWrong(
+            f"this machine's clock is {abs(ahead) // timedelta(minutes=1)} minutes {which} that of "
+            f"{shown}: no answer is kept under such a time; set the clock"
+        )
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from predictit_assets.contract.arrival import Asking, ByDay
 from predictit_assets.contract.payload import Payload
+from predictit_assets.errors import FetchError
 from predictit_assets.fetch.client import CallsSpent, RequestRefused
 
 
@@ -24,7 +25,9 @@ class Note(Protocol):
         ...
 
 
-ANSWERED, NOTHING, REFUSED = "answered", "nothing", "refused"
+ANSWERED, NOTHING, REFUSED, FAILED = "answered", "nothing", "refused", "failed"
+MAX_FAILURES = 3
+"""Questions in a row that fail: then it is the API that does, and not the question."""
 
 
 @dataclass
@@ -34,6 +37,8 @@ class DaysAsked:
     asked: list[date] = field(default_factory=list)
     refused: dict[date, str] = field(default_factory=dict)
     """Days that the API refuses to answer, and what it said."""
+    failed: dict[date, str] = field(default_factory=dict)
+    """Days that it gave no answer about, and why. They stay due, after all others."""
     left: list[date] = field(default_factory=list)
     """Days that stay due, since the calls were spent."""
     landed: int = 0
@@ -43,21 +48,33 @@ class DaysAsked:
 
 def is_due(by_day: ByDay, day: date, last: Note | None, now: datetime) -> bool:
     """Whether a checkpoint of a day has passed since it was last asked."""
+    last = _unless_failed(last)
     passed = [at for at in by_day.checkpoints(day, last.outcome if last else "") if at <= now]
     return bool(passed) and (last is None or last.at < passed[-1])
 
 
 def is_final(by_day: ByDay, day: date, last: Note | None) -> bool:
     """Whether a day was asked after its last checkpoint, or has none."""
+    last = _unless_failed(last)
     checkpoints = by_day.checkpoints(day, last.outcome if last else "")
     return not checkpoints or (last is not None and last.at >= checkpoints[-1])
+
+
+def _unless_failed(last: Note | None) -> Note | None:
+    """An asking that failed counts as none."""
+    return None if last is None or last.outcome == FAILED else last
 
 
 def due_days(
     by_day: ByDay, days: Iterable[date], asked: Mapping[date, Note], now: datetime
 ) -> list[date]:
-    """The days that are due, oldest first."""
-    return sorted(day for day in days if is_due(by_day, day, asked.get(day), now))
+    """The days that are due, oldest first.
+
+    Those whose asking failed come last, so that none waits for a day that never succeeds.
+    """
+    due = [day for day in days if is_due(by_day, day, asked.get(day), now)]
+    failed = {day: note.at for day, note in asked.items() if note.outcome == FAILED}
+    return sorted(due, key=lambda day: (day in failed, failed.get(day, now), day))
 
 
 def forecast(days: Sequence[date], calls_a_day: float, seconds_a_call: float) -> str:
@@ -79,9 +96,10 @@ def ask_days(
     """Ask about each day, oldest first, and land each answer before the next call.
 
     Can be killed at any call: a day whose asking didn't end isn't noted, so it stays due. Raises
-    FetchError when the API fails.
+    FetchError when the API fails, rather than a question.
     """
     result = DaysAsked()
+    failures = 0
     for position, day in enumerate(days):
         began = datetime.now(UTC)
         before = calls_made()
@@ -98,6 +116,16 @@ def ask_days(
         except RequestRefused as refusal:
             result.refused[day] = str(refusal)
             outcome = REFUSED
+        except FetchError as fault:
+            failures += 1
+            if not fault.of_question:
+                raise
+            note(day, began, calls_made() - before, FAILED)
+            if failures == MAX_FAILURES:
+                raise
+            result.failed[day] = str(fault)
+            continue
+        failures = 0
         if outcome == ANSWERED and not answers:
             outcome = NOTHING
         note(day, began, calls_made() - before, outcome)

@@ -6,6 +6,8 @@ becomes a path.
 
 import gzip
 import lzma
+import os
+import re
 import stat
 import zipfile
 import zlib
@@ -19,12 +21,14 @@ from typing import IO, BinaryIO, cast
 
 from predictit_assets.contract.arrival import Dropped, FileBounds, FileDrop, Refused
 from predictit_assets.contract.calendar import DayRange
-from predictit_assets.contract.payload import Payload
+from predictit_assets.contract.payload import Payload, is_in_the_future
 from predictit_assets.errors import ExpectedError, PartTooLong
 
 MAX_IN_MEMORY = 8_000_000
 """Bytes of a body; a larger one stays a file."""
 CHUNK = 1 << 20
+DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)|[a-z]:", re.IGNORECASE)
+"""What part of a path Windows takes for a device or a drive, wherever it stands."""
 NOTE_SUFFIX = ".reason.json"
 """Of the reason beside a quarantined payload: a folder of payloads may hold some."""
 
@@ -55,23 +59,42 @@ class Imported:
     """Why, in a phrase; when it was neither landed nor refused, it was held already."""
 
 
-def dropped_files(path: Path, dropped: Dropped) -> list[Path]:
+def dropped_files(
+    path: Path, dropped: Dropped, leave: Callable[[Path, str], None] = lambda _path, _why: None
+) -> list[Path]:
     """The files at a path that are payloads or zips of some, by path. Raises ExpectedError.
 
-    Links that lead out of the folder aren't followed.
+    Links to folders, and links that lead out of the folder, aren't followed: `leave` is told what
+    isn't looked at, and why.
     """
-    if path.is_file():
-        return [path]
     if not path.is_dir():
-        raise ExpectedError(f"{path} is neither a file nor a folder")
+        if not path.exists():
+            raise ExpectedError(f"{path} is neither a file nor a folder")
+        return [path]
+    files: list[Path] = []
+    left: dict[Path, str] = {}
+
+    def unreadable(error: OSError) -> None:
+        left[Path(error.filename)] = f"the folder can't be read: {error.strerror}"
+
     root = path.resolve()
-    files = [
-        file
-        for file in path.rglob("*")
-        if is_payload(file.name, dropped) or file.name.lower().endswith(".zip")
-        if file.is_file() and file.resolve().is_relative_to(root)
-    ]
-    if not files:
+    for folder, folders, names in os.walk(path, onerror=unreadable):
+        for name in folders:
+            if (Path(folder) / name).is_symlink():
+                left[Path(folder) / name] = "is a link to a folder, which isn't followed"
+        for name in names:
+            file = Path(folder) / name
+            if not (is_payload(name, dropped) or name.lower().endswith(".zip")):
+                continue
+            if file.is_symlink() and not file.resolve().is_relative_to(root):
+                left[file] = "is a link that leads out of the folder"
+            elif not os.path.isfile(file):  # noqa: PTH113  # Path's raises where it may not look
+                left[file] = "is no file that can be read"
+            else:
+                files.append(file)
+    for one, why in sorted(left.items()):
+        leave(one, why)
+    if not (files or left):
         raise ExpectedError(f"{path} holds no {_patterns(dropped)} or *.zip file, at any depth")
     return sorted(files)
 
@@ -101,13 +124,17 @@ def import_files(
     Safe to repeat and to interrupt: each payload is landed whole or not at all, and only once.
     """
     for file in files:
-        came_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
         try:
+            # A file of tomorrow was dated by a clock that was ahead.
+            changed = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            came_at = min(changed, datetime.now(UTC))
             with TemporaryDirectory(prefix="predictit-") as scratch:
                 for label, drop in _drops(file, dropped, bounds, came_at, Path(scratch)):
                     yield _import_one(label, drop, dropped, land, days, start)
         except (Refused, ArchiveRefused) as refusal:
             yield Imported(str(file), refused=str(refusal))
+        except FileNotFoundError:
+            yield Imported(str(file), refused="is gone")
 
 
 def _import_one(
@@ -128,6 +155,8 @@ def _import_one(
         return Imported(
             label, refused=f"{payload.day} is no day from {days.first} ({start}) to today"
         )
+    if is_in_the_future(payload.captured_at):
+        return Imported(label, refused=f"{payload.captured_at:%Y-%m-%d %H:%M} UTC is in the future")
     try:
         return Imported(label, landed=land(payload) is not None)
     except PartTooLong as fault:
@@ -222,10 +251,16 @@ def _checked(
     seen: set[str] = set()
     for entry in entries:
         name = entry.filename
-        if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
+        steps = name.replace("\\", "/").split("/")
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        if not steps[0] or ".." in steps or any(map(DEVICE.match, steps)):
             members.append((name, "its name leads out of the zip: it is left out"))
-        elif stat.S_ISLNK(entry.external_attr >> 16):
+        elif kind == stat.S_IFLNK:
             members.append((name, "is a link: it is left out"))
+        elif kind not in {0, stat.S_IFREG}:
+            members.append((name, "is no file: it is left out"))
+        elif name.lower().endswith(".zip"):
+            members.append((name, "is a zip within a zip: unpack it first"))
         elif is_payload(_base(name), dropped):
             base = _base(name).removesuffix(".gz")
             if base in seen:

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from predictit_assets.errors import BadDays, ExpectedError
+from predictit_assets.errors import BadDays, ExpectedError, fault_of_surroundings
 from predictit_assets.instance.names import CHECK_FAILED_ERROR
 
 FAILING_DAYS = "failing_days"
@@ -33,8 +33,8 @@ MAX_TEXT = 400
 def fail_on_expected_error(context: dg.OpExecutionContext) -> Iterator[None]:
     """Turn an ExpectedError into Dagster's Failure, or into a retry if the error may pass.
 
-    A defect is no ExpectedError: it fails the step at once, with its traceback. An interrupted
-    query ends the run.
+    So is a fault of the surroundings, such as a full disk. A defect fails the step at once, with
+    its traceback. An interrupted query ends the run.
     """
     try:
         yield
@@ -47,11 +47,13 @@ def fail_on_expected_error(context: dg.OpExecutionContext) -> Iterator[None]:
         raise dg.Failure(
             str(error), metadata=failing_days_metadata(days), allow_retries=False
         ) from None
-    except RuntimeError as error:
-        if str(error) != QUERY_INTERRUPTED:
-            raise
-        # Dagster would take it for a failure of this step, and start the next ones.
-        raise KeyboardInterrupt from error
+    except Exception as error:
+        if isinstance(error, RuntimeError) and str(error) == QUERY_INTERRUPTED:
+            # Dagster would take it for a failure of this step, and start the next ones.
+            raise KeyboardInterrupt from error
+        if fault := fault_of_surroundings(error):
+            raise dg.Failure(fault, allow_retries=False) from error
+        raise
 
 
 def failing_days_metadata(days: Iterable[date]) -> dict[str, dg.MetadataValue]:

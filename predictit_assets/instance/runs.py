@@ -16,7 +16,8 @@ import dagster as dg
 from filelock import FileLock
 
 from predictit_assets.contract.calendar import DayRange
-from predictit_assets.errors import ExpectedError
+from predictit_assets.errors import ExpectedError, SettingsError, fault_of_surroundings
+from predictit_assets.factory import make_home
 from predictit_assets.instance.failures import bad_days, why
 from predictit_assets.instance.names import HIDDEN_TAG_PREFIX
 from predictit_assets.instance.parallel import DaysDone, listening
@@ -72,16 +73,36 @@ class Built:
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The Dagster instance: that of DAGSTER_HOME when it is set, else the one at home."""
-    folder = Path(os.environ.get("DAGSTER_HOME") or settings.dagster_home)
+    folder = _dagster_home(settings)
     os.environ["DAGSTER_HOME"] = str(folder)
+    make_home(settings)
     folder.mkdir(parents=True, exist_ok=True)
     if folder == settings.dagster_home or not (folder / "dagster.yaml").exists():
         shutil.copyfile(PROJECT_DIR / "dagster.yaml", folder / "dagster.yaml")
     # Two processes that create the same SQLite files at once would fail.
     with FileLock(folder / ".making"):
-        instance = dg.DagsterInstance.get()
-        instance.all_asset_keys()  # creates the last of the files, otherwise made at first use
+        try:
+            instance = dg.DagsterInstance.get()
+            instance.all_asset_keys()  # creates the last of the files, otherwise made at first use
+        except Exception as error:
+            if fault := fault_of_surroundings(error):
+                raise ExpectedError(f"the Dagster instance {folder}: {fault}") from error
+            raise
     return instance
+
+
+def _dagster_home(settings: Settings) -> Path:
+    said = os.environ.get("DAGSTER_HOME")
+    if not said:
+        return settings.dagster_home
+    try:
+        folder = Path(said).expanduser()
+    except RuntimeError:
+        folder = Path(said)
+    # Dagster takes no other. Made relative to the current folder it would be another one tomorrow.
+    if not folder.is_absolute():
+        raise SettingsError(f"DAGSTER_HOME={said!r}: it has to be the whole path of a folder")
+    return folder
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> None:

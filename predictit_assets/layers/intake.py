@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from predictit_assets.contract.arrival import (
@@ -17,12 +17,13 @@ from predictit_assets.contract.arrival import (
     Polled,
     Pushed,
 )
+from predictit_assets.contract.payload import InvalidPayload, Payload
 from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.errors import FetchError, NothingPublished, SettingsError
 from predictit_assets.fetch.client import CallsSpent, Client
-from predictit_assets.fetch.days import DaysAsked, ask_days, due_days, forecast
+from predictit_assets.fetch.days import MAX_FAILURES, DaysAsked, ask_days, due_days, forecast
 from predictit_assets.fetch.files import Imported, dropped_files, import_files, is_payload
-from predictit_assets.storage.asked import Asked
+from predictit_assets.storage.asked import Asked, AskedRows
 from predictit_assets.storage.payloads import StoredPayload
 from predictit_assets.storage.stream import Stream
 
@@ -32,6 +33,16 @@ if TYPE_CHECKING:
 Way = TypeVar("Way", Polled, ByDay, PerEntity, Pushed, Dropped)
 Log = Callable[[str], None]
 """What is told of progress, waits and retries."""
+
+
+class Reply(NamedTuple):
+    """What came of asking about a row."""
+
+    row: Any
+    stored: StoredPayload | None
+    """What was landed; None when that was held already, or nothing came."""
+    fault: str = ""
+    """Why the answer says nothing, or why there is none."""
 
 
 @dataclass(frozen=True)
@@ -112,32 +123,66 @@ class Intake:
         return self.stream.days.days if days is None else days
 
     def pending(self, warehouse: "Warehouse") -> Sequence[Any]:
-        """The rows of the other asset that have no answer yet; none while nothing is published."""
+        """The rows of the other asset to ask about now; none while nothing is published.
+
+        Of those without an answer, the ones never asked come first. What was asked in vain is asked
+        again after a pause, which grows.
+        """
         per_entity = self.way(PerEntity)
         if per_entity is None:
             return []
         try:
             with warehouse.read_connection() as query:
-                return per_entity.pending(query)
+                rows = per_entity.pending(query)
         except NothingPublished:
             return []
+        return self._asked_rows.due(rows, datetime.now(UTC))
 
     def ask_pending(
         self, rows: Sequence[Any], log: Log, max_calls: int | None = None
-    ) -> Iterator[StoredPayload | None]:
-        """Ask for each row, and land each answer before the next call. Raises FetchError."""
+    ) -> Iterator["Reply"]:
+        """Ask for each row, and land each answer before the next call.
+
+        A row that gets no answer costs the others nothing. Raises FetchError when the API fails,
+        rather than a question.
+        """
         per_entity = self.way(PerEntity)
         if per_entity is None or not rows:
             return
         self.ready()
         asking = self._asking(self.client(log, max_calls))
+        failures = 0
         for done, row in enumerate(rows):
+            said = False
             try:
                 for payload in per_entity.ask(asking, row):
-                    yield self.stream.payloads.land(payload)
+                    stored = self.stream.payloads.land(payload)
+                    said = True
+                    yield Reply(row, stored, self._fault(payload))
             except CallsSpent:
                 log(f"{len(rows) - done} requests are left to the next run")
                 return
+            except FetchError as fault:
+                if not fault.of_question:
+                    raise
+                self._asked_rows.note(row, datetime.now(UTC))
+                failures = failures + 1 if fault.retryable else 0
+                if failures == MAX_FAILURES:
+                    raise
+                yield Reply(row, None, str(fault))
+            else:
+                failures = 0
+                self._asked_rows.note(row, datetime.now(UTC))
+                if not said:
+                    yield Reply(row, None, "there is no answer")
+
+    def _fault(self, payload: Payload) -> str:
+        """Why an answer will be quarantined; empty when it won't."""
+        try:
+            self.stream.dataset.validate(payload)
+        except InvalidPayload as fault:
+            return str(fault)
+        return ""
 
     def import_path(
         self, path: Path, progress: Callable[[int], None] = lambda _total: None
@@ -146,8 +191,12 @@ class Intake:
         dropped = self.files
         if dropped is None:
             raise SettingsError(f"{self.stream.name} takes no files")
-        files = dropped_files(path, dropped)
-        progress(len(files))
+        left: list[Imported] = []
+        files = dropped_files(
+            path, dropped, lambda one, why: left.append(Imported(str(one), refused=why))
+        )
+        progress(len(files) + len(left))
+        yield from left
         yield from self._import(files, dropped)
 
     def fetch_address(self, log: Log) -> list[Imported]:
@@ -182,6 +231,11 @@ class Intake:
         if dropped.bounds:
             return dropped.bounds(self.settings)
         return FileBounds(max_file=self.max_body)
+
+    @property
+    def _asked_rows(self) -> AskedRows:
+        stream = self.stream
+        return AskedRows(stream.payloads.objects, stream.source.name, stream.dataset.name)
 
     def _asking(self, client: Client) -> Asking:
         return Asking(client, self.settings, self.stream.payloads.parts)

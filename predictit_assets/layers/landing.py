@@ -153,6 +153,8 @@ def _fetch(
         log(f"{result.calls} calls: {len(result.asked)} days asked, {result.landed} new answers")
         for day, refusal in result.refused.items():
             warn(f"{day} is refused: {refusal}")
+        for day, fault in result.failed.items():
+            warn(f"{day} failed and stays due: {fault}")
         if result.left:
             warn(f"{len(result.left)} days stay due: the calls of one run are spent")
     if not is_today:
@@ -162,8 +164,13 @@ def _fetch(
             log(f"landed {stored.key}" if stored else "the answer is held already")
     if per_entity := intake.way(PerEntity):
         rows = intake.pending(warehouse)
-        for stored in intake.ask_pending(rows, log, per_entity.max_calls(intake.settings)):
-            log(f"landed {stored.key}" if stored else "the answer is held already")
+        for reply in intake.ask_pending(rows, log, per_entity.max_calls(intake.settings)):
+            if reply.fault:
+                warn(f"{reply.row!r:.60}: {reply.fault}")
+            elif reply.stored:
+                log(f"landed {reply.stored.key}")
+            else:
+                log("the answer is held already")
     if intake.way(Dropped):
         for one in intake.fetch_address(log):
             if one.refused:

@@ -12,7 +12,7 @@ import dagster as dg
 import pyarrow
 import pyarrow.parquet
 
-from predictit_assets.contract.payload import InvalidPayload, Validation
+from predictit_assets.contract.payload import InvalidPayload, Validation, is_in_the_future
 from predictit_assets.contract.schema import record_batch
 from predictit_assets.contract.source import raw_manifest
 from predictit_assets.instance.failures import fail_on_expected_error
@@ -22,6 +22,10 @@ from predictit_assets.layers.specs import layer_asset, rows_table, spec
 from predictit_assets.storage.payloads import MAX_IN_MEMORY, PayloadName, StoredPayload, Zone
 from predictit_assets.storage.stream import HeldDays, Stream
 
+FUTURE = (
+    "captured in the future, by a clock that was ahead; when that moment has passed it can be "
+    "moved back to landing"
+)
 Row = dict[str, Any]
 Moment = tuple[Any, str]
 """Capture time and part: where a dataset says so, they hold one payload."""
@@ -35,6 +39,10 @@ def validate_day(stream: Stream, day: date) -> list[Row]:
     """
     payloads, dataset = stream.payloads, stream.dataset
     validations: dict[PayloadName, Validation] = {}
+    quarantine_future(stream, day, Zone.LANDING)
+    # What was validated while this machine's clock was ahead too.
+    if day >= stream.calendar.today() or not stream.dataset.day_is_capture:
+        quarantine_future(stream, day, Zone.RAW)
     landed = payloads.held(Zone.LANDING, day)
     kept: dict[Moment, StoredPayload] = {}
     quarantined: set[str] = set()
@@ -64,6 +72,15 @@ def validate_day(stream: Stream, day: date) -> list[Row]:
             for file in Path(scratch).iterdir() if stored.size > MAX_IN_MEMORY else ():
                 file.unlink()
     return _write_manifest(stream, day, validations)
+
+
+def quarantine_future(stream: Stream, day: date, zone: Zone) -> int:
+    """Quarantine the payloads of a day whose capture time a clock made up; how many there were."""
+    future = [one for one in stream.payloads.held(zone, day) if is_in_the_future(one.captured_at)]
+    for stored in future:
+        if stored.name:
+            stream.payloads.quarantine(stored, stored.name, InvalidPayload(FUTURE))
+    return len(future)
 
 
 def _moment(stored: StoredPayload) -> Moment:

@@ -13,6 +13,7 @@ import typer
 
 from predictit_assets.errors import ExpectedError
 from predictit_assets.settings import load_settings
+from predictit_assets.terminal import err, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,8 +80,8 @@ def archive(
     end = utc_now().replace(second=0, microsecond=0)
     files = fake.archive(folder, end - timedelta(days=days), end, every)
     total = timedelta(days=days) // every
-    written = sum(1 for _ in track(files, "writing", total, transient=True))
-    print(f"{written} payloads in {folder}")
+    written = sum(1 for _ in track(files, "writing", total, console=err, transient=True))
+    say(f"{written} payloads in {folder}")
 
 
 @app.command()
@@ -96,7 +97,7 @@ def serve(
     """
     with ExitStack() as stack:
         for name, value in _serve(stack, _fakes(source), port).items():
-            print(f"{name}={value}", flush=True)
+            say(f"{name}={value}")
         signal.pause()
 
 
@@ -126,6 +127,8 @@ def run(
             ended = subprocess.run(command, env=defaults | os.environ | served, check=False)  # noqa: S603
         except FileNotFoundError:
             raise ExpectedError(f"there is no command {command[0]!r}") from None
+        except OSError as error:
+            raise ExpectedError(f"{command[0]!r} can't be run: {error.strerror}") from None
         except KeyboardInterrupt:  # the command got it too, and has ended
             sys.exit(130)
         sys.exit(ended.returncode)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
 from predictit_assets.contract.calendar import DayRange
-from predictit_assets.errors import NothingPublished, WarehouseBusy
+from predictit_assets.errors import NothingPublished, WarehouseBusy, WarehouseUnusable
 from predictit_assets.storage.migrations import Columns, due
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import (
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from predictit_assets.contract.schema import Schema
 
+LOCKED = "Could not set lock"
+"""What DuckDB says of a file that another process holds."""
 MEMORY_MB = 400
 """What DuckDB may take; beyond it, it uses the disk."""
 
@@ -60,30 +62,45 @@ class DuckDBWarehouse:
         self._lock_timeout = lock_timeout
 
     @contextmanager
-    def connect(self) -> "Iterator[duckdb.DuckDBPyConnection]":
-        """A connection that reads and writes. Raises WarehouseBusy after the lock timeout."""
-        import duckdb
+    def connect(self, *, only_read: bool = False) -> "Iterator[duckdb.DuckDBPyConnection]":
+        """A connection that reads and writes; whoever only reads may lack the right to write.
 
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        retrying = Retrying(
-            retry=retry_if_exception_message(match=r"(?s).*lock.*"),
-            stop=stop_after_delay(self._lock_timeout),
-            wait=wait_random(0.05, 0.3),
-            reraise=True,
-        )
-        try:
-            connection = retrying(duckdb.connect, str(self.file))
-        except duckdb.IOException as error:
-            raise WarehouseBusy(
-                f"the warehouse {self.file} can't be opened, after {self._lock_timeout:.0f} s of "
-                f"trying: {str(error).splitlines()[0]}"
-            ) from None
+        Raises WarehouseBusy after the lock timeout, WarehouseUnusable at once.
+        """
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = self._opened(only_read)
         try:
             connection.execute("set timezone = 'UTC'")
             connection.execute(f"set memory_limit = '{self._memory_mb}MB'")
             yield connection
         finally:
             connection.close()
+
+    def _opened(self, only_read: bool) -> "duckdb.DuckDBPyConnection":
+        import duckdb
+
+        retrying = Retrying(
+            retry=retry_if_exception_message(match=rf"(?s).*{LOCKED}.*"),
+            stop=stop_after_delay(self._lock_timeout),
+            wait=wait_random(0.05, 0.3),
+            reraise=True,
+        )
+        try:
+            try:
+                return retrying(duckdb.connect, str(self.file))
+            except duckdb.IOException as error:
+                if not only_read or LOCKED in str(error) or not self.file.exists():
+                    raise
+                # Not at first: in one process all connections to a file have to be of one kind.
+                return retrying(duckdb.connect, str(self.file), read_only=True)
+        except duckdb.Error as error:
+            said = str(error).splitlines()[0]
+            if LOCKED in said:
+                raise WarehouseBusy(
+                    f"the warehouse {self.file} can't be opened, after {self._lock_timeout:.0f} s "
+                    f"of trying: {said}"
+                ) from None
+            raise WarehouseUnusable(f"the warehouse {self.file} can't be opened: {said}") from None
 
     @contextmanager
     def hold_open(self) -> Iterator[None]:
@@ -105,7 +122,7 @@ class DuckDBWarehouse:
                 "(`make demo` keeps its own, in PREDICTIT_HOME=data/sample)"
             )
         try:
-            with self.connect() as connection:
+            with self.connect(only_read=True) as connection:
                 yield lambda query, *values: connection.execute(query, values).fetchall()
         except duckdb.CatalogException:
             raise NothingPublished(

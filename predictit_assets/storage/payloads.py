@@ -42,6 +42,9 @@ REASON_SUFFIX = ".reason.json"
 MAX_IN_MEMORY = 8_000_000
 """Bytes of a stored object that is unzipped in memory; a larger one is unzipped to a file."""
 CHUNK = 1 << 20
+MAX_RAW = 256_000_000
+"""Bytes that an object in raw may unzip to, where landing's bound is lower: it may have been higher
+when the payload came."""
 MAX_PART = 140
 """Characters of a part as it is written, so that no file system finds a name too long."""
 SURROGATES = "surrogatepass"
@@ -281,22 +284,27 @@ class PayloadStore:
 
     def _unzipped(self, body: bytes, zone: Zone) -> bytes:
         try:
-            if self._max_body is None or zone is Zone.RAW:  # what is there was bounded by landing
-                return bytes(igzip.decompress(body))
+            bound = self._bound(zone)
             unzip = isal_zlib.decompressobj(wbits=31)
-            content = unzip.decompress(body, self._max_body + 1)
-            if len(content) <= self._max_body and (not unzip.eof or unzip.unused_data):
+            content = unzip.decompress(body, bound + 1)
+            if len(content) <= bound and (not unzip.eof or unzip.unused_data):
                 # Rare: a gzip of several members, or one that was cut short.
                 with igzip.open(io.BytesIO(body)) as members:
-                    content = members.read(self._max_body + 1)
+                    content = members.read(bound + 1)
         except (isal_zlib.error, EOFError, OSError) as error:  # type: ignore[misc]
             raise InvalidPayload(f"the object isn't whole gzip: {error}") from None
-        self._refuse_beyond_bound(len(content))
+        self._refuse_beyond_bound(len(content), zone)
         return bytes(content)
 
-    def _refuse_beyond_bound(self, size: int) -> None:
-        if self._max_body is not None and size > self._max_body:
-            raise InvalidPayload(f"the object unzips to more than {self._max_body / 1e6:.0f} MB")
+    def _bound(self, zone: Zone) -> int:
+        """The bytes that an object in a zone may unzip to."""
+        if self._max_body is None:
+            return MAX_RAW
+        return max(self._max_body, MAX_RAW) if zone is Zone.RAW else self._max_body
+
+    def _refuse_beyond_bound(self, size: int, zone: Zone) -> None:
+        if size > (bound := self._bound(zone)):
+            raise InvalidPayload(f"the object unzips to more than {bound / 1e6:.0f} MB")
 
     def _load_large(self, stored: StoredPayload, name: PayloadName, scratch: Path) -> Loaded | None:
         zipped, plain = scratch / f"{name.sha256}.gz", scratch / name.sha256
@@ -308,8 +316,7 @@ class PayloadStore:
             with gzip.open(zipped) as content, plain.open("wb") as file:
                 while chunk := content.read(CHUNK):
                     size += len(chunk)
-                    if stored.zone is not Zone.RAW:
-                        self._refuse_beyond_bound(size)
+                    self._refuse_beyond_bound(size, stored.zone)
                     digest.update(chunk)
                     file.write(chunk)
         except (EOFError, OSError, zlib.error) as error:

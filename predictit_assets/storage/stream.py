@@ -11,7 +11,7 @@ from predictit_assets.contract.arrival import ByDay
 from predictit_assets.contract.calendar import Calendar, DayRange
 from predictit_assets.contract.source import Dataset, Source, all_tables, may_be_empty
 from predictit_assets.storage.asked import AskedDays
-from predictit_assets.storage.payloads import PayloadStore, days_of_folders
+from predictit_assets.storage.payloads import PayloadStore, Zone, days_of_folders
 
 if TYPE_CHECKING:
     from predictit_assets.contract.schema import Schema
@@ -66,13 +66,23 @@ class Stream:
         return all_tables(self.dataset)
 
     def known_days(self) -> set[date]:
-        """The days that anything is held of, or that the API was asked about."""
+        """The days that anything is held of, or that the API was asked about.
+
+        Days to come were made up by a clock that was ahead: they count while anything of them isn't
+        in quarantine yet, where a build takes it.
+        """
         known = set(self.payloads.days())
         for table in self.tables:
             known |= days_of_folders(self.payloads.objects.folders(self._curated_folder(table)))
         if any(isinstance(way, ByDay) for way in self.dataset.arrivals):
             known |= set(self.asked.all())
-        return known
+        today = self.calendar.today()
+        zones = (Zone.LANDING, Zone.RAW)
+        return {
+            day
+            for day in known
+            if day <= today or any(self.payloads.held(zone, day) for zone in zones)
+        }
 
     def key(self, layer: str, table: str | None = None) -> list[str]:
         """The asset key in a layer: of the payloads, or of a table."""

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
@@ -769,3 +771,115 @@ def test_an_address_that_is_none_is_not_told(
         client_of(echo).download(url.format(nowhere=nowhere), tmp_path / "file")
     text = str(caught.value) + "".join(traceback.format_exception(caught.value))
     assert "hunter" not in text
+
+
+# What the user's own files and clocks say, and what servers do unasked
+
+
+def test_what_netrc_says_is_nobodys_business(
+    client: Client, feed: SampleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    client.get(EVERYTHING)
+    url = feed.url.replace("://", "://me:mine@")
+    replace(client, base=url).get(EVERYTHING)
+    assert [request.headers.get("Authorization") for request in feed.requests] == [
+        None,
+        "Basic bWU6bWluZQ==",  # an address may say it itself
+    ]
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("GZIP", lambda body: gzip.compress(body[:99]) + gzip.compress(body[99:])),
+        ("gzip, x-gzip", lambda body: gzip.compress(gzip.compress(body))),
+        ("identity", bytes),
+        ("", gzip.compress),  # a server that doesn't say so
+        ("", lambda body: gzip.compress(body[:99]) + gzip.compress(body[99:])),
+    ],
+)
+def test_what_a_server_packed_is_unpacked_whole(
+    client: Client,
+    world: FakePredictIt,
+    answer: Callable[..., None],
+    coding: str,
+    pack: Callable[[bytes], bytes],
+) -> None:
+    body = world.body(NOON)
+    answer(Answer(pack(body), headers={"Content-Encoding": coding} if coding else {}))
+    assert client.get(EVERYTHING).body == body
+
+
+@pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "gzip, br", "\x7fodd"])
+def test_a_coding_that_nobody_asked_for_is_named_and_not_landed(
+    client: Client, feed: SampleServer, answer: Callable[..., None], coding: str
+) -> None:
+    answer(Answer(b"whatever", headers={"Content-Encoding": coding}))
+    name = coding.rpartition(" ")[2].strip("\x7f")
+    assert f"in the coding '{name}'" in refusal(client)
+    assert len(feed.requests) == 1
+
+
+def test_a_gzip_that_nobody_told_of_is_bounded_too(
+    client: Client, answer: Callable[..., None]
+) -> None:
+    answer(Answer(gzip.compress(b"0" * (MAX_BODY + 1))))
+    assert "more than 1 MB" in refusal(client)
+
+
+@pytest.mark.parametrize(
+    "page", [b"\xef\xbb\xbf<?xml version='1.0'?><a/>", "<html>".encode("utf-16"), b" \n<a>"]
+)
+def test_a_page_is_one_in_any_encoding(
+    client: Client, answer: Callable[..., None], page: bytes
+) -> None:
+    answer(Answer(page))
+    assert "a page instead of data" in refusal(client)
+
+
+def test_certificates_that_are_gone_are_one_sentence(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    assert "gone.pem" in refusal(replace(client, base="https://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize(("days", "told"), [(3, "4320 minutes ahead of"), (-3, "minutes behind")])
+def test_nothing_is_kept_while_this_machines_clock_is_wrong(
+    client: Client, monkeypatch: pytest.MonkeyPatch, days: int, told: str
+) -> None:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(days=days)
+
+    monkeypatch.setattr(http, "datetime", Wrong)
+    assert told in refusal(client)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Thu, 99 Nov 2026 10:00:00 GMT"])
+def test_a_server_without_a_clock_is_believed(
+    client: Client, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    def served(text: str) -> Any:
+        return parsedate_to_datetime(date)
+
+    monkeypatch.setattr(http, "parsedate_to_datetime", served)
+    client.get(EVERYTHING)
+
+
+def test_what_a_cache_kept_for_hours_is_no_wrong_clock(
+    client: Client, monkeypatch: pytest.MonkeyPatch, answer: Callable[..., None]
+) -> None:
+    hours = timedelta(hours=5)
+    monkeypatch.setattr(
+        http, "parsedate_to_datetime", lambda text: parsedate_to_datetime(text) - hours
+    )
+    answer(Answer(b"{}", headers={"Age": str(int(hours.total_seconds()))}))
+    assert client.get(EVERYTHING).body == b"{}"
+    assert "clock" in refusal(client)

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from predictit_assets.contract.arrival import Asking, ByDay
 from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import FetchError
-from predictit_assets.fetch.client import CallsSpent, KeyRefused, RequestRefused
+from predictit_assets.fetch.client import CallsSpent, KeyRefused, RequestRefused, RetryableError
 from predictit_assets.fetch.days import (
     ANSWERED,
+    MAX_FAILURES,
     NOTHING,
     REFUSED,
     ask_days,
@@ -228,6 +229,33 @@ def test_a_fault_of_the_api_ends_the_asking_and_the_day_stays_due(fault: FetchEr
         home.run(api)
     assert list(home.notes) == DAYS[:2]
     assert home.run(Api(dict.fromkeys(DAYS, 1))).asked == DAYS[2:]
+
+
+def test_a_question_that_never_succeeds_keeps_no_other_from_being_asked() -> None:
+    home = Home()
+    fault = FetchError("answered 404", of_question=True)
+    failing = {DAYS[0]: fault, DAYS[2]: RetryableError("answered 500", of_question=True)}
+
+    result = home.run(Api(dict.fromkeys(DAYS, 1), failing=failing))
+
+    assert list(result.failed) == [DAYS[0], DAYS[2]]
+    assert result.landed == len(DAYS) - 2
+    # They stay due, after those that are due and didn't fail.
+    way = by_day(lambda _day, _outcome: [NOON])
+    later = DAYS[-1] + timedelta(days=1)
+    due = due_days(way, [*DAYS, later], home.notes, datetime.now(UTC))
+    assert due == [later, DAYS[0], DAYS[2]]
+    assert not is_final(way, DAYS[0], home.notes[DAYS[0]])
+
+
+def test_many_in_a_row_are_the_fault_of_the_api_and_are_last_the_next_time() -> None:
+    home = Home()
+    fault = RetryableError("answered 503", of_question=True)
+    with pytest.raises(RetryableError):
+        home.run(Api(dict.fromkeys(DAYS, 1), failing=dict.fromkeys(DAYS, fault)))
+    way = by_day(lambda _day, _outcome: [NOON])
+    due = due_days(way, DAYS, home.notes, datetime.now(UTC))
+    assert due == [*DAYS[MAX_FAILURES:], *DAYS[:MAX_FAILURES]]
 
 
 def test_the_days_that_the_calls_do_not_reach_stay_due_and_are_said() -> None:

@@ -1,6 +1,7 @@
 """Archives come in whole: each saved payload once, under its own time, or with a reason why not."""
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -18,11 +19,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import FEED, NOON, predictit
 
-from predictit_assets import factory
+from predictit_assets import cli, factory
 from predictit_assets.contract.arrival import Dropped, FileBounds, FileDrop, Refused
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
@@ -675,3 +677,136 @@ def test_imports_that_are_killed_and_repeated_land_everything_once(
     times = [NOON + n * minute for n in range(600)]
     assert landed(payloads) == [received(at, SMALL.body(at)) for at in times]
     assert held() == 600
+
+
+# What isn't looked at is told
+
+
+def test_what_is_not_looked_at_is_told_and_counts_as_refused(
+    folder: Path, tmp_path: Path, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(folder / "20260304T170000Z.json", SMALL.body(NOON))
+    outside = save(tmp_path / "elsewhere" / "20260304T170100Z.json", b"secret")
+    save(folder / "shut" / "20260304T170200Z.json", b"{}")
+    (folder / "out.json").symlink_to(outside)
+    (folder / "nowhere.zip").symlink_to(tmp_path / "nowhere")
+    (folder / "linked").symlink_to(outside.parent)
+    os.mkfifo(folder / "pipe.json")
+    scandir = os.scandir
+
+    def guarded(path: Any) -> Any:  # root may read every folder
+        if str(path).endswith("shut"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+
+    imported = land(folder, intake)
+
+    assert {Path(one.file).name: one.refused for one in imported} == {
+        "20260304T170000Z.json": None,
+        "shut": "the folder can't be read: Permission denied",
+        "out.json": "is a link that leads out of the folder",
+        "nowhere.zip": "is a link that leads out of the folder",
+        "linked": "is a link to a folder, which isn't followed",
+        "pipe.json": "is no file that can be read",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../20260304T170000Z.json",
+        "/20260304T170000Z.json",
+        "a/../../x.json",
+        "\\\\host\\share\\x.json",
+        "C:\\x.json",
+        "c:x.json",
+        "nul.json",
+        "a/COM1.json",
+        "con",
+    ],
+)
+def test_a_member_whose_name_leads_out_of_the_zip_is_left_out_and_told(
+    folder: Path, intake: Intake, name: str
+) -> None:
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr(name, b"{}")
+        archive.writestr("20260304T170001Z.json", SMALL.body(NOON))
+        archive.writestr("console/20260304T170002Z.json", SMALL.body(NOON))
+    bad, *good = land(folder, intake)
+    assert "leads out" in (bad.refused or "")
+    assert [one.landed for one in good] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "told"),
+    [
+        (stat.S_IFLNK, "x.json", "is a link"),
+        (stat.S_IFIFO, "x.json", "is no file"),
+        (stat.S_IFCHR, "x.json", "is no file"),
+        (stat.S_IFREG, "inner.ZIP", "is a zip within a zip"),
+    ],
+)
+def test_a_member_that_is_no_payload_file_is_left_out_and_told(
+    folder: Path, intake: Intake, kind: int, name: str, told: str
+) -> None:
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = (kind | 0o644) << 16
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr(entry, b"{}")
+    (one,) = land(folder, intake)
+    assert told in (one.refused or "")
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"\xef\xbb\xbf" + SMALL.body(NOON), "byte-order mark"),
+        (SMALL.body(NOON).decode().encode("utf-16"), "UTF-16"),
+        (gzip.compress(SMALL.body(NOON)), "a gzip"),
+        (json.dumps(SMALL.payload(NOON)["markets"][0]).encode(), "one market, and not the feed"),
+        (b'{"markets": []}', "length >= 1"),
+        (stamped("2026-99-99T12:00:00"), "it is no moment"),
+    ],
+)
+def test_why_no_time_can_be_told_is_said(
+    folder: Path, intake: Intake, body: bytes, told: str
+) -> None:
+    save(folder / "answer.json", body)
+    (one,) = land(folder, intake)
+    assert told in (one.refused or "")
+
+
+# Times that a clock made up
+
+
+def test_what_is_captured_in_the_future_is_refused(folder: Path, intake: Intake) -> None:
+    later = datetime.now(UTC) + timedelta(minutes=11)
+    save(folder / f"{later:%Y%m%dT%H%M%S}Z.json", SMALL.body(NOON))
+    (one,) = land(folder, intake)
+    # Late in the evening it is tomorrow's already.
+    assert "is in the future" in (one.refused or "") or "is no day from" in (one.refused or "")
+
+
+def test_a_payload_of_the_future_goes_to_quarantine_wherever_it_lies(
+    intake: Intake, payloads: PayloadStore
+) -> None:
+    soon, later = (datetime.now(UTC) + timedelta(days=days) for days in (0, 2000))
+    payloads.land(received(soon, SMALL.body(NOON)))
+    assert len(validate_day(intake.stream, EASTERN.day_of(soon))) == 1
+    far = EASTERN.day_of(later)
+    stored = payloads.land(received(later, SMALL.body(NOON)))
+    assert stored
+    for zone in (Zone.LANDING, Zone.RAW):
+        (row,) = validate_day(intake.stream, far)
+        assert "captured in the future" in row["quarantined_because"]
+        assert not payloads.held(Zone.RAW, far)
+        (kept,) = payloads.held(Zone.QUARANTINE, far)
+        if zone is Zone.LANDING:  # as it was validated while the clock was ahead
+            body = payloads.objects.get(kept.key)
+            assert body
+            payloads.objects.put_if_absent(kept.key.replace("quarantine", "raw", 1), body)
+    assert len(payloads.held(Zone.RAW, EASTERN.day_of(soon))) == 1
+    # A build needn't look there again.
+    assert far not in set(cli._days_held(intake.stream))

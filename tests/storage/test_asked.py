@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from predictit_assets.storage.asked import Asked, AskedDays
+from predictit_assets.storage.asked import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    Asked,
+    AskedDays,
+    AskedRows,
+)
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import PayloadStore
 
@@ -120,3 +126,33 @@ def test_notes_are_no_payloads(objects: ObjectStore) -> None:
     assert payloads.days() == []
     AskedDays(objects, PREDICTIT.name, "another").note(DAY, Asked(NOON, 1, "nothing"), None)
     assert notes_in(objects).all()[DAY].outcome == "answered"
+
+
+# Rows
+
+
+def test_what_was_asked_in_vain_waits_longer_and_longer_behind_the_others(
+    objects: ObjectStore,
+) -> None:
+    notes = AskedRows(objects, PREDICTIT.name, FEED.name)
+    rows: list[object] = [7, ("a/b", None), "Île"]
+    assert notes.due(rows, NOON) == rows
+    now = NOON
+    for times in range(12):
+        notes.note(7, now)
+        pause = min(FIRST_PAUSE * 2**times, LONGEST_PAUSE)
+        assert notes.due(rows, now + pause - timedelta(seconds=1)) == rows[1:]
+        now += pause
+        assert notes.due(rows, now) == [*rows[1:], 7]
+    notes.note("Île", now - LONGEST_PAUSE)
+    assert notes.due(rows, now) == [rows[1], "Île", 7]  # what waits longest comes first
+    assert len(objects.below(FOLDER)) == 2
+
+
+def test_a_row_that_was_answered_is_forgotten(objects: ObjectStore) -> None:
+    notes = AskedRows(objects, PREDICTIT.name, FEED.name)
+    notes.note(1, NOON)
+    notes.note(2, NOON)
+    assert notes.due([2], NOON) == []
+    assert notes.due([1, 2], NOON) == [1]
+    assert notes_in(objects).all() == {}  # nor are they days

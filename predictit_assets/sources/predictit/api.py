@@ -13,10 +13,14 @@ WallTime = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,
 
 
 class Contract(msgspec.Struct, gc=False, rename="camel"):
-    """One contract of a payload. Every key is always sent; quotes and the close may be null."""
+    """One contract of a payload. Every key is always sent.
+
+    Quotes and the close may be null; that an end may be wasn't seen, but one end that isn't known
+    mustn't cost the odds of all markets.
+    """
 
     id: Id
-    date_end: str
+    date_end: str | None
     image: str
     name: str
     short_name: str
@@ -31,14 +35,14 @@ class Contract(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Market(msgspec.Struct, gc=False, rename="camel"):
-    """One market of a payload."""
+    """One market of a payload. One without contracts costs the others nothing."""
 
     id: Id
     name: str
     short_name: str
     image: str
     url: str
-    contracts: Annotated[list[Contract], Meta(min_length=1)]
+    contracts: list[Contract]
     time_stamp: WallTime
     status: str
 
@@ -56,7 +60,7 @@ class KnownContract(Contract, gc=False, forbid_unknown_fields=True):
 class KnownMarket(Market, gc=False, forbid_unknown_fields=True):
     """A market without a field that nobody knew of."""
 
-    contracts: Annotated[list[KnownContract], Meta(min_length=1)]  # type: ignore[assignment]
+    contracts: list[KnownContract]  # type: ignore[assignment]
 
 
 class KnownMarketData(msgspec.Struct, gc=False, forbid_unknown_fields=True):

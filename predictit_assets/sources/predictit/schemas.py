@@ -42,7 +42,7 @@ class MarketSnapshots(pa.DataFrameModel):
     market_url: Text = pa.Field(description="the market's page")
     image_url: Text = pa.Field(description="the market's picture")
     status: Text = pa.Field(description="as sent: Open in the feed of all markets")
-    contract_count: Bigint = pa.Field(gt=0, description="contracts of the market in this poll")
+    contract_count: Bigint = pa.Field(ge=0, description="contracts of the market in this poll")
 
     class Config:
         """A column that isn't listed here is a fault."""
@@ -72,7 +72,9 @@ class ContractSnapshots(pa.DataFrameModel):
     contract_short_name: Text = pa.Field(description="the answer in brief, as sent")
     image_url: Text = pa.Field(description="the contract's picture")
     status: Text = pa.Field(description="as sent: Open in the feed of all markets")
-    date_end: Text = pa.Field(description="the announced end, free text as sent")
+    date_end: Text = pa.Field(
+        nullable=True, description="the announced end, free text as sent; NULL when none is"
+    )
     display_order: Bigint = pa.Field(description="position asked for by the market's author")
     last_trade_price: Price = pa.Field(
         ge=0, le=1, description="price of the last trade as sent: 0 means never traded"

@@ -6,6 +6,7 @@ this module is UTC.
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -228,8 +229,23 @@ def _saved_payload(drop: FileDrop) -> Payload:
     body = drop.read()
     at = parse_capture_time(drop.name) or FEED.timestamp_in(body)
     if at is None:
-        raise Refused("neither its name (YYYYMMDDTHHMMSSZ...) nor its timeStamp tells its time")
+        raise Refused(
+            "neither its name (YYYYMMDDTHHMMSSZ...) nor its timeStamp tells its time: "
+            f"{_why_no_time(body)}"
+        )
     return Payload(EASTERN.day_of(at), at, body)
+
+
+def _why_no_time(body: bytes) -> str:
+    """Why the timeStamp of a saved payload can't be read."""
+    try:
+        decode(FEED.decoder, body)
+    except InvalidPayload as fault:
+        with suppress(InvalidPayload):
+            decode(ClosedMarkets.decoder, body)
+            return "it is one market, and not the feed of all"
+        return str(fault)
+    return "it is no moment"
 
 
 SOURCE = Source(

@@ -17,7 +17,7 @@ from predictit_assets.sources.predictit.products.board import (
     write_csv,
     write_json,
 )
-from predictit_assets.sources.predictit.products.text import cell, printable
+from predictit_assets.text import cell, printable
 
 NOON = datetime(2026, 3, 4, 17, tzinfo=UTC)
 STEERING = "\x1b]0;owned\x07\x1b[2J\u202eevil\u2069\x9b31m\r\nsecond\tline\x00"

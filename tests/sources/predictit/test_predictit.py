@@ -122,7 +122,8 @@ CONTRACT = "$.markets[0].contracts[0]"
         (put("markets", value=[]), "length >= 1", "$.markets"),
         (put("markets", value=None), "got `null`", "$.markets"),
         (put("markets", 1, value=None), "got `null`", "$.markets[1]"),
-        (put("markets", 1, "contracts", value=[]), "length >= 1", "$.markets[1].contracts"),
+        (put("markets", 1, "contracts", value=None), "got `null`", "$.markets[1].contracts"),
+        (first_contract("dateEnd", 7), "got `int`", f"{CONTRACT}.dateEnd"),
         (put("markets", 1, "id", value=1.0), "got `float`", "$.markets[1].id"),
         (first_contract("id", 0), ">= 1", f"{CONTRACT}.id"),
         (first_contract("id", 2**63), "<= 9223372036854775807", f"{CONTRACT}.id"),
@@ -189,6 +190,20 @@ def test_what_is_no_payload_at_all_is_told_of_the_whole(body: bytes, reason: str
 
     assert reason in told
     assert place == "$"
+
+
+def test_what_one_market_lacks_costs_the_others_nothing() -> None:
+    odd = document_of_three()
+    del odd["markets"][1]["contracts"][:]
+    odd["markets"][0]["contracts"][0]["dateEnd"] = None
+
+    validation = FEED.validate(payload_of(odd))
+    rows = FEED.rows([payload_of(odd)])
+
+    assert validation.counts["markets"] == 3
+    assert sorted(rows["market_snapshots"]["contract_count"].to_pylist())[0] == 0
+    assert rows["contract_snapshots"].num_rows == validation.counts["contracts"]
+    assert rows["contract_snapshots"]["date_end"].null_count == 1
 
 
 def test_new_fields_are_told_and_do_no_harm() -> None:

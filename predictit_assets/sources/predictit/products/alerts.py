@@ -11,8 +11,8 @@ import msgspec
 from predictit_assets.alerts.channels import Channel, Message
 from predictit_assets.errors import NothingPublished
 from predictit_assets.sources.predictit.products.keys import table_key
-from predictit_assets.sources.predictit.products.text import printable
 from predictit_assets.storage.warehouse import Warehouse
+from predictit_assets.text import printable
 
 PRICES = table_key("core", "fact_prices")
 HOUR = timedelta(hours=1)
@@ -44,7 +44,7 @@ class Move:
         market, contract = printable(self.market), printable(self.contract)
         name = market if market == contract else f"{market}: {contract}"
         before = self.price - self.change
-        return f"{name}: {before * 100:.0f} to {self.price * 100:.0f} cents\n{self.url}"
+        return f"{name}: {before * 100:.0f} to {self.price * 100:.0f} cents\n{printable(self.url)}"
 
 
 def moves(warehouse: Warehouse, threshold: float) -> list[Move]:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple, TextIO
-from urllib.parse import urlsplit
 
 from rich.box import SIMPLE_HEAD
 from rich.console import JustifyMethod, RenderableType
@@ -18,8 +17,9 @@ from rich.text import Text
 
 from predictit_assets.contract.calendar import age_text
 from predictit_assets.sources.predictit.ask import EASTERN
-from predictit_assets.sources.predictit.products.text import cell, escaped_json, printable
+from predictit_assets.sources.predictit.products.links import host_of
 from predictit_assets.storage.warehouse import Warehouse
+from predictit_assets.text import cell, escaped_json, printable, writes_unicode
 
 Odds = dict[str, Any]
 """A row of live.live_board; with it `biggest_move` of its market and `last_day`, hourly prices."""
@@ -90,7 +90,7 @@ def newest_odds(warehouse: Warehouse, market: str, movers: bool) -> list[Odds]:
 def write_json(odds: Sequence[Odds], to: TextIO) -> None:
     """Every row as a JSON array; prices are numbers, times ISO 8601 in UTC."""
     text = json.dumps(odds, indent=1, ensure_ascii=False, default=_plain)
-    to.write(escaped_json(text) + "\n")
+    to.write(escaped_json(text, ascii_only=not writes_unicode(to)) + "\n")
 
 
 def write_csv(odds: Sequence[Odds], to: TextIO) -> None:
@@ -127,9 +127,9 @@ class Column(NamedTuple):
     show: Callable[[Odds], str | Text]
 
 
-def columns(width: int) -> list[Column]:
+def columns(width: int, bars: bool = True) -> list[Column]:
     """The columns that fit into a line and leave names enough room."""
-    chosen = list(COLUMNS)
+    chosen = [column for column in COLUMNS if bars or column.heading != LAST_DAY_HEADING]
     for heading, room in FIRST_TO_GO:
         if width - 2 - sum(column.width + 1 for column in chosen) < room:
             chosen = [column for column in chosen if column.heading != heading]
@@ -137,10 +137,19 @@ def columns(width: int) -> list[Column]:
 
 
 def render(
-    odds: Sequence[Odds], markets: int, contracts: int, width: int, now: datetime | None = None
+    odds: Sequence[Odds],
+    markets: int,
+    contracts: int,
+    width: int,
+    now: datetime | None = None,
+    *,
+    bars: bool = True,
 ) -> RenderableType:
-    """The first `markets` markets (of at least one), `contracts` contracts of each, as a table."""
-    shown = columns(width)
+    """The first `markets` markets (of at least one), `contracts` contracts of each, as a table.
+
+    `bars` says whether the terminal can show them.
+    """
+    shown = columns(width, bars)
     table = _table(odds, shown, now)
     for n, (_, group) in enumerate(groupby(odds, key=itemgetter("market_id"))):
         if n == markets:
@@ -160,10 +169,15 @@ def render(
 
 
 def render_movers(
-    odds: Sequence[Odds], contracts: int, width: int, now: datetime | None = None
+    odds: Sequence[Odds],
+    contracts: int,
+    width: int,
+    now: datetime | None = None,
+    *,
+    bars: bool = True,
 ) -> RenderableType:
     """The first `contracts` contracts (of at least one), each with its market, as a table."""
-    shown = columns(width)
+    shown = columns(width, bars)
     table = _table(odds, shown, now)
     for row in odds[:contracts]:
         market, contract = row["market_short_name"], row["contract_short_name"]
@@ -178,9 +192,10 @@ def _table(odds: Sequence[Odds], shown: Sequence[Column], now: datetime | None) 
     polled = odds[0]["polled_at"].replace(tzinfo=UTC)
     age = age_text((now or datetime.now(UTC)) - polled)
     local = polled.astimezone(EASTERN.tzinfo)
+    host = next(filter(None, (host_of(row["market_url"]) for row in odds)), "PredictIt")
     table = Table(
         title=f"Odds of {local:%a %d %b %Y %H:%M} Eastern, {age}; in cents",
-        caption=f"Source: {urlsplit(odds[0]['market_url']).hostname}; for non-commercial use.",
+        caption=Text(f"Source: {host}; for non-commercial use."),
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,

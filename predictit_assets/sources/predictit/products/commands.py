@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from predictit_assets.errors import ExpectedError
+from predictit_assets.terminal import out
+from predictit_assets.text import writes_unicode
 
 
 def board(
@@ -25,8 +27,6 @@ def board(
     """
     if as_json and as_csv:
         raise ExpectedError("--json and --csv exclude each other")
-    from rich.console import Console
-
     from predictit_assets import factory
     from predictit_assets.settings import load_settings
     from predictit_assets.sources.predictit.products import board as odds_board
@@ -34,15 +34,15 @@ def board(
     odds = odds_board.newest_odds(factory.warehouse(load_settings()), market, movers)
     if not odds:
         raise ExpectedError(f"no open market's name contains {market!r}")
-    terminal = Console()
+    bars = writes_unicode(sys.stdout)
     if as_json:
         odds_board.write_json(odds, sys.stdout)
     elif as_csv:
         odds_board.write_csv(odds, sys.stdout)
     elif movers:
-        terminal.print(odds_board.render_movers(odds, markets, terminal.width))
+        out.print(odds_board.render_movers(odds, markets, out.width, bars=bars))
     else:
-        terminal.print(odds_board.render(odds, markets, contracts, terminal.width))
+        out.print(odds_board.render(odds, markets, contracts, out.width, bars=bars))
 
 
 COMMANDS = (board,)

@@ -9,8 +9,8 @@ import dagster as dg
 
 from predictit_assets.layers.products import Preview
 from predictit_assets.sources.predictit.ask import EASTERN
-from predictit_assets.sources.predictit.products.text import printable
 from predictit_assets.storage.warehouse import Query
+from predictit_assets.text import printable
 
 Plain = str | int | float | None
 

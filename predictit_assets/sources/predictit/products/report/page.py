@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlsplit
 
 from predictit_assets.sources.predictit.ask import EASTERN
+from predictit_assets.sources.predictit.products.links import link_of
 from predictit_assets.sources.predictit.products.report import charts, queries
 from predictit_assets.sources.predictit.products.report.queries import Closes, Contents, Outcomes
 from predictit_assets.storage.objects import ObjectStore
@@ -172,7 +172,7 @@ def percent(share: Decimal | None) -> str:
 
 def web(address: str) -> str | None:
     """An address that a link may lead to: the feed could send anything."""
-    return address if urlsplit(address).scheme in {"http", "https"} else None
+    return link_of(address)
 
 
 def eastern(at: datetime, form: str = "%a %d %b %Y, %H:%M") -> str:

@@ -10,9 +10,9 @@ from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
-from urllib.parse import urlsplit
 
 from predictit_assets.errors import NothingHeld
+from predictit_assets.sources.predictit.products.links import host_of
 from predictit_assets.storage.warehouse import Query, Warehouse
 
 MARTS = (
@@ -395,7 +395,7 @@ def _read(rows: Query) -> Contents:
     ((polled_at, markets, contracts),) = rows(OVERVIEW)
     if polled_at is None:
         raise NothingHeld("the board is empty: poll or import, then `predictit build`")
-    hosts = {urlsplit(address).hostname for (address,) in rows(ADDRESSES)}
+    hosts = {host for (address,) in rows(ADDRESSES) if (host := host_of(address))}
     odds_since = polled_at - timedelta(days=ODDS_DAYS)
     books_since = polled_at - timedelta(days=BOOKS_DAYS)
     return Contents(
