@@ -212,6 +212,14 @@ def _results(
                 yield judged(check.name, dg.AssetCheckSeverity.WARN, rule, [one] if one else [])
 
 
+def evaluate(
+    target: CheckTarget, window: DayRange, instance: dg.DagsterInstance
+) -> list[dg.AssetCheckResult]:
+    """The results of all checks of a table, without a run."""
+    keys = {spec.key for spec in _specs(target)}
+    return list(_results(target, window, keys, instance))
+
+
 def warning_checks(schema: TableSchema) -> list[pa.Check]:
     """The rules of a schema that only warn."""
     return [check for check in schema.to_schema().checks if check.raise_warning]
