@@ -39,6 +39,7 @@ from predictit_assets.layers.landing import landing_asset
 from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.products import House, Products
 from predictit_assets.layers.raw import raw_asset
+from predictit_assets.layers.specs import origin
 from predictit_assets.layers.staging import staging_assets
 from predictit_assets.settings import Settings, WarehouseHome
 from predictit_assets.sources import Enabled, enabled
@@ -92,6 +93,7 @@ def build_definitions(
     }
 
     assets = [asset for one in parts.values() for asset in one.assets]
+    origins = [origin(one.source) for one in on]
     checks = [check for one in parts.values() for check in [*one.checks, *one.timed_checks]]
     sensors = [sensor for one in parts.values() for sensor in one.sensors]
     calendars = {one.name: one.source.calendar for one in on}
@@ -116,7 +118,7 @@ def build_definitions(
     if is_wanted(settings) and streams:
         schedules.append(housekeeping(streams, settings))
     return dg.Definitions(
-        assets=assets,
+        assets=[*origins, *assets],
         asset_checks=checks,
         jobs=[job for one in parts.values() for job in [one.build_job, *one.jobs]],
         sensors=sensors,
