@@ -12,7 +12,7 @@ import dagster as dg
 from predictit_assets import factory
 from predictit_assets.alerts.channels import Channel, open_channels
 from predictit_assets.alerts.sensor import alerts_sensor
-from predictit_assets.automation.checks import WatchedCheck, check_sensor
+from predictit_assets.automation.checks import WatchedCheck, check_sensor, landing_checks
 from predictit_assets.automation.close_of_day import close_of_day
 from predictit_assets.automation.conditions import automation_sensor, condition_of
 from predictit_assets.automation.drops import drop_sensor
@@ -25,7 +25,7 @@ from predictit_assets.automation.poll import poll_sensor
 from predictit_assets.checks import freshness
 from predictit_assets.checks.completeness import Completeness, completeness_check
 from predictit_assets.checks.model_schema import ModelSchema, in_steps, model_schemas
-from predictit_assets.checks.registry import model_checks, stream_checks
+from predictit_assets.checks.registry import landing_target, model_checks, stream_checks
 from predictit_assets.checks.schema import asset_checks
 from predictit_assets.contract.arrival import ByDay, Dropped, PerEntity, Polled
 from predictit_assets.contract.schema import Schema
@@ -40,6 +40,7 @@ from predictit_assets.layers.landing import landing_asset
 from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.products import House, Products
 from predictit_assets.layers.raw import raw_asset
+from predictit_assets.layers.specs import origin
 from predictit_assets.layers.staging import staging_assets
 from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome
 from predictit_assets.sources import Enabled, enabled
@@ -93,6 +94,7 @@ def build_definitions(
     }
 
     assets = [asset for one in parts.values() for asset in one.assets]
+    origins = [origin(one.source) for one in on]
     checks = [check for one in parts.values() for check in [*one.checks, *one.timed_checks]]
     sensors = [sensor for one in parts.values() for sensor in one.sensors]
     calendars = {one.name: one.source.calendar for one in on}
@@ -120,7 +122,7 @@ def build_definitions(
     if is_wanted(settings) and streams:
         schedules.append(housekeeping(streams, settings))
     return dg.Definitions(
-        assets=assets,
+        assets=[*origins, *assets],
         asset_checks=checks,
         jobs=[job for one in parts.values() for job in [one.build_job, *one.jobs]],
         sensors=sensors,
@@ -185,7 +187,17 @@ def _source_parts(
 
     ages = freshness.ages(source, streams, sensor_warehouse)
     timed = freshness.fresh_checks(ages)
-    watched = [WatchedCheck(age.check, age.evaluate) for age in ages]
+    landed = {
+        stream.name: landing_checks(
+            stream,
+            landing_target(stream),
+            next((age for age in ages if age.asset == dg.AssetKey(stream.key("landing"))), None),
+        )
+        for stream in streams
+    }
+    watched = [check for checks_of in landed.values() for check in checks_of]
+    known = {check.key for check in watched}
+    watched += [WatchedCheck(age.check, age.evaluate) for age in ages if age.check not in known]
     if source.published:
         if (source.name, "core", source.published.table) not in models:
             raise ExpectedError(
@@ -209,7 +221,7 @@ def _source_parts(
     limits = _limits(on, streams)
     governed = [_governed(one, on, limits, settings) for one in assets]
     parts = _Parts(governed, checks, timed, watched, build_job)
-    _automate(parts, settings, on, intakes, sensor_warehouse, partitions, everything)
+    _automate(parts, settings, on, intakes, sensor_warehouse, partitions, everything, landed)
     parts.sensors += products.sensors
     return parts
 
@@ -222,6 +234,7 @@ def _automate(
     sensor_warehouse: Warehouse,
     partitions: dg.DailyPartitionsDefinition,
     everything: dg.AssetSelection,
+    landed: Mapping[str, Sequence[WatchedCheck]],
 ) -> None:
     """Add what makes the graph of a source run itself."""
     name = on.name
@@ -229,7 +242,7 @@ def _automate(
     polled = [intake for intake in intakes if intake.way(Polled)]
     if polled and on.settings.poller is Poller.DAGSTER:
         parts.sensors.append(
-            poll_sensor(name, polled, partial(factory.sensor_client, settings, on))
+            poll_sensor(name, polled, partial(factory.sensor_client, settings, on), landed)
         )
     parts.sensors.append(landing_sensor(name, streams))
     for intake in intakes:

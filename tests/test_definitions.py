@@ -3,6 +3,7 @@
 import ast
 import gc
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -25,13 +26,14 @@ from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.storage.payloads import PayloadStore
 
 PARENTS = {
-    "landing/predictit/market_data": set(),
+    "predictit/api": set(),
+    "landing/predictit/market_data": {"predictit/api"},
     "raw/predictit/market_data": {"landing/predictit/market_data"},
     "curated/predictit/market_snapshots": {"raw/predictit/market_data"},
     "curated/predictit/contract_snapshots": {"raw/predictit/market_data"},
     "staging/predictit/market_snapshots": {"curated/predictit/market_snapshots"},
     "staging/predictit/contract_snapshots": {"curated/predictit/contract_snapshots"},
-    "landing/predictit/closed_markets": set(),
+    "landing/predictit/closed_markets": {"predictit/api"},
     "raw/predictit/closed_markets": {"landing/predictit/closed_markets"},
     "curated/predictit/closed_contracts": {"raw/predictit/closed_markets"},
     "staging/predictit/closed_contracts": {"curated/predictit/closed_contracts"},
@@ -102,6 +104,8 @@ STAGES = {
     "report": "marts",
 }
 """The end of a group's name by layer, where it isn't `ingest`."""
+ORIGIN = dg.AssetKey(["predictit", "api"])
+"""Whom the payloads are from: nobody's to make."""
 REPORT = dg.AssetKey(["report", "predictit"])
 """A page and no table: it has no columns, and is made anew whatever days were built."""
 
@@ -110,6 +114,42 @@ REPORT = dg.AssetKey(["report", "predictit"])
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings = Settings(home=tmp_path_factory.mktemp("home"))
     return build_definitions(settings).resolve_asset_graph()
+
+
+def made(graph: Any) -> list[Any]:
+    """The assets that somebody makes."""
+    return [node for node in graph.asset_nodes if node.is_materializable]
+
+
+def test_where_a_source_is_from_is_the_root_of_its_lineage(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """It says where to read about it, and what may be done with the data."""
+    rivers = Enabled(RIVERS, RiverSettings(folder=tmp_path))
+    both = build_definitions(settings, [predictit(), rivers]).resolve_asset_graph()
+    for source in (predictit().source, RIVERS):
+        node = both.get(dg.AssetKey([source.name, "api"]))
+        assert node.is_external
+        assert node.kinds == {"api"}
+        assert node.metadata["homepage"].value == source.homepage
+        assert node.metadata["licence"] == source.licence
+        landing = {dg.AssetKey(["landing", source.name, one.name]) for one in source.datasets}
+        assert node.child_keys == landing
+        assert all(both.get(key).parent_keys >= {node.key} for key in landing)
+
+
+def test_each_check_has_a_plain_name_and_a_sentence(graph: Any) -> None:
+    for key in graph.asset_check_keys:
+        assert graph.get_check_spec(key).description, key
+        assert key.asset_key.path[-1] not in key.name, key
+        assert len(key.name) < 40, key
+        assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", key.name), key
+
+
+def test_datasets_are_told_apart(graph: Any) -> None:
+    for layer in ("landing", "raw"):
+        told = [node.description for node in made(graph) if node.key.path[0] == layer]
+        assert len(set(told)) == len(told) == 2
 
 
 def test_lineage_goes_from_the_payload_to_the_fact(graph: Any) -> None:
@@ -125,17 +165,19 @@ def test_every_asset_says_what_it_is(graph: Any) -> None:
         assert node.description
         assert node.owners
         assert node.kinds
-        if node.key != REPORT:
+        if node.key not in (REPORT, ORIGIN):
             columns = node.metadata["dagster/column_schema"].columns
             assert all(column.description for column in columns)
 
 
 def test_every_asset_is_grouped_and_tagged_by_source_and_layer(graph: Any) -> None:
-    for node in graph.asset_nodes:
+    origin = graph.get(ORIGIN)
+    assert (origin.group_name, origin.tags["source"]) == ("predictit_ingest", "predictit")
+    for node in made(graph):
         layer, source, *_ = node.key.path
         assert node.group_name == f"{source}_{STAGES.get(layer, 'ingest')}", node.key
         assert (node.tags["layer"], node.tags["source"]) == (layer, source)
-    layers = {node.key.path[0] for node in graph.asset_nodes}
+    layers = {node.key.path[0] for node in made(graph)}
     assert layers == {*STAGES, "landing", "raw", "curated", "staging"}
 
 
@@ -216,21 +258,21 @@ def test_who_lets_others_poll_has_no_sensor_that_does(settings: Settings) -> Non
 
 
 def test_every_asset_is_partitioned_by_eastern_day_with_today(graph: Any) -> None:
-    (partitions,) = {node.partitions_def for node in graph.asset_nodes if node.key != REPORT}
+    (partitions,) = {node.partitions_def for node in made(graph) if node.key != REPORT}
     assert isinstance(partitions, dg.DailyPartitionsDefinition)
     assert partitions.timezone == "America/New_York"
     assert partitions.end_offset == 1
 
 
 def test_every_asset_takes_a_range_in_one_run(graph: Any) -> None:
-    policies = {node.backfill_policy for node in graph.asset_nodes}
+    policies = {node.backfill_policy for node in made(graph)}
     assert policies == {dg.BackfillPolicy.single_run()}
 
 
 def test_every_asset_has_a_blocking_check_of_its_schema(graph: Any) -> None:
     blocking = {key for key in graph.asset_check_keys if graph.get_check_spec(key).blocking}
     schemas = {key.asset_key for key in blocking if key.name == "schema"}
-    assert schemas == {node.key for node in graph.asset_nodes} - {REPORT}
+    assert schemas == {node.key for node in made(graph)} - {REPORT}
     assert dg.AssetCheckKey(REPORT, "page") in blocking
 
 

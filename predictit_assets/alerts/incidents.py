@@ -8,7 +8,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from predictit_assets.checks.freshness import FRESH
-from predictit_assets.checks.schema import days_judged
+from predictit_assets.checks.memory import NEXT, days_judged
 from predictit_assets.contract.calendar import DayRange, consecutive
 from predictit_assets.instance.failures import breaks, failed_steps, one_line, why
 from predictit_assets.instance.names import RUNLESS, WILL_RETRY_TAG
@@ -155,7 +155,8 @@ class Monitored:
         good = sorted(set(judged) - set(bad))
         if result.passed or good:
             yield Scope(frozenset({name}), tuple(consecutive(good)))
-        if not result.passed:
+        # Of what is only remembered people were told when it was found.
+        if not result.passed and (bad or not judged):
             scope = Scope(frozenset({name}), tuple(consecutive(bad)))
             path = "/".join(quote(part, safe="") for part in key.asset_key.path)
             link = f"{self._ui_url}/assets/{path}?view=checks&checkDetail={quote(key.name)}"
@@ -163,7 +164,8 @@ class Monitored:
             step = NEXT_STEPS.get(key.name, "look at what it found, then {build}").format(
                 source=source, build=_build([source], scope.days)
             )
-            yield _incident(name, scope, result.description or "failed", link, step)
+            cause = (result.description or "failed").partition(NEXT)[0]
+            yield _incident(name, scope, cause, link, step)
 
 
 def _source(part: str) -> str:

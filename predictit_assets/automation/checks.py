@@ -1,11 +1,16 @@
-"""Checks that time alone can fail: evaluated at an interval, though nothing ran."""
+"""Checks that no run evaluates in time: those that the clock can fail, and those of landing."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 import msgspec
+
+from predictit_assets.checks.freshness import DataAge
+from predictit_assets.checks.schema import SCHEMA_CHECK, CheckTarget, evaluate
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.storage.stream import Stream
 
 REPEATED_AFTER = 3600.0
 """Seconds after which a result is reported again though it is the same."""
@@ -16,7 +21,47 @@ class WatchedCheck:
     """A check, and how it is evaluated."""
 
     key: dg.AssetCheckKey
-    evaluate: Callable[[dg.DagsterInstance], dg.AssetCheckResult]
+    evaluate: Callable[[dg.DagsterInstance], dg.AssetCheckResult | None]
+    """None when there is nothing to look at."""
+    timed: bool = True
+    """Whether time alone can fail it; else it is evaluated after a materialization only."""
+
+
+def landing_checks(stream: Stream, target: CheckTarget, age: DataAge | None) -> list[WatchedCheck]:
+    """The checks of a stream's landing, about the newest day: payloads land there without a run."""
+
+    def schema(instance: dg.DagsterInstance) -> dg.AssetCheckResult | None:
+        days = stream.payloads.days()
+        if not days:
+            return None
+        (result,) = evaluate(target, DayRange(days[-1], days[-1]), instance)
+        return result
+
+    checks = [
+        WatchedCheck(
+            dg.AssetCheckKey(dg.AssetKey(list(target.key)), SCHEMA_CHECK), schema, timed=False
+        )
+    ]
+    return [*checks, WatchedCheck(age.check, age.evaluate)] if age else checks
+
+
+def evaluations(
+    checks: Iterable[WatchedCheck], instance: dg.DagsterInstance
+) -> list[dg.AssetCheckEvaluation]:
+    """What the checks find now, as events that a sensor may report."""
+    found = ((check.key, check.evaluate(instance)) for check in checks)
+    return [_event(key, result) for key, result in found if result]
+
+
+def _event(key: dg.AssetCheckKey, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=result.passed,
+        severity=result.severity,
+        description=result.description,
+        metadata=result.metadata,
+    )
 
 
 class Reported(msgspec.Struct):
@@ -29,7 +74,11 @@ class Reported(msgspec.Struct):
 
 
 def check_sensor(checks: Sequence[WatchedCheck], interval: int) -> dg.SensorDefinition:
-    """Evaluate checks without a run, every `interval` seconds; report what is unchanged hourly."""
+    """Evaluate checks without a run, every `interval` seconds.
+
+    What is unchanged is reported hourly, and when the asset was made anew: Dagster shows a check as
+    not evaluated until it has looked at the newest materialization.
+    """
 
     @dg.sensor(
         name="watch",
@@ -45,26 +94,21 @@ def check_sensor(checks: Sequence[WatchedCheck], interval: int) -> dg.SensorDefi
         now = time.time()
         events = []
         for check in checks:
-            result = check.evaluate(context.instance)
+            unseen = _unseen(check.key, context.instance)
+            result = check.evaluate(context.instance) if check.timed or unseen else None
+            if result is None:
+                continue
             name = check.key.to_user_string()
             last = reported.get(name)
             if (
                 last
+                and not unseen
                 and (last.passed, last.severity) == (result.passed, result.severity.value)
                 and now - last.at < REPEATED_AFTER
             ):
                 continue
             reported[name] = Reported(result.passed, result.severity.value, now)
-            events.append(
-                dg.AssetCheckEvaluation(
-                    asset_key=check.key.asset_key,
-                    check_name=check.key.name,
-                    passed=result.passed,
-                    severity=result.severity,
-                    description=result.description,
-                    metadata=result.metadata,
-                )
-            )
+            events.append(_event(check.key, result))
         return dg.SensorResult(
             asset_events=events,
             skip_reason=f"{len(events)} of {len(checks)} results are new",
@@ -72,3 +116,11 @@ def check_sensor(checks: Sequence[WatchedCheck], interval: int) -> dg.SensorDefi
         )
 
     return watch
+
+
+def _unseen(key: dg.AssetCheckKey, instance: dg.DagsterInstance) -> bool:
+    """Whether the asset was made anew since the check looked at it last."""
+    made = instance.fetch_materializations(key.asset_key, limit=1).records
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).get(key)
+    seen = latest.event.timestamp if latest and latest.event else 0
+    return bool(made) and seen < made[0].timestamp

@@ -2,11 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import dagster as dg
 import msgspec
 
+from predictit_assets.automation.checks import WatchedCheck, evaluations
 from predictit_assets.contract.arrival import Polled
 from predictit_assets.errors import fault_of_surroundings
 from predictit_assets.fetch.client import Client
@@ -31,9 +32,15 @@ class State(msgspec.Struct):
 
 
 def poll_sensor(
-    source: str, intakes: Sequence[Intake], client: Callable[[], Client]
+    source: str,
+    intakes: Sequence[Intake],
+    client: Callable[[], Client],
+    checks: Mapping[str, Sequence[WatchedCheck]],
 ) -> dg.SensorDefinition:
-    """Ask a source once a tick, each dataset as often as it says at the most."""
+    """Ask a source once a tick, each dataset as often as it says at the most.
+
+    `checks` are those of landing, by stream: what landed is looked at in the same tick.
+    """
     interval = min(_interval(intake) for intake in intakes)
 
     @dg.sensor(
@@ -49,7 +56,7 @@ def poll_sensor(
     )
     def poll(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         states = msgspec.json.decode(context.cursor or "{}", type=dict[str, State])
-        events: list[dg.AssetMaterialization] = []
+        events: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
         texts = []
         for intake in intakes:
             name = intake.stream.dataset.name
@@ -57,6 +64,8 @@ def poll_sensor(
                 intake, client, interval, states.get(name, State()), context.log.warning
             )
             events += landed
+            if landed:
+                events += evaluations(checks[intake.stream.name], context.instance)
             texts.append(text)
         return dg.SensorResult(
             asset_events=events,

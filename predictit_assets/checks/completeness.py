@@ -15,6 +15,16 @@ from predictit_assets.storage.warehouse import Warehouse
 
 COMPLETENESS = "completeness"
 """The check's name."""
+QUARANTINED = "with payloads in quarantine"
+BACK = (
+    "when a release can read them, move them from quarantine/ back to landing/ (same path below), "
+    "then "
+)
+RULE = (
+    "each day of which payloads are held is published, none failed last, and no payload is in "
+    "quarantine"
+)
+FEW_RANGES = 3
 MAX_RANGES = 20
 """Ranges of days spelt out."""
 
@@ -40,10 +50,14 @@ class Completeness:
         return dg.AssetCheckKey(self.asset, COMPLETENESS)
 
     def faults(self, instance: dg.DagsterInstance) -> Mapping[str, list[date]]:
-        """The days that somebody should look at, by what is the matter with them. Not today."""
+        """The days that somebody should look at, by what is the matter with them.
+
+        Today is one of them only if a payload of it is in quarantine.
+        """
         today = self.streams[0].calendar.today()
         held: set[date] = set()
         waiting: set[date] = set()
+        quarantined: set[date] = set()
         # What may be empty any day needs no published day, unless the source has nothing else.
         required = [one for one in self.streams if not one.may_be_empty] or self.streams
         for stream in self.streams:
@@ -53,6 +67,11 @@ class Completeness:
                 day
                 for day in stream.payloads.days(Zone.LANDING)
                 if day < today and stream.payloads.held(Zone.LANDING, day)
+            }
+            quarantined |= {
+                day
+                for day in stream.payloads.days(Zone.QUARANTINE)
+                if stream.payloads.held(Zone.QUARANTINE, day)
             }
         keys = self.partitions.get_partition_keys()
         status = instance.get_status_by_partition(self.asset, keys, self.partitions) or {}
@@ -65,6 +84,7 @@ class Completeness:
             "failed in their last run": sorted(failed),
             "waiting in landing to be validated": sorted(waiting - failed),
             "valid but not published": sorted(held - self._published() - failed - waiting),
+            QUARANTINED: sorted(quarantined),
         }
 
     def _published(self) -> set[date]:
@@ -78,7 +98,8 @@ class Completeness:
         """Completeness as the result of a check."""
         faults = {what: days for what, days in self.faults(instance).items() if days}
         listed = [
-            f"- {len(days)} days {what}: "
+            f"- {_days(days)} {what}: "
+            + (BACK if what is QUARANTINED else "")
             + ", ".join(
                 f"`predictit build {self.source} --from {one.first} --to {one.last}`"
                 for one in consecutive(days)[:MAX_RANGES]
@@ -88,13 +109,19 @@ class Completeness:
         return dg.AssetCheckResult(
             passed=not faults,
             severity=dg.AssetCheckSeverity.WARN,
-            description="; ".join(f"{len(days)} days {what}" for what, days in faults.items())
-            or None,
+            description="; ".join(f"{_days(days)} {what}" for what, days in faults.items()) or RULE,
             metadata={
                 "days": dg.MetadataValue.int(sum(map(len, faults.values()))),
                 **({"how_to_mend": dg.MetadataValue.md("\n".join(listed))} if faults else {}),
             },
         )
+
+
+def _days(days: list[date]) -> str:
+    """How many days, and which where there are few."""
+    counted = "1 day" if len(days) == 1 else f"{len(days):,} days"
+    ranges = consecutive(days)
+    return f"{counted} ({', '.join(map(str, ranges))})" if len(ranges) <= FEW_RANGES else counted
 
 
 def completeness_check(completeness: Completeness) -> dg.AssetChecksDefinition:
@@ -103,7 +130,7 @@ def completeness_check(completeness: Completeness) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=completeness.asset,
         name=COMPLETENESS,
-        description="Each day of which payloads are held is published, and none failed last.",
+        description=f"{RULE[0].upper()}{RULE[1:]}.",
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         return completeness.evaluate(context.instance)

@@ -22,7 +22,7 @@ from predictit_assets.storage.warehouse import STAGING, Warehouse
 
 def stream_checks(stream: Stream, warehouse: Warehouse) -> list[CheckStep]:
     """The checks of a stream's tables, from landing to staging: a step each layer."""
-    landed = CheckTarget(stream.key("landing"), LandingManifest, partial(_landing, stream.payloads))
+    landed = landing_target(stream)
     valid = CheckTarget(stream.key("raw"), raw_manifest(stream.dataset), partial(_raw, stream))
     curated = [
         CheckTarget(stream.key("curated", table), schema, partial(_curated, stream, table))
@@ -43,6 +43,11 @@ def stream_checks(stream: Stream, warehouse: Warehouse) -> list[CheckStep]:
         CheckStep(f"curated_{stream.name}", curated, lambda: stream.days),
         CheckStep(f"staging_{stream.name}", staged, lambda: stream.days, warehouse.hold_open),
     ]
+
+
+def landing_target(stream: Stream) -> CheckTarget:
+    """What is checked of a stream's landing."""
+    return CheckTarget(stream.key("landing"), LandingManifest, partial(_landing, stream.payloads))
 
 
 def model_checks(

@@ -5,39 +5,36 @@ marked `raise_warning` becomes a check of its own, which only warns. Rows stay i
 counts, days and a few examples come out.
 """
 
-import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import date
-from typing import Any, Protocol
+from datetime import date, datetime
+from typing import Any, NamedTuple, Protocol
 
 import dagster as dg
 import ibis
 import pandera.ibis as pa
 from pandera.config import ValidationDepth, config_context
 
+from predictit_assets.checks.memory import Findings, Memory, remembered, result
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema
-from predictit_assets.instance.failures import (
-    MAX_DAYS,
-    MORE_DAYS,
-    fail_on_expected_error,
-    failing_days_metadata,
-    listed_days,
-)
+from predictit_assets.instance.failures import MAX_DAYS, fail_on_expected_error
 from predictit_assets.instance.partitions import tagged_window
 from predictit_assets.text import code, printable
 
 SCHEMA_CHECK = "schema"
-WINDOW = "window"
-"""The metadata that says which days were checked: the first and the last, as ISO dates."""
-REASON, KEY = "quarantined_because", "key"
-"""Columns of a manifest: why a payload is in quarantine, and which object it is."""
+PARTITION = "partition_date"
+"""The column that tables by day have."""
+REASONS = ("quarantined_because", "new_fields", "reason")
+"""Columns that say what is wrong with their row: manifests and rejected rows have them."""
+HASH = re.compile(r"[0-9a-f]{64}")
 MAX_VIOLATIONS = 10
 MAX_EXAMPLES = 3
 MAX_TEXT = 300
+MAX_VALUE = 200
 """Bounds of what a failed check says: a Pandera error can print hundreds of kilobytes."""
 
 BUILT_IN_RULES: Mapping[str, Callable[..., ibis.Value]] = {
@@ -59,6 +56,23 @@ BUILT_IN_RULES: Mapping[str, Callable[..., ibis.Value]] = {
 
 Pandera gives the rule of a frame as an expression, but that of a column only with all its rows.
 """
+
+WORDS: Mapping[str, Callable[..., str]] = {
+    "equal_to": lambda value: f"{value}",
+    "not_equal_to": lambda value: f"other than {value}",
+    "greater_than": lambda min_value: f"above {min_value}",
+    "greater_than_or_equal_to": lambda min_value: f"at least {min_value}",
+    "less_than": lambda max_value: f"below {max_value}",
+    "less_than_or_equal_to": lambda max_value: f"at most {max_value}",
+    "in_range": lambda min_value, max_value, include_min=True, include_max=True: (
+        f"{'at least' if include_min else 'above'} {min_value} "
+        f"and {'at most' if include_max else 'below'} {max_value}"
+    ),
+    "isin": lambda allowed_values: f"one of {', '.join(map(str, allowed_values))}",
+    "notin": lambda forbidden_values: f"none of {', '.join(map(str, forbidden_values))}",
+    "str_matches": lambda pattern: f"as the pattern {pattern} says",
+}
+"""The same in words, after "is" or "isn't"."""
 
 
 class LazySchema(Protocol):
@@ -99,6 +113,15 @@ class CheckStep:
     """Entered once around all checks of the step."""
 
 
+class Rule(NamedTuple):
+    """What should hold of each row, and what is so where it doesn't."""
+
+    text: str
+    broken: Callable[[int], str]
+    """The sentence about so many rows that break it."""
+    next_step: str = ""
+
+
 @dataclass(frozen=True)
 class Violation:
     """One rule that a table breaks."""
@@ -107,17 +130,18 @@ class Violation:
     """What should hold."""
     rows: int | None
     """How many rows break it; None when it isn't about rows."""
+    sentence: str
+    """What is so instead."""
     days: tuple[date, ...] = ()
     """Days with such rows, at most one more than MAX_DAYS."""
-    examples: tuple[str, ...] = ()
-    reason: str = ""
-    """Why the newest of these rows is what it is, where the table says so."""
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """A few of these rows."""
+    next_step: str = ""
 
     def __str__(self) -> str:
-        if self.rows is None:
-            return self.rule
-        broken = "1 row breaks" if self.rows == 1 else f"{self.rows} rows break"
-        return f"{broken}: {self.rule}" + (f" ({self.reason})" if self.reason else "")
+        # Dagster shows descriptions as Markdown.
+        reasons = "; ".join(dict.fromkeys(code(one) for one in map(_reason, self.examples) if one))
+        return self.sentence + (f": {reasons}" if reasons else "")
 
 
 def asset_checks(steps: Iterable[CheckStep]) -> list[dg.AssetChecksDefinition]:
@@ -135,7 +159,9 @@ def _asset_checks(step: CheckStep) -> dg.AssetChecksDefinition:
         window = tagged_window(context.run.tags) or step.all_days()
         with fail_on_expected_error(context.op_execution_context), step.hold_open():
             for target in step.targets:
-                yield from _results(target, window, context.selected_asset_check_keys)
+                yield from _results(
+                    target, window, context.selected_asset_check_keys, context.instance
+                )
 
     return run_checks
 
@@ -156,7 +182,10 @@ def _specs(target: CheckTarget) -> Iterator[dg.AssetCheckSpec]:
 
 
 def _results(
-    target: CheckTarget, window: DayRange, selected: AbstractSet[dg.AssetCheckKey]
+    target: CheckTarget,
+    window: DayRange,
+    selected: AbstractSet[dg.AssetCheckKey],
+    instance: dg.DagsterInstance,
 ) -> Iterator[dg.AssetCheckResult]:
     asset = dg.AssetKey(list(target.key))
     names = {key.name for key in selected if key.asset_key == asset}
@@ -164,15 +193,33 @@ def _results(
         return
     if target.last_day_only:
         window = DayRange(window.last, window.last)
+    by_day = PARTITION in target.schema.to_schema().columns
+
+    def judged(
+        name: str, severity: dg.AssetCheckSeverity, rule: str, found: Sequence[Violation]
+    ) -> dg.AssetCheckResult:
+        key = dg.AssetCheckKey(asset, name)
+        memory = remembered(instance, key, window) if by_day else Memory()
+        return result(key, severity, rule, window, _findings(found), memory)
+
     with target.open(window) as table:
         if SCHEMA_CHECK in names:
             found = violations(target.schema, table)
-            yield _result(asset, SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, window, found)
+            rule = "columns, types, keys and ranges are as they should be"
+            yield judged(SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, rule, found)
         for check in warning_checks(target.schema) if target.warnings else ():
             if check.name in names:
                 one = warning_violation(check, table)
-                found = [one] if one else []
-                yield _result(asset, check.name, dg.AssetCheckSeverity.WARN, window, found)
+                rule = rule_of(check).text
+                yield judged(check.name, dg.AssetCheckSeverity.WARN, rule, [one] if one else [])
+
+
+def evaluate(
+    target: CheckTarget, window: DayRange, instance: dg.DagsterInstance
+) -> list[dg.AssetCheckResult]:
+    """The results of all checks of a table, without a run."""
+    keys = {spec.key for spec in _specs(target)}
+    return list(_results(target, window, keys, instance))
 
 
 def warning_checks(schema: TableSchema) -> list[pa.Check]:
@@ -182,7 +229,7 @@ def warning_checks(schema: TableSchema) -> list[pa.Check]:
 
 def warning_violation(check: pa.Check, table: ibis.Table) -> Violation | None:
     """How a table breaks one of the rules that only warn; None when it doesn't."""
-    return next(iter(_violations(table, {check.description: ~_holds(check, table)})), None)
+    return next(iter(_violations(table, [(rule_of(check), ~_holds(check, table))])), None)
 
 
 def violations(schema: TableSchema, table: ibis.Table) -> list[Violation]:
@@ -196,28 +243,60 @@ def violations(schema: TableSchema, table: ibis.Table) -> list[Violation]:
         with config_context(validation_depth=ValidationDepth.SCHEMA_ONLY):
             pandera_schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        found = [
-            Violation(printable(str(error))[:MAX_TEXT], None) for error in errors.schema_errors
-        ]
-        return found[:MAX_VIOLATIONS]
-    return _violations(table, dict(_breaches(pandera_schema, table)))
+        texts = [printable(str(error))[:MAX_TEXT] for error in errors.schema_errors]
+        return [Violation(text, None, text) for text in texts[:MAX_VIOLATIONS]]
+    return _violations(table, list(_breaches(pandera_schema, table)))
 
 
-def _breaches(schema: pa.DataFrameSchema, table: ibis.Table) -> Iterator[tuple[str, ibis.Value]]:
+def rule_of(check: pa.Check) -> Rule:
+    """A rule of the frame in words.
+
+    Its `description` says what should hold, its `error` what is so otherwise, of one row and of
+    more, with a | between ("{} row is odd|{} rows are odd"), and its `title` what to do then.
+    """
+    text = check.description or check.name
+    one, divided, many = (check.error or "").partition("|")
+
+    def broken(rows: int) -> str:
+        if not divided:
+            return f"not so of {_rows(rows)}: {text}"
+        return (one if rows == 1 else many).replace("{}", f"{rows:,}")
+
+    return Rule(text, broken, check.title or "")
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _breaches(schema: pa.DataFrameSchema, table: ibis.Table) -> Iterator[tuple[Rule, ibis.Value]]:
     """Each rule of the rows, and when a row breaks it."""
     for name, column in schema.columns.items():
         if not column.nullable:
-            yield f"{name} is never NULL", table[name].isnull()
+            yield _never_null(name), table[name].isnull()
         for check in column.checks:
             breach = table[name].notnull() & ~_holds_of(check, table[name])
-            yield f"{name} is {check.error or check.name}", breach
+            yield _rule_of_column(name, check), breach
     for check in schema.checks:
         if not check.raise_warning:
-            yield check.description, ~_holds(check, table)
+            yield rule_of(check), ~_holds(check, table)
     keys = [[name] for name, column in schema.columns.items() if column.unique]
     for key in [*keys, list(schema.unique or [])]:
         if key:
-            yield f"one row for each {', '.join(key)}", table.count().over(group_by=key) > 1
+            yield _one_row_for_each(", ".join(key)), table.count().over(group_by=key) > 1
+
+
+def _never_null(name: str) -> Rule:
+    return Rule(f"{name} is never NULL", lambda rows: f"{name} is NULL in {_rows(rows)}")
+
+
+def _one_row_for_each(columns: str) -> Rule:
+    return Rule(f"one row for each {columns}", lambda rows: f"{_rows(rows)} share their {columns}")
+
+
+def _rule_of_column(name: str, check: pa.Check) -> Rule:
+    words = WORDS[str(check.name)](**check.statistics)
+    return Rule(f"{name} is {words}", lambda rows: f"{name} isn't {words} in {_rows(rows)}")
 
 
 def _holds(check: pa.Check, table: ibis.Table) -> ibis.Value:
@@ -236,86 +315,59 @@ def _holds_of(check: pa.Check, column: ibis.Value) -> ibis.Value:
     return rule(column, **check.statistics)
 
 
-def _violations(table: ibis.Table, breaches: Mapping[str, ibis.Value]) -> list[Violation]:
+def _violations(table: ibis.Table, breaches: Sequence[tuple[Rule, ibis.Value]]) -> list[Violation]:
     """The rules that are broken, at most MAX_VIOLATIONS. Unknown is not broken."""
     if not breaches:
         return []
-    flags = table.select(**{f"rule_{n}": breach for n, breach in enumerate(breaches.values())})
+    flags = table.select(**{f"rule_{n}": breach for n, (_, breach) in enumerate(breaches)})
     counts = flags.aggregate(**{name: flags[name].sum() for name in flags.columns})
     (broken,) = counts.to_pyarrow().to_pylist()
     return [
-        _violation(rule, int(rows), table.filter(breaches[rule]))
-        for rule, rows in zip(breaches, broken.values(), strict=True)
+        _violation(rule, int(rows), table.filter(breach))
+        for (rule, breach), rows in zip(breaches, broken.values(), strict=True)
         if rows
     ][:MAX_VIOLATIONS]
 
 
-def _violation(rule: str, rows: int, failing: ibis.Table) -> Violation:
+def _violation(rule: Rule, rows: int, failing: ibis.Table) -> Violation:
     days: tuple[date, ...] = ()
-    if "partition_date" in failing.columns:
-        distinct = failing.select("partition_date").distinct().order_by("partition_date")
-        days = tuple(distinct.limit(MAX_DAYS + 1).to_pyarrow()["partition_date"].to_pylist())
-    if {REASON, KEY, "captured_at"} <= set(failing.columns):
+    if PARTITION in failing.columns:
+        distinct = failing.select(PARTITION).distinct().order_by(PARTITION)
+        days = tuple(distinct.limit(MAX_DAYS + 1).to_pyarrow()[PARTITION].to_pylist())
+    if {*REASONS, "captured_at"} & set(failing.columns) > {"captured_at"}:
         failing = failing.order_by(ibis.desc("captured_at"))
-    examples = failing.limit(MAX_EXAMPLES).to_pyarrow().to_pylist()
-    texts = tuple(json.dumps(row, default=str, ensure_ascii=False)[:MAX_TEXT] for row in examples)
-    return Violation(rule, rows, days, texts, _reason(examples[0]) if examples else "")
+    examples = tuple(failing.limit(MAX_EXAMPLES).to_pyarrow().to_pylist())
+    return Violation(rule.text, rows, rule.broken(rows), days, examples, rule.next_step)
 
 
 def _reason(row: Mapping[str, Any]) -> str:
-    # Dagster shows descriptions as Markdown too.
-    return code(f"{row[REASON]}: {row[KEY]}") if row.get(REASON) else ""
+    return next((printable(str(row[name])) for name in REASONS if row.get(name)), "")
 
 
-def _result(
-    asset: dg.AssetKey,
-    name: str,
-    severity: dg.AssetCheckSeverity,
-    window: DayRange,
-    found: Sequence[Violation],
-) -> dg.AssetCheckResult:
-    metadata: dict[str, dg.MetadataValue] = {
-        WINDOW: dg.MetadataValue.json([window.first.isoformat(), window.last.isoformat()]),
-        "failing_rows": dg.MetadataValue.int(sum(one.rows or 0 for one in found)),
-        **failing_days_metadata({day for one in found for day in one.days}),
-    }
-    if found:
-        metadata["violations"] = dg.MetadataValue.md("\n".join(_markdown(one) for one in found))
-    return dg.AssetCheckResult(
-        asset_key=asset,
-        check_name=name,
-        passed=not found,
-        severity=severity,
-        metadata=metadata,
-        description=_description(found) or None,
+def _findings(found: Sequence[Violation]) -> Findings:
+    return Findings(
+        sentences=[str(one) for one in found],
+        next_step=next((one.next_step for one in found if one.next_step), ""),
+        rows=sum(one.rows or 0 for one in found),
+        days={day for one in found for day in one.days},
+        faults=[fault for one in found for fault in _faults(one)],
     )
 
 
-def _description(found: Sequence[Violation]) -> str:
-    """The violations, as many as fit: a code span that is cut would be none any more."""
-    text = ""
-    for violation in found:
-        if text and len(text) + len(str(violation)) > MAX_TEXT:
-            break
-        text += ("; " if text else "") + str(violation)
-    return text
+def _faults(violation: Violation) -> Iterator[Mapping[str, str]]:
+    """The examples of a violation for people: what is wrong comes first, and no hash is shown."""
+    for row in violation.examples:
+        shown = {
+            name: f"{value} UTC" if isinstance(value, datetime) else HASH.sub("*", str(value))
+            for name, value in row.items()
+            if value is not None and name not in (*REASONS, PARTITION, "sha256")
+        }
+        where = printable(", ".join(f"{name} {_short(value)}" for name, value in shown.items()))
+        reason = _reason(row) or violation.sentence
+        yield {"reason": reason, "day": str(row.get(PARTITION, "")), "where": where}
+    if not violation.examples:
+        yield {"reason": violation.sentence, "day": "", "where": ""}
 
 
-def days_judged(metadata: Mapping[str, dg.MetadataValue]) -> tuple[list[date], list[date]]:
-    """By the metadata of a failed result: the days that were checked, and those that failed.
-
-    All of them when the failing ones aren't all listed; none when it isn't about days.
-    """
-    window = metadata.get(WINDOW)
-    if not isinstance(window, dg.JsonMetadataValue) or not isinstance(window.data, list):
-        return [], []
-    first, last = (date.fromisoformat(str(day)) for day in window.data)
-    judged = DayRange(first, last).days
-    failing = [] if MORE_DAYS in metadata else listed_days(metadata)
-    return judged, failing or judged
-
-
-def _markdown(violation: Violation) -> str:
-    return "\n".join(
-        [f"- **{violation}**", *(f"  - {code(example)}" for example in violation.examples)]
-    )
+def _short(value: str) -> str:
+    return value if len(value) <= MAX_VALUE else f"{value[:MAX_VALUE]}…"

@@ -35,7 +35,11 @@ class LandingManifest(pa.DataFrameModel):
 
         strict = True
 
-    @pa.dataframe_check(description="the object lies in the folder of its own day")
+    @pa.dataframe_check(
+        description="each object lies in the folder of its own day",
+        error="{} object lies in another day's folder, or isn't named as payloads are"
+        "|{} objects lie in another day's folder, or aren't named as payloads are",
+    )
     def in_its_own_day(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """A payload in another day's folder would be counted for the wrong day."""
         return data.table.own_day == data.table.partition_date
@@ -67,24 +71,43 @@ class RawManifest(pa.DataFrameModel):
 
         strict = True
 
-    @pa.dataframe_check(description="a payload is either counted or quarantined")
+    @pa.dataframe_check(
+        description="each payload is either counted or quarantined",
+        error="{} payload is neither counted nor quarantined, or both"
+        "|{} payloads are neither counted nor quarantined, or both",
+    )
     def counted_or_quarantined(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """Valid payloads have counts, the others a reason."""
         valid = data.table.quarantined_because.isnull()
         counted = [name for name in data.table.columns if name not in COMMON] + ["rejected"]
         return ibis.and_(*(valid == data.table[name].notnull() for name in counted))
 
-    @pa.dataframe_check(raise_warning=True, description="no payload is quarantined")
+    @pa.dataframe_check(
+        raise_warning=True,
+        description="no payload is quarantined",
+        error="{} payload was quarantined|{} payloads were quarantined",
+        title="when a release can read it, move it from quarantine/ back to landing/ (same path "
+        "below) and build its day",
+    )
     def nothing_quarantined(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """One bad payload costs one payload, and somebody should look at it."""
         return data.table.quarantined_because.isnull()
 
-    @pa.dataframe_check(raise_warning=True, description="no payload has an unknown field")
+    @pa.dataframe_check(
+        raise_warning=True,
+        description="no payload has an unknown field",
+        error="{} payload has unknown fields|{} payloads have unknown fields",
+    )
     def no_new_fields(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """A new field is kept in raw; a human decides whether it is worth a column."""
         return data.table.new_fields.isnull()
 
-    @pa.dataframe_check(raise_warning=True, description="no row of a payload is rejected")
+    @pa.dataframe_check(
+        raise_warning=True,
+        description="no payload has rejected rows",
+        error="{} payload has rejected rows|{} payloads have rejected rows",
+        title="staging.rejected_<table> has each row with its reason",
+    )
     def nothing_rejected(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """One bad row costs one row, and somebody should look at it."""
         return (data.table.rejected == 0).fill_null(True)
@@ -97,7 +120,11 @@ COMMON = frozenset(RawManifest.to_schema().columns)
 class OneAMomentManifest(RawManifest):
     """What became of each payload of a day. One row per payload, valid or quarantined."""
 
-    @pa.dataframe_check(description="one valid payload a capture time and part")
+    @pa.dataframe_check(
+        description="one valid payload a capture time and part",
+        error="{} valid payload shares its capture time and part with another"
+        "|{} valid payloads share their capture time and part with others",
+    )
     def one_payload_a_moment(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """Two would give each thing two rows of the same moment."""
         valid = data.table.quarantined_because.isnull()

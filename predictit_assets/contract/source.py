@@ -112,6 +112,8 @@ class Source(NamedTuple):
     """What may be done with the data, in a phrase."""
     datasets: Sequence[Dataset]
     settings: type[SourceSettings]
+    docs: str = ""
+    """The page that describes the API, or the files."""
     owner: str = "team:data"
     """Who answers for its assets."""
     rate_limit: "RateLimitOf | None" = None

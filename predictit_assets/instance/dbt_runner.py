@@ -22,6 +22,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from filelock import FileLock
 
 from predictit_assets.errors import ExpectedError
+from predictit_assets.instance.dbt_tests import read_by_people
 from predictit_assets.settings import PROJECT_DIR
 
 DBT_DIR = PROJECT_DIR / "dbt_project"
@@ -64,7 +65,7 @@ class Dbt:
     @cached_property
     def _manifest(self) -> Mapping[str, Any]:
         read: dict[str, Any] = json.loads(self.manifest_file().read_bytes())
-        return read
+        return read_by_people(read)
 
     def manifest_file(self) -> Path:
         """Where the manifest lies; it is parsed first when the project is newer."""

@@ -23,7 +23,7 @@ from predictit_assets.errors import NothingHeld
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.partitions import days_of_context, mark_days
 from predictit_assets.layers.intake import Intake
-from predictit_assets.layers.specs import layer_asset, rows_table, spec
+from predictit_assets.layers.specs import layer_asset, origin_key, rows_table, spec
 from predictit_assets.storage.payloads import PayloadStore, StoredPayload, Zone
 from predictit_assets.storage.stream import HeldDays, Stream
 from predictit_assets.storage.warehouse import Warehouse
@@ -90,17 +90,14 @@ def landing_asset(
                 stream.source,
                 stream.key("landing"),
                 LandingManifest,
-                kinds={"api"},
+                deps=[origin_key(stream.source.name).path],
+                kinds={"json", "gzip"} if ".json" in stream.dataset.suffix else {"gzip"},
                 description=(
                     f"{stream.dataset.description} Each payload byte for byte, one gzipped object "
                     "each, named by its UTC capture time and a hash of its content. "
                     f"{ways} Any other day reports what the store holds of it. The columns are "
                     "those of the manifest, one row per stored payload."
                 ),
-                metadata={
-                    "source": dg.MetadataValue.url(stream.source.homepage),
-                    "licence": stream.source.licence,
-                },
             )
         ],
         partitions,

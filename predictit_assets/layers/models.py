@@ -7,16 +7,21 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
+from predictit_assets.checks.memory import Findings, Memory, remembered, result
 from predictit_assets.checks.model_schema import ModelSchema, model_schemas, source_and_layer
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.dbt_runner import Dbt
+from predictit_assets.instance.dbt_tests import looks_at_window
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.partitions import days_of_context, mark_days
 from predictit_assets.layers.products import Preview
 from predictit_assets.layers.specs import WAREHOUSE_POOL, group_of
 from predictit_assets.storage.stream import HeldDays
 from predictit_assets.storage.warehouse import Query, Warehouse, rows_by_day
+
+NOISE = ("unique_id", "invocation_id", "status", "dagster_dbt/project", "dagster_dbt/project_id")
+"""What dagster-dbt adds to metadata and nobody reads."""
 
 
 class Translator(DagsterDbtTranslator):
@@ -32,6 +37,7 @@ class Translator(DagsterDbtTranslator):
     ) -> dg.AssetSpec:
         """With the kind of relation that dbt makes."""
         spec = super().get_asset_spec(manifest, unique_id, project)
+        spec = spec.replace_attributes(metadata=_useful(spec.metadata))
         if schema := self._schemas.get(spec.key):
             kind = schema.materialized if schema.is_view or schema.is_seed else "table"
             return spec.replace_attributes(kinds={*spec.kinds, kind})
@@ -140,6 +146,9 @@ def model_assets(
             warehouse.migrate(layer, kept)
             with warehouse.read_connection() as query:
                 for event in dbt.build(context, translator, window_variables(window)):
+                    if isinstance(event, dg.AssetCheckResult):
+                        yield _checked(event, manifest, window, context.instance)
+                        continue
                     if not isinstance(event, dg.Output):
                         yield event
                         continue
@@ -151,9 +160,39 @@ def model_assets(
                         context.add_asset_metadata(metadata, key, day)
                     if preview := previews.get(key.path[-1]):
                         context.add_asset_metadata(preview.metadata(query), key, last)
-                    yield from mark_days(context, [event], made)
+                    told = event.with_metadata(_useful(event.metadata))
+                    yield from mark_days(context, [told], made)
 
     return build
+
+
+def _useful(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what tells people nothing."""
+    return {name: value for name, value in metadata.items() if name not in NOISE}
+
+
+def _checked(
+    told: dg.AssetCheckResult,
+    manifest: Mapping[str, Any],
+    window: DayRange,
+    instance: dg.DagsterInstance,
+) -> dg.AssetCheckResult:
+    """The result of a dbt test as other checks tell theirs: in a sentence, with its memory."""
+    test = manifest["nodes"][told.metadata["unique_id"].value]
+    rule = test["meta"]["description"]
+    failed = told.metadata.get("dagster_dbt/failed_row_count")
+    rows = int(str(failed.value)) if failed else 0
+    broken = f"{'1 row does' if rows == 1 else f'{rows:,} rows do'}n't fit: {rule}"
+    if told.passed:
+        found = Findings()
+    elif failed is None:
+        found = Findings([f"dbt couldn't tell whether {rule}"])
+    else:
+        found = Findings([broken], rows=rows)
+    key = dg.AssetCheckKey(told.asset_key or dg.AssetKey([]), str(told.check_name))
+    if not looks_at_window(manifest, test):
+        return result(key, told.severity, rule, None, found, Memory())
+    return result(key, told.severity, rule, window, found, remembered(instance, key, window))
 
 
 def _counted(

@@ -218,11 +218,10 @@ def raw_asset(
                     ),
                 }
                 if rows:
-                    metadata["newest_payloads"] = rows_table(rows, [*shown, "key"])
-                if bad:
-                    metadata["quarantined_payloads"] = rows_table(
-                        bad, ["quarantined_because", "captured_at", "part", "key"]
-                    )
+                    # Newest first, and those that somebody should look at before all others.
+                    in_order = [row for row in rows if not row["quarantined_because"]] + bad
+                    columns = ["quarantined_because", *shown] if bad else shown
+                    metadata["newest_payloads"] = rows_table(in_order, [*columns, "key"])
                 context.add_asset_metadata(metadata, partition_key=str(day))
         yield from mark_days(context, [dg.MaterializeResult()], days)
 

@@ -1,6 +1,7 @@
 """What the assets of all layers have in common: how they run, and what the UI shows of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -23,6 +24,32 @@ STAGES = {
 def group_of(layer: str, source: str) -> str:
     """The group of an asset: collapsed, the lineage graph shows a row a source."""
     return f"{source}_{STAGES[layer]}"
+
+
+def origin_key(source: str) -> dg.AssetKey:
+    """What the payloads of a source come from."""
+    return dg.AssetKey([source, "api"])
+
+
+def origin(source: Source) -> dg.AssetSpec:
+    """The system that is asked, or sends: the root of the lineage, and nobody's to make."""
+    docs = {"docs": dg.MetadataValue.url(source.docs)} if source.docs else {}
+    return dg.AssetSpec(
+        key=origin_key(source.name),
+        description=(
+            f"{source.title}: whom the payloads are from. Nothing here can be made anew; what was "
+            "received lies in landing."
+        ),
+        group_name=group_of("landing", source.name),
+        owners=[source.owner],
+        kinds={"api"},
+        tags={"source": source.name, "layer": "api"},
+        metadata={
+            "homepage": dg.MetadataValue.url(source.homepage),
+            **docs,
+            "licence": source.licence,
+        },
+    )
 
 
 def column_schema(schema: Schema) -> dg.TableSchema:
@@ -95,4 +122,6 @@ def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dg.
 
 
 def _plain(value: Any) -> str | int | float | bool | None:
+    if isinstance(value, datetime):
+        return f"{value.replace(tzinfo=None)} UTC"
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -33,7 +33,7 @@ from predictit_assets.alerts.incidents import Monitored, Scope
 from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.checks.freshness import FRESH
-from predictit_assets.checks.schema import days_judged
+from predictit_assets.checks.memory import days_judged
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import SettingsError

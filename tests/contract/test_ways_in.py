@@ -107,7 +107,8 @@ def test_the_poll_sensor_reports_todays_partition_and_says_what_failed(
     sensor = definitions.resolve_sensor_def("poll_rivers")
     instance = dg.DagsterInstance.ephemeral()
     context = dg.build_sensor_context(instance=instance)
-    (event,) = sensor.evaluate_tick(context).asset_events
+    event, checked = sensor.evaluate_tick(context).asset_events
+    assert (checked.check_name, checked.passed) == ("schema", True)
     assert event.asset_key == dg.AssetKey(["landing", "rivers", "levels"])
     assert event.partition == str(TODAY)
     api.fail_with("ok", "503")

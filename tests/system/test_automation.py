@@ -152,7 +152,7 @@ def test_a_tick_lands_the_odds_and_reports_today_without_a_run(
     polling: Clockwork, feed: SampleServer, noon: object
 ) -> None:
     result = polling.tick("poll_predictit")
-    (event,) = result.asset_events
+    event, *_ = result.asset_events
     assert (event.asset_key, event.partition) == (LANDING, "2026-03-04")
     assert event.metadata["payloads"].value == 1
     assert "landed landing/predictit/market_data/date=2026-03-04/" in str(result.skip_reason)
@@ -248,7 +248,8 @@ def landed(clockwork: Clockwork, received: list[Payload]) -> None:
 
 
 def days_of(result: dg.SensorResult) -> list[str]:
-    return sorted(str(event.partition) for event in result.asset_events or [])
+    events = result.asset_events or []
+    return sorted(str(one.partition) for one in events if isinstance(one, dg.AssetMaterialization))
 
 
 def test_what_others_land_is_reported_once(clockwork: Clockwork, world: FakePredictIt) -> None:
@@ -536,6 +537,48 @@ def test_what_has_not_changed_is_told_once_an_hour(clockwork: Clockwork, noon: A
     assert told == [3, 0, 0]
     noon.shift(timedelta(hours=1))
     assert len(clockwork.tick("watch").asset_events or []) == 3
+
+
+def test_no_check_stays_unevaluated_after_a_materialization(
+    polling: Clockwork, noon: time_machine.Traveller
+) -> None:
+    """The UI would show it as such until it has looked at what was made."""
+
+    def evaluated(key: dg.AssetKey, name: str) -> bool:
+        made = polling.instance.fetch_materializations(key, limit=1).records[0]
+        results = material_checks(polling.instance, key, name)
+        return bool(results) and results[0].event.timestamp >= made.timestamp
+
+    polling.tick("poll_predictit")
+    assert evaluated(LANDING, "schema")
+    assert evaluated(LANDING, "fresh")
+    noon.shift(timedelta(minutes=2))
+    polling.tick("watch")
+    noon.shift(timedelta(minutes=2))
+    polling.report(FACT, "2026-03-04")
+    polling.report(LANDING, "2026-03-03")  # as an import is reported
+    assert not evaluated(FACT, "completeness")
+    noon.shift(timedelta(minutes=2))
+    polling.tick("watch")
+    for key, name in ((FACT, "completeness"), (FACT, "fresh"), (LANDING, "schema")):
+        assert evaluated(key, name), name
+    noon.shift(timedelta(minutes=2))
+    assert not polling.tick("watch").asset_events
+
+
+def test_payloads_in_quarantine_are_to_be_mended(
+    clockwork: Clockwork, world: FakePredictIt
+) -> None:
+    """Until they are put back, whatever else is built."""
+    bad = payload(NOON, b'{"markets": 7}')
+    landed(clockwork, [bad, *observe(world, NOON + timedelta(hours=1), 1, timedelta(0))])
+    validate_day(clockwork.stream, EASTERN.day_of(NOON))
+    with time_machine.travel(NOON + timedelta(days=3)):
+        clockwork.tick("watch")
+    check = latest(clockwork, FACT, "completeness")
+    assert not check.passed
+    assert "1 day (2026-03-04) with payloads in quarantine" in check.description
+    assert "back to landing/" in check.metadata["how_to_mend"].value
 
 
 def test_completeness_names_the_days_to_mend(clockwork: Clockwork, world: FakePredictIt) -> None:

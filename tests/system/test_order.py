@@ -104,7 +104,7 @@ def test_the_real_build_takes_days_in_any_order(
         notify=lambda progress: None,
     )
     (warning,) = built.warnings
-    assert warning.startswith("raw/predictit/market_data: 1 row breaks: ")
+    assert warning.startswith("raw/predictit/market_data: 1 payload was quarantined: ")
     assert differences(settings, truth) == []
 
 

@@ -144,7 +144,7 @@ def test_a_failed_check_says_why(ui: Ui, materialized: str) -> None:
                 executionForLatestMaterialization {status evaluation {success severity description
                     metadataEntries {label
                         ... on TextMetadataEntry {text} ... on IntMetadataEntry {intValue}
-                        ... on MarkdownMetadataEntry {mdStr}
+                        ... on TableMetadataEntry {table {records}}
                         ... on JsonMetadataEntry {jsonString}}}}}}}}}}""",
         key={"path": RAW},
     )["assetNodeOrError"]["assetChecksOrError"]["checks"]
@@ -159,8 +159,11 @@ def test_a_failed_check_says_why(ui: Ui, materialized: str) -> None:
     assert json.loads(told["window"]["jsonString"]) == [str(FIRST), str(FIRST)]
     assert told["failing_rows"] == {"intValue": 1}
     assert json.loads(told["failing_days"]["jsonString"]) == [str(FIRST)]
-    assert "quarantined" in told["violations"]["mdStr"]
-    assert "1 row" in told["violations"]["mdStr"]
+    assert evaluation["description"].startswith("1 payload was quarantined: ")
+    assert "$.markets" in evaluation["description"]
+    assert "back to landing/" in evaluation["description"]
+    (fault,) = told["faults"]["table"]["records"]
+    assert "$.markets" in json.loads(fault)["reason"]
 
 
 def test_a_backfill_of_a_range_is_one_run(ui: Ui, backfill: str) -> None:

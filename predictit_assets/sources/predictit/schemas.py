@@ -21,7 +21,10 @@ class MarketManifest(OneAMomentManifest):
     """What became of each payload of a day. One row per payload, valid or quarantined."""
 
     @pa.dataframe_check(
-        raise_warning=True, description="no payload lost over a fifth of the markets before it"
+        raise_warning=True,
+        description="no payload lost over a fifth of the markets before it",
+        error="{} payload has lost over a fifth of the markets before it"
+        "|{} payloads have lost over a fifth of the markets before them",
     )
     def no_sharp_drop(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """The number of open markets differs by year, so only a relative drop says something."""
@@ -50,7 +53,12 @@ class MarketSnapshots(pa.DataFrameModel):
         strict = True
         unique = ("polled_at", "market_id")
 
-    @pa.dataframe_check(raise_warning=True, description="the feed was made anew before each poll")
+    @pa.dataframe_check(
+        raise_warning=True,
+        description="the feed was made anew before each poll",
+        error="{} row is of a feed that was made over 10 minutes before its poll"
+        "|{} rows are of a feed that was made over 10 minutes before its poll",
+    )
     def no_stale_feed(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """An API that repeats old odds looks healthy to everything but this."""
         return data.table.source_ts >= data.table.polled_at - STALE_AFTER
@@ -93,14 +101,23 @@ class ContractSnapshots(pa.DataFrameModel):
         strict = True
         unique = ("polled_at", "contract_id")
 
-    @pa.dataframe_check(raise_warning=True, description="every price is a whole cent")
+    @pa.dataframe_check(
+        raise_warning=True,
+        description="every price is a whole cent",
+        error="{} row has a price that isn't a whole cent"
+        "|{} rows have a price that isn't a whole cent",
+    )
     def whole_cents(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """PredictIt trades in whole cents; a fraction means that the feed changed."""
         prices = [name for name, kind in data.table.schema().items() if kind.is_decimal()]
         cents = [data.table[name] * 100 for name in prices]
         return ibis.and_(*(cent.isnull() | (cent == cent.round()) for cent in cents))
 
-    @pa.dataframe_check(raise_warning=True, description="no YES bid above the YES ask")
+    @pa.dataframe_check(
+        raise_warning=True,
+        description="no YES bid is above the YES ask",
+        error="{} row has a YES bid above the YES ask|{} rows have a YES bid above the YES ask",
+    )
     def no_crossed_book(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
         """A crossed book would be free money; it was never seen in 15 million quotes."""
         crossed = data.table.best_sell_yes_cost > data.table.best_buy_yes_cost

@@ -255,6 +255,7 @@ SOURCE = Source(
     licence="for non-commercial use, with PredictIt named as the source",
     datasets=(FEED, ClosedMarkets()),
     settings=PredictItSettings,
+    docs="https://predictit.freshdesk.com/support/solutions/articles/12000001878",
     owner="team:market-data",
     # One limit for all answers: what may be called once a minute is the API.
     rate_limit=lambda settings: RateLimit(1, settings.poll_interval),
