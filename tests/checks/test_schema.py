@@ -394,7 +394,7 @@ def test_a_feed_that_repeats_old_odds_only_warns(
         ("contract_snapshots", "contract_id = null"),
         ("contract_snapshots", "contract_id = 1"),
         ("contract_snapshots", "market_id = -1"),
-        ("market_snapshots", "contract_count = 0"),
+        ("market_snapshots", "contract_count = -1"),
         ("market_snapshots", "market_name = null"),
     ],
 )
