@@ -28,7 +28,7 @@ from predictit_assets.instance.failures import (
     listed_days,
 )
 from predictit_assets.instance.partitions import tagged_window
-from predictit_assets.text import code, printable
+from predictit_assets.text import code, in_markdown, printable
 
 SCHEMA_CHECK = "schema"
 WINDOW = "window"
@@ -264,7 +264,7 @@ def _violation(rule: str, rows: int, failing: ibis.Table) -> Violation:
 
 def _reason(row: Mapping[str, Any]) -> str:
     # Dagster shows descriptions as Markdown too.
-    return code(f"{row[REASON]}: {row[KEY]}") if row.get(REASON) else ""
+    return in_markdown(f"{row[REASON]}: {row[KEY]}") if row.get(REASON) else ""
 
 
 def _result(
