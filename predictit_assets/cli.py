@@ -76,7 +76,7 @@ def main() -> NoReturn:
         fault = fault_of_surroundings(error)
         if fault is None or (os.environ.get(DEBUG) and not isinstance(error, ExpectedError)):
             raise
-        _log(f"[red]error:[/red] {escape(printable(fault))}")
+        _log(f"[red]error:[/red] {escape(fault)}")
         code = 1
     if code == INTERRUPTED:
         _log("interrupted; nothing is lost: the same command goes on where it stopped")
@@ -86,7 +86,8 @@ def main() -> NoReturn:
     except BrokenPipeError:  # such as `predictit sources | head`
         pass
     except OSError as error:
-        _log(f"[red]error:[/red] the output can't be written: {fault_of_surroundings(error)}")
+        said = escape(error.strerror or str(error))
+        _log(f"[red]error:[/red] the output can't be written: {said}")
         code = 1
     # Python would complain of what couldn't be written once more when it ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -106,7 +107,7 @@ def _add_commands_of_sources() -> None:
 
 
 def _log(text: str) -> None:
-    err.print(text, highlight=False, soft_wrap=True)
+    err.print(printable(text), highlight=False, soft_wrap=True)
 
 
 def _day(text: str, calendar: "Calendar") -> date | None:

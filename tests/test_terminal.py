@@ -20,6 +20,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from predictit_assets import cli, factory, terminal
+from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.errors import ExpectedError, SettingsError, fault_of_surroundings
 from predictit_assets.instance.runs import open_instance
 from predictit_assets.settings import Settings, load_settings
@@ -189,6 +190,13 @@ def test_a_home_of_nobody_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PREDICTIT_HOME", "~no-such-user/x")
     with pytest.raises(SettingsError, match="there is no such user"):
         load_settings()
+
+
+def test_a_key_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"\xff\xfe")
+    own = SourceSettings(api_key_file=str(tmp_path / "key"))
+    with pytest.raises(SettingsError, match="can't be read as text"):
+        own.key()
 
 
 @pytest.mark.parametrize("folder", ["dag", "./dag", "~no-such-user/dag"])

@@ -329,6 +329,20 @@ def test_pushed_batches_are_reported_and_loaded_and_once(settings: Settings, on:
     ]
 
 
+def test_what_a_clock_that_was_ahead_stamped_is_set_aside_and_has_no_partition(
+    settings: Settings, on: Enabled
+) -> None:
+    alarms = intake(settings, on, "alarms")
+    at = datetime.now(UTC) + timedelta(days=2000)
+    day = UTC_CALENDAR.day_of(at)
+    assert alarms.stream.payloads.land(Payload(day, at, b"flood at g11\n"))
+    sensor = build_definitions(settings, [on]).resolve_sensor_def("report_landed_rivers")
+    tick = sensor.evaluate_tick(dg.build_sensor_context(instance=dg.DagsterInstance.ephemeral()))
+    assert tick.asset_events == []
+    assert not landed(alarms, day)
+    assert alarms.stream.payloads.held(Zone.QUARANTINE, day)
+
+
 # Dropped
 
 
