@@ -167,6 +167,19 @@ def test_at_the_edge_a_full_disk_is_a_line_and_a_defect_a_traceback(
         command(full)
 
 
+def test_no_word_of_others_is_a_style(
+    command: Callable[[Exception], int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert command(ExpectedError("it answered 503: [/b] [red]x[/red]")) == 1
+    cli._log("[/i] waiting")
+    cli._warn("[/i] odd")
+    assert capfd.readouterr().err.splitlines() == [
+        "error: it answered 503: [/b] [red]x[/red]",
+        "[/i] waiting",
+        "warning: [/i] odd",
+    ]
+
+
 # Homes
 
 
