@@ -20,6 +20,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
 
 from predictit_assets.errors import (
     ExpectedError,
@@ -75,7 +76,7 @@ def main() -> NoReturn:
         fault = fault_of_surroundings(error)
         if fault is None or (os.environ.get(DEBUG) and not isinstance(error, ExpectedError)):
             raise
-        _log(f"[red]error:[/red] {escape(printable(fault))}")
+        _error(fault)
         code = 1
     if code == INTERRUPTED:
         _log("interrupted; nothing is lost: the same command goes on where it stopped")
@@ -85,7 +86,7 @@ def main() -> NoReturn:
     except BrokenPipeError:  # such as `predictit sources | head`
         pass
     except OSError as error:
-        _log(f"[red]error:[/red] the output can't be written: {fault_of_surroundings(error)}")
+        _error(f"the output can't be written: {error.strerror or error}")
         code = 1
     # Python would complain of what couldn't be written once more when it ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -105,7 +106,15 @@ def _add_commands_of_sources() -> None:
 
 
 def _log(text: str) -> None:
-    err.print(text, highlight=False, soft_wrap=True)
+    err.print(printable(text), highlight=False, soft_wrap=True, markup=False)
+
+
+def _error(text: str) -> None:
+    err.print(Text.assemble(("error: ", "red"), printable(text)), soft_wrap=True)
+
+
+def _warn(text: str) -> None:
+    err.print(Text.assemble(("warning: ", "yellow"), printable(text)), soft_wrap=True)
 
 
 def _day(text: str, calendar: "Calendar") -> date | None:
@@ -265,9 +274,9 @@ def _fetch(settings: Settings, on: Enabled, intake: "Intake", first: str, last: 
         window = DayRange(max(begin or days.first, days.first), min(end or days.last, days.last))
         result = intake.ask_due(_log, window.days)
         for day, refusal in result.refused.items():
-            _log(f"[yellow]warning:[/yellow] {day} is refused: {escape(refusal)}")
+            _warn(f"{day} is refused: {refusal}")
         for day, fault in result.failed.items():
-            _log(f"[yellow]warning:[/yellow] {day} failed and stays due: {escape(fault)}")
+            _warn(f"{day} failed and stays due: {fault}")
         left = f"; {len(result.left)} days stay due" if result.left else ""
         say(
             f"{name}: {len(result.asked)} days asked in {result.calls} calls, "
@@ -284,14 +293,15 @@ def _fetch(settings: Settings, on: Enabled, intake: "Intake", first: str, last: 
         landed = sum(reply.stored is not None for reply in replies)
         nothing = [reply.fault for reply in replies if reply.fault]
         said = f", {len(nothing)} said nothing ({nothing[0]})" if nothing else ""
-        say(f"{name}: {landed} answers landed{said}{then if landed > len(nothing) else ''}")
+        useful = any(reply.stored and not reply.fault for reply in replies)
+        say(f"{name}: {landed} answers landed{said}{then if useful else ''}")
     dropped = intake.way(Dropped)
     if dropped and dropped.url(on.settings):
         asked = True
         results = intake.fetch_address(_log)
         for one in results:
             if one.refused:
-                _log(f"refused: {escape(one.file)}: {escape(one.refused)}")
+                _log(f"refused: {one.file}: {one.refused}")
         say(f"{name}: {sum(one.landed for one in results)} files landed")
     return asked
 
@@ -340,7 +350,7 @@ def import_(
         f"{len(refused)} refused"
     )
     for one in refused:
-        _log(f"refused: {escape(one.file)}: {escape(str(one.refused))}")
+        _log(f"refused: {one.file}: {one.refused}")
     if refused:
         raise ExpectedError(f"{len(refused)} of {len(imported)} files were refused")
 
@@ -379,7 +389,7 @@ def build(
             raise NothingHeld("; ".join(nothing))
         _nothing_held(settings, chosen)
     for text in nothing:
-        _log(escape(text))
+        _log(text)
     with err.status("loading the code location"):
         from predictit_assets.instance.loading import load_definitions
 
@@ -453,7 +463,7 @@ def _build_all(
         rows = f"; {built.rows[key]:,} rows in {key}" if key in built.rows else ""
         say(f"built {source} {window}{holes}{rows}")
         for warning in built.warnings:
-            _log(f"[yellow]warning:[/yellow] {escape(warning)}")
+            _warn(warning)
     return failures
 
 

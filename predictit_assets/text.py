@@ -15,7 +15,8 @@ HALF = "Cs"
 """The category of halves of characters, such as bytes of a file's name that aren't Unicode."""
 FORMULA = tuple("=+-@＝＋－＠")
 """What a cell begins with that a spreadsheet takes for a formula."""
-MAX_CODE = 300
+_MARKUP = re.compile(r"[`*\[\]<>!|~\\&#]|://|__")
+MAX_CODE = 240
 """Characters of a text of others in Markdown."""
 
 
@@ -65,3 +66,8 @@ def code(text: str) -> str:
     """The text as a code span of Markdown, which nothing in it can leave."""
     plain = printable(text)[:MAX_CODE].replace("`", "'").strip()
     return f"`{plain}`" if plain else ""
+
+
+def in_markdown(text: str) -> str:
+    """The text as it is, on one line; as a code span if Markdown could take it for more."""
+    return code(text) if _MARKUP.search(text) else printable(text)[:MAX_CODE]

@@ -20,6 +20,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from predictit_assets import cli, factory, terminal
+from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.errors import ExpectedError, SettingsError, fault_of_surroundings
 from predictit_assets.instance.runs import open_instance
 from predictit_assets.settings import Settings, load_settings
@@ -166,6 +167,19 @@ def test_at_the_edge_a_full_disk_is_a_line_and_a_defect_a_traceback(
         command(full)
 
 
+def test_no_word_of_others_is_a_style(
+    command: Callable[[Exception], int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert command(ExpectedError("it answered 503: [/b] [red]x[/red]")) == 1
+    cli._log("[/i] waiting")
+    cli._warn("[/i] odd")
+    assert capfd.readouterr().err.splitlines() == [
+        "error: it answered 503: [/b] [red]x[/red]",
+        "[/i] waiting",
+        "warning: [/i] odd",
+    ]
+
+
 # Homes
 
 
@@ -189,6 +203,13 @@ def test_a_home_of_nobody_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PREDICTIT_HOME", "~no-such-user/x")
     with pytest.raises(SettingsError, match="there is no such user"):
         load_settings()
+
+
+def test_a_key_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"\xff\xfe")
+    own = SourceSettings(api_key_file=str(tmp_path / "key"))
+    with pytest.raises(SettingsError, match="can't be read as text"):
+        own.key()
 
 
 @pytest.mark.parametrize("folder", ["dag", "./dag", "~no-such-user/dag"])

@@ -14,7 +14,7 @@ import dagster as dg
 
 from predictit_assets.contract.calendar import DayRange, consecutive
 from predictit_assets.instance.failures import MORE_DAYS, failing_days_metadata, listed_days
-from predictit_assets.text import code
+from predictit_assets.text import in_markdown
 
 WINDOW = "window"
 """The metadata that says which days were checked: the first and the last, as ISO dates."""
@@ -61,7 +61,7 @@ class Memory:
         listed = ", ".join(map(str, self.days[:MAX_RANGES]))
         if len(self.days) > MAX_RANGES:
             listed += " and others"
-        reasons = "; ".join(dict.fromkeys(code(fault["reason"]) for fault in self.faults))
+        reasons = "; ".join(dict.fromkeys(in_markdown(fault["reason"]) for fault in self.faults))
         return f"{listed} still to be mended" + (f" ({reasons})" if reasons else "")
 
 

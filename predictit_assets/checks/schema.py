@@ -23,7 +23,7 @@ from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.failures import MAX_DAYS, fail_on_expected_error
 from predictit_assets.instance.partitions import tagged_window
-from predictit_assets.text import code, printable
+from predictit_assets.text import in_markdown, printable
 
 SCHEMA_CHECK = "schema"
 PARTITION = "partition_date"
@@ -140,7 +140,9 @@ class Violation:
 
     def __str__(self) -> str:
         # Dagster shows descriptions as Markdown.
-        reasons = "; ".join(dict.fromkeys(code(one) for one in map(_reason, self.examples) if one))
+        reasons = "; ".join(
+            dict.fromkeys(in_markdown(one) for one in map(_reason, self.examples) if one)
+        )
         return self.sentence + (f": {reasons}" if reasons else "")
 
 

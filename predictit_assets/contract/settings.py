@@ -88,8 +88,8 @@ class SourceSettings(BaseSettings):
             return ""
         try:
             return Path(self.api_key_file).read_text().strip()
-        except OSError as error:
-            reason = error.strerror or "it can't be read"
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "it can't be read as text"
             raise SettingsError(f"{self.variable('api_key_file')}: {reason}") from None
 
     def sends_key_in_the_clear(self) -> bool:

@@ -27,6 +27,7 @@ from predictit_assets.layers.specs import layer_asset, origin_key, rows_table, s
 from predictit_assets.storage.payloads import PayloadStore, StoredPayload, Zone
 from predictit_assets.storage.stream import HeldDays, Stream
 from predictit_assets.storage.warehouse import Warehouse
+from predictit_assets.text import printable
 
 WAYS: dict[type[Arrival], str] = {
     Polled: "Today's partition polls the API.",
@@ -171,7 +172,7 @@ def _fetch(
     if intake.way(Dropped):
         for one in intake.fetch_address(log):
             if one.refused:
-                warn(f"refused: {one.file}: {one.refused}")
+                warn(printable(f"refused: {one.file}: {one.refused}"))
 
 
 def landing_event(stream: Stream, day: date) -> dg.AssetMaterialization:

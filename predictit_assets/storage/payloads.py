@@ -319,7 +319,7 @@ class PayloadStore:
                     self._refuse_beyond_bound(size, stored.zone)
                     digest.update(chunk)
                     file.write(chunk)
-        except (EOFError, OSError, zlib.error) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:  # a full disk isn't its fault
             raise InvalidPayload(f"the object isn't whole gzip: {error}") from None
         if digest.hexdigest() != name.sha256:
             raise InvalidPayload("the content isn't what the hash in the object's name says")

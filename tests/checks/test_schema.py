@@ -17,6 +17,7 @@ import pandera.ibis as pa
 import pytest
 from conftest import TIMED, observe, stream_of
 from ibis.backends.duckdb import Backend
+from markdown_it import MarkdownIt
 
 from predictit_assets.build import build_definitions
 from predictit_assets.checks.memory import days_judged
@@ -863,6 +864,30 @@ def test_why_a_payload_is_in_quarantine_is_in_the_sentence() -> None:
     with table_of(RawManifest, rows) as table:
         found = warning_violation(check, table)
     assert str(found) == "3 payloads were quarantined: broken at 2; broken at 1; broken at 0"
+
+
+def test_words_of_a_payload_are_no_markdown() -> None:
+    nasty = "`![x](https://example.org/x.png)` <img src=x> **b**"
+    rows = (
+        "select 'raw/1' as key, timestamp '2026-03-04' as captured_at,"
+        " date '2026-03-04' as partition_date, '' as part, 20 as bytes, 'a hash' as sha256,"
+        f" '{nasty}' as quarantined_because"
+    )
+
+    @contextmanager
+    def open_table(window: DayRange) -> Iterator[ibis.Table]:
+        with table_of(RawManifest, rows) as table:
+            yield table
+
+    ran = outcome(checks_of(CheckTarget(["quotes"], RawManifest, open_table)), DAYS)
+    told = ran.metadata["quotes:nothing_quarantined"]
+    for text in (told["description"], told["violations"]):
+        assert "example.org" in text
+        tokens = MarkdownIt().parse(text)
+        spans = [span for one in tokens for span in one.children or ()]
+        assert {"image", "link_open", "html_inline"}.isdisjoint(span.type for span in spans)
+        words = "".join(span.content for span in spans if span.type == "text")
+        assert "example.org" not in words
 
 
 def test_faulty_rows_stay_in_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:

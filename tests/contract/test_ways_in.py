@@ -3,6 +3,7 @@
 PredictIt is on beside it: two calendars in one code location, and neither knows of the other.
 """
 
+import errno
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -17,17 +18,20 @@ from conftest import predictit
 
 from contract.rivers import RIVERS, FakeRivers, RiverSettings
 from predictit_assets import factory
+from predictit_assets.automation import drops
 from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange
 from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import FetchError, SettingsError
+from predictit_assets.fetch import client as fetch_client
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.instance.runs import run_build
-from predictit_assets.layers.intake import Intake
+from predictit_assets.layers.intake import Intake, Reply
+from predictit_assets.sample import http
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
 from predictit_assets.sources import Enabled
-from predictit_assets.storage.payloads import Zone
+from predictit_assets.storage.payloads import PayloadStore, Zone
 
 KEY = "a-key"
 TODAY = UTC_CALENDAR.today()
@@ -53,6 +57,12 @@ def on(api: SampleServer, tmp_path: Path) -> Enabled:
         RIVERS,
         RiverSettings(api_url=api.url, api_key=KEY, start=TODAY - timedelta(days=30)),
     )
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No backoff between two tries."""
+    monkeypatch.setattr(fetch_client, "wait_exponential_jitter", lambda **_: lambda _state: 0.0)
 
 
 def intake(settings: Settings, on: Enabled, dataset: str) -> Intake:
@@ -266,6 +276,38 @@ def test_what_a_table_names_is_asked_for_once_and_a_404_is_an_answer(
     assert rows(settings, "select gauge from staging.river_gauges where not is_known") == [("g11",)]
 
 
+def test_what_never_gets_an_answer_waits_behind_the_others(
+    settings: Settings, on: Enabled, rivers: FakeRivers, api: SampleServer
+) -> None:
+    levels, gauges = intake(settings, on, "levels"), intake(settings, on, "gauges")
+    list(levels.poll(levels.client(silent, None)))
+    build(settings, on)
+    warehouse = factory.warehouse(settings)
+    names = gauges.pending(warehouse)
+    api.fail_with(http.Answer(b"null", 200), http.Answer(b"{}", 410), http.Answer(b"<html>", 200))
+
+    replies = list(gauges.ask_pending(names[:4], silent))
+
+    assert [bool(one.stored) for one in replies] == [True, False, False, True]
+    assert [bool(one.fault) for one in replies] == [True, True, True, False]
+    assert "no dict" in replies[0].fault
+    assert "answered 410" in replies[1].fault
+    # Nothing is built yet, and nothing is asked twice.
+    assert list(gauges.pending(warehouse)) == names[4:]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_api_that_is_down_ends_the_asking_after_a_few(
+    settings: Settings, on: Enabled, api: SampleServer
+) -> None:
+    gauges = intake(settings, on, "gauges")
+    api.fail_with(*["503"] * 9)
+    replies: list[Reply] = []
+    with pytest.raises(FetchError, match="503"):
+        replies.extend(gauges.ask_pending(["a", "b", "c", "d"], silent))
+    assert [one.row for one in replies] == ["a", "b"]
+
+
 # Pushed
 
 
@@ -287,6 +329,20 @@ def test_pushed_batches_are_reported_and_loaded_and_once(settings: Settings, on:
         (0, "flood at g11"),
         (1, "flood at g12"),
     ]
+
+
+def test_what_a_clock_that_was_ahead_stamped_is_set_aside_and_has_no_partition(
+    settings: Settings, on: Enabled
+) -> None:
+    alarms = intake(settings, on, "alarms")
+    at = datetime.now(UTC) + timedelta(days=2000)
+    day = UTC_CALENDAR.day_of(at)
+    assert alarms.stream.payloads.land(Payload(day, at, b"flood at g11\n"))
+    sensor = build_definitions(settings, [on]).resolve_sensor_def("report_landed_rivers")
+    tick = sensor.evaluate_tick(dg.build_sensor_context(instance=dg.DagsterInstance.ephemeral()))
+    assert tick.asset_events == []
+    assert not landed(alarms, day)
+    assert alarms.stream.payloads.held(Zone.QUARANTINE, day)
 
 
 # Dropped
@@ -350,6 +406,40 @@ def test_a_folder_is_watched_and_a_file_taken_when_it_lies_still(
     assert len(landed(surveys, day)) == 1
     third = sensor.evaluate_tick(dg.build_sensor_context(cursor=second.cursor))
     assert "landed" not in str(third.skip_message)
+
+
+def test_a_file_that_never_lands_keeps_none_from_landing(
+    settings: Settings, on: Enabled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "drops"
+    folder.mkdir()
+    watched = Enabled(RIVERS, on.settings.model_copy(update={"folder": folder}))
+    sensor = build_definitions(settings, [watched]).resolve_sensor_def("take_files_rivers_surveys")
+    bad, good = week()[:2]
+    for day in (bad, good):
+        (folder / f"{day}.json").write_text("[1]")
+    (folder / "linked").symlink_to(tmp_path)
+    monkeypatch.setattr(drops, "MAX_FILES", 1)
+    land = PayloadStore.land
+
+    def failing(store: PayloadStore, payload: Payload) -> Any:
+        if payload.day == bad:
+            raise OSError(errno.EIO, "Input/output error", "a disk\x1b")
+        return land(store, payload)
+
+    monkeypatch.setattr(PayloadStore, "land", failing)
+    cursor, said = None, []
+    for _ in range(4):
+        tick = sensor.evaluate_tick(dg.build_sensor_context(cursor=cursor))
+        cursor = tick.cursor
+        said.append(str(tick.skip_message))
+    assert "a disk: Input/output error" in said[1]
+    assert f"{good}.json: 1 payloads landed" in said[2]
+    assert "is a link to a folder" in said[0]
+    # It is tried again, for ever: the disk may be mended.
+    monkeypatch.setattr(PayloadStore, "land", land)
+    tick = sensor.evaluate_tick(dg.build_sensor_context(cursor=cursor))
+    assert f"{bad}.json: 1 payloads landed" in str(tick.skip_message)
 
 
 # What the house keeps to itself

@@ -21,7 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from predictit_assets.contract.payload import InvalidPayload, Payload
-from predictit_assets.errors import PartTooLong
+from predictit_assets.errors import ExpectedError, PartTooLong
 from predictit_assets.layers import raw as raw_module
 from predictit_assets.layers.raw import read_manifest, validate_day
 from predictit_assets.sources.predictit.ask import EASTERN
@@ -610,6 +610,23 @@ def test_an_object_that_unzips_to_more_than_a_payload_may_have_is_quarantined(
     assert payloads.objects.get(aside.key) == body
     with pytest.raises(InvalidPayload):  # nor is it there: answers are compared with it
         payloads.load(aside)
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_an_object_of_raw_is_bounded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_file: bool
+) -> None:
+    monkeypatch.setattr(payloads_module, "MAX_RAW", 2_000_000)
+    if in_file:
+        monkeypatch.setattr(payloads_module, "MAX_IN_MEMORY", 10)
+    for max_body in (1_000_000, None):
+        payloads = store_of(ObjectStore(tmp_path), max_body=max_body)
+        plain = b" " * 2_000_001
+        name = PayloadName(NOON, hashlib.sha256(plain).hexdigest())
+        payloads.objects.replace(payloads.key(Zone.RAW, DAY, name), gzip.compress(plain))
+        (stored,) = payloads.held(Zone.RAW, DAY)
+        with pytest.raises(ExpectedError, match="unzips to more than 2 MB"):
+            payloads.load_valid(stored, tmp_path)
 
 
 def test_a_payload_of_just_the_bound_is_valid_and_raw_stays_readable_when_it_is_lowered(

@@ -114,6 +114,14 @@ def test_poll_build_and_board(
     assert "implied" in board.stdout
     assert "www.example.org" in board.stdout
 
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    for command in (["board"], ["board", "--json"], ["board", "--csv"], ["report"]):
+        told = predictit(home, *command)
+        assert (told.returncode, told.stderr) == (0, "")
+        assert told.stdout.isascii()
+        assert len(told.stdout.splitlines()) > (command != ["report"])
+    monkeypatch.delenv("PYTHONIOENCODING")
+
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         (run,) = instance.get_runs()
         assert (run.job_name, run.status) == ("build_predictit", dg.DagsterRunStatus.SUCCESS)

@@ -35,7 +35,7 @@ class Contract(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Market(msgspec.Struct, gc=False, rename="camel"):
-    """One market of a payload. One without contracts costs the others nothing."""
+    """One market of a payload. Without contracts, which wasn't seen, it costs others nothing."""
 
     id: Id
     name: str
