@@ -12,6 +12,8 @@ SAMPLE_HOME := $(or $(PREDICTIT_HOME),$(CURDIR)/data/sample)
 LIVE_HOME := $(or $(PREDICTIT_HOME),$(CURDIR)/data)
 HOME_OF_FEED := $(if $(filter sample,$(FEED)),$(SAMPLE_HOME),$(LIVE_HOME))
 WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run)
+# The project decides dbt's flags, not the shell.
+unexport $(filter DBT_%,$(.VARIABLES))
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)

@@ -25,8 +25,10 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+from dbt.cli.main import cli
 
 from predictit_assets.instance.cleanup import FINISHED
+from predictit_assets.instance.dbt_runner import ANY_FLAG
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.names import (
     CHECK_FAILED_ERROR,
@@ -117,6 +119,14 @@ def test_a_run_that_is_interrupted_in_a_query_starts_no_further_step() -> None:
 def test_dagster_dbt_has_what_runs_dbt_in_this_process() -> None:
     assert callable(get_updated_cli_invocation_params_for_context)
     assert callable(DbtCoreCliEventMessage.to_default_asset_events)
+
+
+def test_each_variable_that_dbt_takes_for_a_flag_begins_alike() -> None:
+    commands = [cli, *cli.commands.values()]
+    variables = [one.envvar for command in commands for one in command.params if one.envvar]
+    names = {name for one in variables for name in ([one] if isinstance(one, str) else one)}
+    assert len(names) > 40
+    assert {name for name in names if not name.startswith(ANY_FLAG)} == set()
 
 
 def test_pandera_marks_the_rules_that_warn_and_gives_their_rows() -> None:
