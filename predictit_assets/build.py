@@ -14,6 +14,7 @@ from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.automation.checks import WatchedCheck, check_sensor
 from predictit_assets.automation.close_of_day import close_of_day
 from predictit_assets.automation.conditions import automation_sensor, condition_of
+from predictit_assets.automation.dead_runs import dead_runs_sensor
 from predictit_assets.automation.drops import drop_sensor
 from predictit_assets.automation.due_days import fetch_schedule
 from predictit_assets.automation.good_days import good_days_sensor
@@ -101,6 +102,7 @@ def build_definitions(
             CHECK_INTERVAL[settings.warehouse],
         ),
         good_days_sensor({name: one.build_job for name, one in parts.items()}),
+        dead_runs_sensor(),
     ]
     if channels:
         sensors.append(
@@ -114,7 +116,8 @@ def build_definitions(
         )
     schedules = [schedule for one in parts.values() for schedule in one.schedules]
     if is_wanted(settings) and streams:
-        schedules.append(housekeeping(streams, settings))
+        keys = [key for asset in assets for key in asset.keys]
+        schedules.append(housekeeping(streams, settings, keys))
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,

@@ -9,6 +9,7 @@ import dagster as dg
 from predictit_assets.alerts.channels import Channel
 from predictit_assets.alerts.incidents import Monitored
 from predictit_assets.alerts.state import AlertState
+from predictit_assets.instance.location import location_of
 from predictit_assets.instance.runs import ended_runs
 
 INTERVAL = 60
@@ -44,8 +45,9 @@ def alerts_sensor(
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         state = AlertState.load(context.cursor)
+        location = location_of(context)
         for end in ended_runs(context.instance, state.last_seen, since=time.time() - LOOK_BACK):
-            for outcome in monitored.outcomes_of(context.instance, end):
+            for outcome in monitored.outcomes_of(context.instance, end, location):
                 state.record(outcome)
             state.last_seen = end.storage_id
         for outcome in monitored.outcomes_without_run(context.instance):

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from socket import gethostname
 from typing import Any
 
 import dagster as dg
@@ -26,13 +25,8 @@ from predictit_assets.contract.payload import Payload
 from predictit_assets.contract.source import Dataset
 from predictit_assets.errors import FetchError, WarehouseBusy
 from predictit_assets.instance.failures import fail_on_expected_error
-from predictit_assets.instance.runs import (
-    HOST_TAG,
-    PROCESS_TAG,
-    BuildFailed,
-    end_dead_runs,
-    open_instance,
-)
+from predictit_assets.instance.liveness import BUILD_TAG
+from predictit_assets.instance.runs import BuildFailed, open_instance
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
@@ -552,17 +546,23 @@ def test_a_bad_day_takes_no_good_ones_with_it(settings: Settings, broken: DayRan
     assert failure.value.bad_days == {date(2026, 3, 5)}
 
     (record,) = instance.get_run_records()
-    definitions = build_definitions(settings)
-    context = dg.build_run_status_sensor_context(
-        "retry_good_days",
-        dagster_event=instance.all_logs(
-            record.dagster_run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE
-        )[-1].dagster_event,
-        dagster_instance=instance,
-        dagster_run=record.dagster_run,
-    ).for_run_failure()
-    requests = definitions.resolve_sensor_def("retry_good_days")(context)
-    assert [(one.job_name, one.tags) for one in requests] == [
+    sensor = build_definitions(settings).resolve_sensor_def("retry_good_days")
+
+    def asked_for(run: dg.DagsterRun) -> Any:
+        context = dg.build_run_status_sensor_context(
+            "retry_good_days",
+            dagster_event=instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)[
+                -1
+            ].dagster_event,
+            dagster_instance=instance,
+            dagster_run=run,
+        ).for_run_failure()
+        return sensor(context)
+
+    # The command goes on by itself; a run that Dagster's daemon started doesn't.
+    assert isinstance(asked_for(record.dagster_run), dg.SkipReason)
+    by_daemon = record.dagster_run.with_tags({**record.dagster_run.tags, BUILD_TAG: ""})
+    assert [(one.job_name, one.tags) for one in asked_for(by_daemon)] == [
         ("build_predictit", {"dagster/partition": "2026-03-04"})
     ]
 
@@ -618,32 +618,23 @@ def test_a_run_whose_process_was_killed_does_not_stay_in_progress(
         stderr=subprocess.DEVNULL,
     )
     instance = wait_for(lambda: started_instance(settings))
+    sensor = build_definitions(settings).resolve_sensor_def("end_dead_runs")
+
+    def look() -> str:
+        tick = sensor(dg.build_sensor_context(instance=instance))
+        assert isinstance(tick, dg.SkipReason)
+        return str(tick.skip_message)
+
+    assert look() == "no run is dead"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    end_dead_runs(instance)
+    (run,) = instance.get_runs()
+    assert look() == f"ended: {run.run_id}"
     (run,) = instance.get_runs()
     assert run.status is dg.DagsterRunStatus.FAILURE
-
-
-def test_a_run_that_was_never_started_ends_with_its_process() -> None:
-    @dg.job
-    def nothing() -> None: ...
-
-    instance = dg.DagsterInstance.ephemeral()
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        ended.wait()
-    dead, living = (
-        instance.create_run_for_job(
-            nothing, tags={HOST_TAG: gethostname(), PROCESS_TAG: str(process)}
-        ).run_id
-        for process in (ended.pid, os.getpid())
-    )
-    end_dead_runs(instance)
-    statuses = {run.run_id: run.status for run in instance.get_runs()}
-    assert statuses == {
-        dead: dg.DagsterRunStatus.FAILURE,
-        living: dg.DagsterRunStatus.NOT_STARTED,
-    }
+    # Dagster's daemon begins it again, and knows where it is from.
+    assert run.tags["dagster/will_retry"] == "true"
+    assert run.remote_job_origin
 
 
 def started_instance(settings: Settings) -> dg.DagsterInstance | None:
