@@ -154,8 +154,8 @@ def _source_parts(
     for intake in intakes:
         assets += [
             landing_asset(intake, warehouse, partitions),
-            raw_asset(intake.stream, partitions),
-            curated_assets(intake.stream, partitions),
+            raw_asset(intake.stream, partitions, settings.workers),
+            curated_assets(intake.stream, partitions, settings.workers),
             staging_assets(intake.stream, warehouse, partitions),
         ]
         steps += stream_checks(intake.stream, warehouse)

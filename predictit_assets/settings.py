@@ -69,6 +69,11 @@ class Settings(BaseSettings):
     duckdb_memory_mb: int = Field(
         400, ge=64, description="memory that DuckDB may take, in MB; beyond it, it uses the disk"
     )
+    workers: int = Field(
+        0,
+        ge=0,
+        description="processes that share the days of a range; 0: as there is room for",
+    )
     expire_landing_days: int = Field(0, ge=0, description="days that landing keeps; 0: for ever")
     expire_quarantine_days: int = Field(
         0, ge=0, description="days that quarantine keeps; 0: for ever"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import dagster as dg
 import msgspec
 
+from predictit_assets.instance.ticks import Clock, TickTime
+
 REPEATED_AFTER = 3600.0
 """Seconds after which a result is reported again though it is the same."""
 
@@ -28,7 +30,9 @@ class Reported(msgspec.Struct):
     """Unix time."""
 
 
-def check_sensor(checks: Sequence[WatchedCheck], interval: int) -> dg.SensorDefinition:
+def check_sensor(
+    checks: Sequence[WatchedCheck], interval: int, clock: Clock = time.monotonic
+) -> dg.SensorDefinition:
     """Evaluate checks without a run, every `interval` seconds; report what is unchanged hourly."""
 
     @dg.sensor(
@@ -43,16 +47,22 @@ def check_sensor(checks: Sequence[WatchedCheck], interval: int) -> dg.SensorDefi
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         reported = msgspec.json.decode(context.cursor or "{}", type=dict[str, Reported])
         now = time.time()
+        time_of_tick = TickTime(clock)
         events = []
-        for check in checks:
+        # Those evaluated longest ago come first.
+        turn = {name: place for place, name in enumerate(reported, start=1)}
+        for check in sorted(checks, key=lambda one: turn.get(one.key.to_user_string(), 0)):
+            if time_of_tick.is_up():
+                break
             result = check.evaluate(context.instance)
             name = check.key.to_user_string()
-            last = reported.get(name)
+            last = reported.pop(name, None)
             if (
                 last
                 and (last.passed, last.severity) == (result.passed, result.severity.value)
                 and now - last.at < REPEATED_AFTER
             ):
+                reported[name] = last
                 continue
             reported[name] = Reported(result.passed, result.severity.value, now)
             events.append(

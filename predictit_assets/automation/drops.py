@@ -1,5 +1,6 @@
 """A folder for dropped files: what lies still is landed, and the landing sensor reports it."""
 
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -8,10 +9,11 @@ import msgspec
 from predictit_assets.contract.arrival import Dropped
 from predictit_assets.errors import ExpectedError
 from predictit_assets.fetch.files import dropped_files
+from predictit_assets.instance.ticks import Clock, TickTime
 from predictit_assets.layers.intake import Intake
 
 MAX_FILES = 20
-"""Files landed in one tick; the others are at the next ones."""
+"""Files landed in one tick at most; the others are at the next ones."""
 
 
 class File(msgspec.Struct):
@@ -23,7 +25,9 @@ class File(msgspec.Struct):
     landed: bool = False
 
 
-def drop_sensor(intake: Intake, way: Dropped, folder: Path) -> dg.SensorDefinition:
+def drop_sensor(
+    intake: Intake, way: Dropped, folder: Path, clock: Clock = time.monotonic
+) -> dg.SensorDefinition:
     """Land new and changed files whose size and time are the same on two looks."""
     stream = intake.stream
 
@@ -35,6 +39,7 @@ def drop_sensor(intake: Intake, way: Dropped, folder: Path) -> dg.SensorDefiniti
         description=f"Lands the files that somebody puts into the folder of {stream.name}.",
     )
     def take(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        time_of_tick = TickTime(clock)
         seen = msgspec.json.decode(context.cursor or "{}", type=dict[str, File])
         now: dict[str, File] = {}
         texts = []
@@ -54,7 +59,7 @@ def drop_sensor(intake: Intake, way: Dropped, folder: Path) -> dg.SensorDefiniti
             ):
                 continue
             now[name].landed = before.landed
-            if before.landed or taken >= MAX_FILES:
+            if before.landed or taken >= MAX_FILES or (taken and time_of_tick.is_up()):
                 continue
             taken += 1
             results = list(intake.import_path(file))

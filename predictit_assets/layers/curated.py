@@ -218,8 +218,10 @@ def map_ahead(work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[D
             yield begun.popleft().result()
 
 
-def curated_assets(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    """The Parquet files of a stream's tables."""
+def curated_assets(
+    stream: Stream, partitions: dg.DailyPartitionsDefinition, workers: int
+) -> dg.AssetsDefinition:
+    """The Parquet files of a stream's tables; `workers` as in `worker_count`."""
 
     @layer_asset(
         f"curated_{stream.name}",
@@ -244,7 +246,7 @@ def curated_assets(stream: Stream, partitions: dg.DailyPartitionsDefinition) -> 
         days = days_of_context(context)
         work = partial(_files_or_fault, stream)
         held = sum(len(stream.payloads.held(Zone.RAW, day)) for day in days.days)
-        for day, files in each_day(work, days, context, held):
+        for day, files in each_day(work, days, context, held, workers):
             if isinstance(files, str):
                 faults[day] = files
                 continue

@@ -385,7 +385,7 @@ def test_a_run_that_is_tried_again_isnt_reported(here: Home, hook: Webhook) -> N
     assert here.tick() == "nothing new"
 
 
-def test_nothing_is_told_of_others_who_share_the_instance(home: Home, hook: Webhook) -> None:
+def test_nothing_is_told_of_others_who_share_the_instance(here: Home, hook: Webhook) -> None:
     @dg.op
     def pay() -> None:
         raise dg.Failure("password=hunter2")
@@ -394,10 +394,10 @@ def test_nothing_is_told_of_others_who_share_the_instance(home: Home, hook: Webh
     def payroll() -> None:
         pay()
 
-    payroll.execute_in_process(instance=home.instance, raise_on_error=False)
-    home.graph.faults["prices"] = "password=hunter2"
-    home.run(tags={LOCATION_TAG: "of_others"})
-    assert home.tick() == "nothing new"
+    payroll.execute_in_process(instance=here.instance, raise_on_error=False)
+    here.graph.faults["prices"] = "password=hunter2"
+    here.run(tags={LOCATION_TAG: "of_others"})
+    assert here.tick() == "nothing new"
     assert hook.texts == []
 
 

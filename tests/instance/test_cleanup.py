@@ -176,7 +176,7 @@ def test_what_others_have_in_the_instance_stays(instance: dg.DagsterInstance) ->
     assert schedules
     schedules.add_auto_materialize_asset_evaluations(1, [evaluated])
     with time_machine.travel(datetime.now(UTC) + timedelta(days=40)):
-        told = prune(instance, 30, [CURATED])
+        told = prune(instance, 30, [LANDING])
     assert (told.runs, told.events, told.results) == (0, 0, 0)
     assert len(ids(instance)) == 6
     assert len(instance.fetch_materializations(others, limit=10).records) == 3

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,8 +18,9 @@ import time_machine
 from conftest import CLOSED, FEED, NOON, build, observe, predictit
 
 from predictit_assets import factory
-from predictit_assets.automation.landed import MAX_DAYS
+from predictit_assets.automation.landed import MAX_DAYS, landing_sensor
 from predictit_assets.build import build_definitions
+from predictit_assets.checks.completeness import Completeness
 from predictit_assets.contract.arrival import Asking, Polled
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
@@ -26,6 +28,7 @@ from predictit_assets.contract.source import Dataset
 from predictit_assets.errors import FetchError, WarehouseBusy
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.liveness import BUILD_TAG
+from predictit_assets.instance.partitions import daily_partitions
 from predictit_assets.instance.runs import BuildFailed, open_instance
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.sample.server import SampleServer
@@ -33,6 +36,7 @@ from predictit_assets.settings import Settings
 from predictit_assets.sources import Enabled
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
+from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.payloads import PayloadStore, Zone
 from predictit_assets.storage.stream import Stream
 
@@ -289,6 +293,68 @@ def test_a_thousand_days_at_once_are_reported_in_turns(clockwork: Clockwork) -> 
     reported = [days_of(clockwork.tick("report_landed_predictit")) for _ in range(4)]
     assert [len(days) for days in reported] == [MAX_DAYS, MAX_DAYS, 50, 0]
     assert len({day for days in reported for day in days}) == days
+
+
+class SlowStore:
+    """A clock that goes on by a tenth of a second with each listing, and counts them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.listings: Counter[str] = Counter()
+        for name in ("below", "folders"):
+            monkeypatch.setattr(ObjectStore, name, self._slow(getattr(ObjectStore, name)))
+
+    def _slow(self, listing: Callable[..., Any]) -> Callable[..., Any]:
+        def slow(store: ObjectStore, prefix: str, *more: Any, **named: Any) -> Any:
+            self.now += 0.1
+            self.listings[prefix] += 1
+            return listing(store, prefix, *more, **named)
+
+        return slow
+
+    def clock(self) -> float:
+        return self.now
+
+
+def test_a_slow_store_delays_days_and_starves_none(
+    clockwork: Clockwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = datetime(2022, 1, 1, 17, tzinfo=UTC)
+    landed(clockwork, [payload(first + timedelta(days=n), b"{}") for n in range(1500)])
+    store = SlowStore(monkeypatch)
+    sensor = landing_sensor("predictit", [clockwork.stream], store.clock)
+    cursor, reported, ticks = None, set(), 0
+    newest = str(EASTERN.day_of(first + timedelta(days=1499)))
+    while len(reported) < 1500:
+        context = dg.build_sensor_context(instance=clockwork.instance, cursor=cursor)
+        began, store.listings = store.now, Counter()
+        result = sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        assert store.now - began < 30
+        assert max(store.listings.values()) == 1
+        reported |= set(days_of(result))
+        assert newest in reported
+        cursor, ticks = result.cursor, ticks + 1
+    assert ticks < 40
+
+
+def test_completeness_looks_no_longer_than_it_may(
+    clockwork: Clockwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = datetime(2022, 1, 1, 17, tzinfo=UTC)
+    landed(clockwork, [payload(first + timedelta(days=n), b"{}") for n in range(1500)])
+    store = SlowStore(monkeypatch)
+    completeness = Completeness(
+        "predictit",
+        clockwork.on.source.published,
+        [clockwork.stream],
+        factory.warehouse(clockwork.settings),
+        daily_partitions(EASTERN, date(2022, 1, 1)),
+        store.clock,
+    )
+    faults = completeness.faults(clockwork.instance)
+    assert len(faults["waiting in landing to be validated"]) == 1500
+    assert store.now < 30
 
 
 # Conditions
