@@ -11,7 +11,7 @@ def dead_runs_sensor() -> dg.SensorDefinition:
 
     @dg.sensor(
         name="end_dead_runs",
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Ends runs whose process was killed, be it that of `predictit build` or a whole "
