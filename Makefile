@@ -14,6 +14,8 @@ HOME_OF_FEED := $(if $(filter sample,$(FEED)),$(SAMPLE_HOME),$(LIVE_HOME))
 WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run)
 # Polled each minute as the real one is, and built more often: people watch it.
 PACE := $(if $(filter sample,$(FEED)),PREDICTIT_POLL_INTERVAL=60 PREDICTIT_TODAY_MINUTES=5)
+# The project decides dbt's flags, not the shell.
+unexport $(filter DBT_%,$(.VARIABLES))
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)

@@ -15,6 +15,7 @@ from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.automation.checks import WatchedCheck, check_sensor, landing_checks
 from predictit_assets.automation.close_of_day import close_of_day
 from predictit_assets.automation.conditions import automation_sensor, condition_of
+from predictit_assets.automation.dead_runs import dead_runs_sensor
 from predictit_assets.automation.drops import drop_sensor
 from predictit_assets.automation.due_days import fetch_schedule
 from predictit_assets.automation.good_days import good_days_sensor
@@ -107,6 +108,7 @@ def build_definitions(
             {name: one.build_job for name, one in parts.items()},
             {name: partial(held_days, _streams(intakes[name])) for name in parts},
         ),
+        dead_runs_sensor(),
     ]
     if channels:
         sensors.append(
@@ -120,7 +122,8 @@ def build_definitions(
         )
     schedules = [schedule for one in parts.values() for schedule in one.schedules]
     if is_wanted(settings) and streams:
-        schedules.append(housekeeping(streams, settings))
+        keys = [key for asset in assets for key in asset.keys]
+        schedules.append(housekeeping(streams, settings, keys))
     return dg.Definitions(
         assets=[*origins, *assets],
         asset_checks=checks,
@@ -160,8 +163,8 @@ def _source_parts(
         held = held_by(intake.stream, streams)
         assets += [
             landing_asset(intake, warehouse, partitions, held),
-            raw_asset(intake.stream, partitions, held),
-            curated_assets(intake.stream, partitions, held),
+            raw_asset(intake.stream, partitions, held, settings.workers),
+            curated_assets(intake.stream, partitions, held, settings.workers),
             staging_assets(intake.stream, warehouse, partitions, held),
         ]
         steps += stream_checks(intake.stream, warehouse)

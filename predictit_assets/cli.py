@@ -529,12 +529,15 @@ def expire(
     retention.expire(streams, settings, log, dry_run)
     if not retention.limits(settings):
         say("payloads are kept for ever")
-    if settings.keep_runs_days:
-        from predictit_assets.instance.cleanup import prune
-        from predictit_assets.instance.runs import open_instance
+    if settings.runs_kept_days:
+        with err.status("loading the code location"):
+            from predictit_assets.instance.cleanup import prune
+            from predictit_assets.instance.loading import load_definitions
+            from predictit_assets.instance.runs import open_instance
 
+            keys = load_definitions(settings).resolve_all_asset_keys()
         with open_instance(settings) as instance:
-            pruned = prune(instance, settings.keep_runs_days, dry_run)
+            pruned = prune(instance, settings.runs_kept_days, keys, dry_run)
         say(f"Dagster: {pruned}")
 
 

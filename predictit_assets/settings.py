@@ -23,6 +23,10 @@ RAW_CONFIRMED = "raw payloads are gone for ever"
 """What has to be said to let raw expire: nobody else has what is deleted."""
 
 
+KEEP_RUNS_DAYS = 30
+"""Days that the instance at home remembers what was superseded."""
+
+
 class ObjectsHome(StrEnum):
     """Where objects are kept."""
 
@@ -78,6 +82,11 @@ class Settings(BaseSettings):
     duckdb_memory_mb: int = Field(
         400, ge=64, description="memory that DuckDB may take, in MB; beyond it, it uses the disk"
     )
+    workers: int = Field(
+        0,
+        ge=0,
+        description="processes that share the days of a range; 0: as there is room for",
+    )
     expire_landing_days: int = Field(0, ge=0, description="days that landing keeps; 0: for ever")
     expire_quarantine_days: int = Field(
         0, ge=0, description="days that quarantine keeps; 0: for ever"
@@ -86,8 +95,11 @@ class Settings(BaseSettings):
     expire_raw_confirmed: str = Field(
         "", validate_default=True, description=f"to let raw expire: {RAW_CONFIRMED!r}"
     )
-    keep_runs_days: int = Field(
-        30, ge=0, description="days that superseded runs are remembered; 0: for ever"
+    keep_runs_days: int | None = Field(
+        None, ge=0, description="days that superseded runs are remembered; 0: for ever"
+    )
+    given_dagster_home: str = Field(
+        "", validation_alias="DAGSTER_HOME", description="the folder of the Dagster instance"
     )
 
     s3_bucket: str = Field("", description="the bucket of all objects")
@@ -174,6 +186,18 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         """The folder of the Dagster instance at home."""
         return self.home / "dagster"
+
+    @property
+    def runs_kept_days(self) -> int:
+        """Days that superseded runs are remembered; 0: for ever.
+
+        An instance that isn't at home may be shared: there nothing goes unless somebody says so.
+        """
+        if self.keep_runs_days is not None:
+            return self.keep_runs_days
+        given = self.given_dagster_home
+        at_home = not given or Path(given).absolute() == self.dagster_home
+        return KEEP_RUNS_DAYS if at_home else 0
 
 
 def load_settings() -> Settings:

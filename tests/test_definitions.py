@@ -210,7 +210,7 @@ PREDICTIT = {
 }
 SHARED = {
     "jobs": {"housekeeping"},
-    "sensors": {"watch", "retry_good_days"},
+    "sensors": {"watch", "retry_good_days", "end_dead_runs"},
     "schedules": {"housekeeping"},
 }
 RIVERS_OWN = {

@@ -108,6 +108,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "EXPIRE_RAW_DAYS": "5",
         "EXPIRE_RAW_CONFIRMED": "raw payloads are gone for ever",
         "KEEP_RUNS_DAYS": "6",
+        "WORKERS": "3",
     }
     of_source = ("START", "API_URL", "POLL_INTERVAL", "MOVE_ALERT")
     for name, value in values.items():

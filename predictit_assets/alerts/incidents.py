@@ -11,7 +11,8 @@ from predictit_assets.checks.freshness import FRESH
 from predictit_assets.checks.memory import NEXT, days_judged
 from predictit_assets.contract.calendar import DayRange, consecutive
 from predictit_assets.instance.failures import breaks, failed_steps, one_line, why
-from predictit_assets.instance.names import RUNLESS, WILL_RETRY_TAG
+from predictit_assets.instance.location import is_own
+from predictit_assets.instance.names import LOCATION_TAG, RUNLESS, WILL_RETRY_TAG
 from predictit_assets.instance.partitions import tagged_window
 from predictit_assets.instance.steps import steps_of_layer
 
@@ -80,16 +81,29 @@ class Monitored:
         self._landing = steps_of_layer("landing", definitions)
         self._whole_jobs, self._today, self._ui_url = whole_jobs, today, ui_url
 
-    def outcomes_of(self, instance: dg.DagsterInstance, end: dg.EventLogRecord) -> list[Outcome]:
-        """How a run ended, and what the watched checks in it found."""
+    def outcomes_of(
+        self, instance: dg.DagsterInstance, end: dg.EventLogRecord, location: str
+    ) -> list[Outcome]:
+        """How a run ended, and what the watched checks in it found.
+
+        Others may share the instance: of a run of another code location nothing is told.
+        """
         run = instance.get_run_by_id(end.run_id)
         if run is None:  # deleted since
             return []
         evaluation = dg.DagsterEventType.ASSET_CHECK_EVALUATION
         failure = dg.DagsterEventType.RUN_FAILURE
-        relevant = {evaluation, dg.DagsterEventType.STEP_FAILURE, failure}
+        planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+        relevant = {evaluation, dg.DagsterEventType.STEP_FAILURE, failure, planned}
         entries = instance.all_logs(run.run_id, of_type=relevant)
         events = [entry.dagster_event for entry in entries if entry.dagster_event]
+        if not is_own(run, location):
+            # What somebody runs in a process of his own is of no code location.
+            keys = {event.asset_key for event in events if event.event_type is planned}
+            if LOCATION_TAG in run.tags or not self._everything & {
+                key.to_user_string() for key in keys if key
+            }:
+                return []
         outcomes: list[Outcome] = []
         for event in events:
             if event.event_type is evaluation:

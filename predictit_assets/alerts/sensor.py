@@ -9,7 +9,9 @@ import dagster as dg
 from predictit_assets.alerts.channels import Channel
 from predictit_assets.alerts.incidents import Monitored
 from predictit_assets.alerts.state import AlertState
+from predictit_assets.instance.location import location_of
 from predictit_assets.instance.runs import ended_runs
+from predictit_assets.instance.ticks import Clock, TickTime
 
 INTERVAL = 60
 """Seconds between two ticks."""
@@ -23,6 +25,7 @@ def alerts_sensor(
     whole_jobs: Mapping[str, str],
     today: Callable[[str], date],
     ui_url: str,
+    clock: Clock = time.monotonic,
 ) -> dg.SensorDefinition:
     """Notify the channels of what fails in these assets and checks.
 
@@ -44,10 +47,14 @@ def alerts_sensor(
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         state = AlertState.load(context.cursor)
+        location = location_of(context)
+        time_of_tick = TickTime(clock)
         for end in ended_runs(context.instance, state.last_seen, since=time.time() - LOOK_BACK):
-            for outcome in monitored.outcomes_of(context.instance, end):
+            for outcome in monitored.outcomes_of(context.instance, end, location):
                 state.record(outcome)
             state.last_seen = end.storage_id
+            if time_of_tick.is_up():
+                break
         for outcome in monitored.outcomes_without_run(context.instance):
             state.record(outcome)
         lines = state.notify(channels)

@@ -10,6 +10,7 @@ import msgspec
 from predictit_assets.checks.freshness import DataAge
 from predictit_assets.checks.schema import SCHEMA_CHECK, CheckTarget, evaluate
 from predictit_assets.contract.calendar import DayRange
+from predictit_assets.instance.ticks import Clock, TickTime
 from predictit_assets.storage.stream import Stream
 
 REPEATED_AFTER = 3600.0
@@ -73,7 +74,9 @@ class Reported(msgspec.Struct):
     """Unix time."""
 
 
-def check_sensor(checks: Sequence[WatchedCheck], interval: int) -> dg.SensorDefinition:
+def check_sensor(
+    checks: Sequence[WatchedCheck], interval: int, clock: Clock = time.monotonic
+) -> dg.SensorDefinition:
     """Evaluate checks without a run, every `interval` seconds.
 
     What is unchanged is reported hourly, and when the asset was made anew: Dagster shows a check as
@@ -92,20 +95,26 @@ def check_sensor(checks: Sequence[WatchedCheck], interval: int) -> dg.SensorDefi
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         reported = msgspec.json.decode(context.cursor or "{}", type=dict[str, Reported])
         now = time.time()
+        time_of_tick = TickTime(clock)
         events = []
-        for check in checks:
+        # Those evaluated longest ago come first.
+        turn = {name: place for place, name in enumerate(reported, start=1)}
+        for check in sorted(checks, key=lambda one: turn.get(one.key.to_user_string(), 0)):
+            if time_of_tick.is_up():
+                break
             unseen = _unseen(check.key, context.instance)
             result = check.evaluate(context.instance) if check.timed or unseen else None
             if result is None:
                 continue
             name = check.key.to_user_string()
-            last = reported.get(name)
+            last = reported.pop(name, None)
             if (
                 last
                 and not unseen
                 and (last.passed, last.severity) == (result.passed, result.severity.value)
                 and now - last.at < REPEATED_AFTER
             ):
+                reported[name] = last
                 continue
             reported[name] = Reported(result.passed, result.severity.value, now)
             events.append(_event(check.key, result))

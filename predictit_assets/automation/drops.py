@@ -1,5 +1,6 @@
 """A folder for dropped files: what lies still is landed, and the landing sensor reports it."""
 
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -8,11 +9,12 @@ import msgspec
 from predictit_assets.contract.arrival import Dropped
 from predictit_assets.errors import ExpectedError, fault_of_surroundings
 from predictit_assets.fetch.files import dropped_files
+from predictit_assets.instance.ticks import Clock, TickTime
 from predictit_assets.layers.intake import Intake
 from predictit_assets.text import printable
 
 MAX_FILES = 20
-"""Files landed in one tick; the others are at the next ones."""
+"""Files landed in one tick at most; the others are at the next ones."""
 
 
 class File(msgspec.Struct):
@@ -26,7 +28,9 @@ class File(msgspec.Struct):
     """Tries that ended with a fault of the surroundings."""
 
 
-def drop_sensor(intake: Intake, way: Dropped, folder: Path) -> dg.SensorDefinition:
+def drop_sensor(
+    intake: Intake, way: Dropped, folder: Path, clock: Clock = time.monotonic
+) -> dg.SensorDefinition:
     """Land new and changed files whose size and time are the same on two looks."""
     stream = intake.stream
 
@@ -38,6 +42,7 @@ def drop_sensor(intake: Intake, way: Dropped, folder: Path) -> dg.SensorDefiniti
         description=f"Lands the files that somebody puts into the folder of {stream.name}.",
     )
     def take(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        time_of_tick = TickTime(clock)
         seen = msgspec.json.decode(context.cursor or "{}", type=dict[str, File])
         now: dict[str, File] = {}
         texts: list[str] = []
@@ -63,7 +68,9 @@ def drop_sensor(intake: Intake, way: Dropped, folder: Path) -> dg.SensorDefiniti
                 if not before.landed:
                     waiting.append((before.failures, name))
         # What failed before comes last: a file that never lands keeps none from landing.
-        for _, name in sorted(waiting)[:MAX_FILES]:
+        for n, (_, name) in enumerate(sorted(waiting)[:MAX_FILES]):
+            if n and time_of_tick.is_up():
+                break
             try:
                 results = list(intake.import_path(folder / name))
             except Exception as error:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from predictit_assets.contract.calendar import without
 from predictit_assets.instance.failures import bad_days
+from predictit_assets.instance.liveness import is_of_the_terminal
 from predictit_assets.instance.partitions import RANGE_START_TAG, tagged_window, window_tags
 from predictit_assets.storage.stream import HeldDays
 
@@ -32,6 +33,8 @@ def good_days_sensor(
     )
     def retry(context: dg.RunFailureSensorContext) -> list[dg.RunRequest] | dg.SkipReason:
         run = context.dagster_run
+        if is_of_the_terminal(run):
+            return dg.SkipReason("`predictit build` builds the others itself")
         days = tagged_window(run.tags)
         if RANGE_START_TAG not in run.tags or days is None:
             return dg.SkipReason("it was about one day")

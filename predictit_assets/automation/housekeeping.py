@@ -1,10 +1,12 @@
 """Once a day what may go goes: expired objects, and what the Dagster instance needn't remember."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import dagster as dg
 
 from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.instance.location import LOCATION
+from predictit_assets.instance.names import LOCATION_TAG
 from predictit_assets.settings import Settings
 from predictit_assets.storage import retention
 from predictit_assets.storage.stream import Stream
@@ -13,8 +15,13 @@ HOUSEKEEPING = "housekeeping"
 """The job, and its schedule."""
 
 
-def housekeeping(streams: Sequence[Stream], settings: Settings) -> dg.ScheduleDefinition:
-    """Every night: delete what the settings let expire, and tell what it was."""
+def housekeeping(
+    streams: Sequence[Stream], settings: Settings, keys: Collection[dg.AssetKey]
+) -> dg.ScheduleDefinition:
+    """Every night: delete what the settings let expire, and tell what it was.
+
+    `keys` are those of all assets of this code location.
+    """
 
     @dg.op(name="tidy_up", out=dg.Out(dg.Nothing))
     def tidy_up(context: dg.OpExecutionContext) -> None:
@@ -33,13 +40,16 @@ def housekeeping(streams: Sequence[Stream], settings: Settings) -> dg.ScheduleDe
                 "expired_bytes": sum(expired.size for expired in gone),
             }
         )
-        if settings.keep_runs_days:
+        if settings.runs_kept_days:
             from predictit_assets.instance import (
                 cleanup as pruning,  # its SQLAlchemy is a tenth of a load
             )
 
-            pruned = pruning.prune(context.instance, settings.keep_runs_days)
-            context.log.info(f"forgot {pruned}")
+            location = context.run.tags.get(LOCATION_TAG, LOCATION)
+            pruned = pruning.prune(
+                context.instance, settings.runs_kept_days, keys, location=location
+            )
+            context.log.info(f"Dagster forgot: {pruned}")
             context.add_output_metadata({"forgotten": str(pruned)})
 
     @dg.job(
@@ -61,4 +71,4 @@ def housekeeping(streams: Sequence[Stream], settings: Settings) -> dg.ScheduleDe
 
 def is_wanted(settings: Settings) -> bool:
     """Whether anything may ever go."""
-    return bool(retention.limits(settings) or settings.keep_runs_days)
+    return bool(retention.limits(settings) or settings.runs_kept_days)

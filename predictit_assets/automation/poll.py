@@ -12,6 +12,7 @@ from predictit_assets.contract.arrival import Polled
 from predictit_assets.errors import fault_of_surroundings
 from predictit_assets.fetch.client import Client
 from predictit_assets.fetch.rate_limit import RateLimited
+from predictit_assets.instance.ticks import Clock, TickTime
 from predictit_assets.layers.intake import Intake
 from predictit_assets.layers.landing import landing_event
 from predictit_assets.storage.payloads import StoredPayload
@@ -36,6 +37,7 @@ def poll_sensor(
     intakes: Sequence[Intake],
     client: Callable[[], Client],
     checks: Mapping[str, Sequence[WatchedCheck]],
+    clock: Clock = time.monotonic,
 ) -> dg.SensorDefinition:
     """Ask a source once a tick, each dataset as often as it says at the most.
 
@@ -58,10 +60,16 @@ def poll_sensor(
         states = msgspec.json.decode(context.cursor or "{}", type=dict[str, State])
         events: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
         texts = []
-        for intake in intakes:
+        time_of_tick = TickTime(clock)
+        # Those asked longest ago come first.
+        turn = {name: place for place, name in enumerate(states, start=1)}
+        for intake in sorted(intakes, key=lambda one: turn.get(one.stream.dataset.name, 0)):
+            if time_of_tick.is_up():
+                texts.append("the others are asked at the next tick")
+                break
             name = intake.stream.dataset.name
             states[name], landed, text = _poll(
-                intake, client, interval, states.get(name, State()), context.log.warning
+                intake, client, interval, states.pop(name, State()), context.log.warning
             )
             events += landed
             if landed:

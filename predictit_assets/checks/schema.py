@@ -242,7 +242,8 @@ def violations(schema: TableSchema, table: ibis.Table) -> list[Violation]:
     """
     pandera_schema = schema.to_schema()
     try:
-        with config_context(validation_depth=ValidationDepth.SCHEMA_ONLY):
+        # Pandera takes either from the environment, where neither is ours to say.
+        with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_ONLY):
             pandera_schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
         texts = [printable(str(error))[:MAX_TEXT] for error in errors.schema_errors]

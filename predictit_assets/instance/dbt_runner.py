@@ -32,6 +32,8 @@ REPORTED = {"NodeFinished", "LogModelResult", "LogSeedResult", "LogTestResult"}
 
 UNWRITTEN = "--no-write-json"
 """dbt would write its manifest at each call, which takes longer than a small build."""
+ANY_FLAG = "DBT_"
+"""How the variables begin that dbt takes for flags: each of its flags has one."""
 MAX_TEXT = 400
 """Characters of what dbt says of a failure: it can print the whole statement."""
 
@@ -87,9 +89,11 @@ class Dbt:
         `variables` is the YAML of `--vars`. Raises DbtError when a node failed, after the events
         of those that didn't.
         """
-        params = get_updated_cli_invocation_params_for_context(
-            context=context, manifest=self.manifest(), dagster_dbt_translator=translator
-        )
+        manifest = self.manifest()
+        with self._environment():  # dagster-dbt reads one of dbt's flags there
+            params = get_updated_cli_invocation_params_for_context(
+                context=context, manifest=manifest, dagster_dbt_translator=translator
+            )
         reported: list[dict[str, Any]] = []
 
         def listen(event: Any) -> None:
@@ -145,12 +149,10 @@ class Dbt:
         flags = ["--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)]
         flags += ["--target", self._target]
         flags += ["--target-path", str(target), "--log-path", str(target)]
-        # dbt keeps adapters and flags in globals: one invocation at a time in a process.
-        # The file lock is for those that parse into the same folder.
         with (
-            _one_at_a_time,
+            self._environment(variables),
+            # For those that parse into the same folder.
             FileLock(target / ".lock"),
-            _environment({**self._profile, **(variables or {})}),
             # On Dagster's own exception dbt would leave its threads at work.
             raise_interrupts_as(KeyboardInterrupt),
         ):
@@ -160,6 +162,25 @@ class Dbt:
         if result.exception:
             raise DbtError(f"dbt failed: {_one_line(result.exception)}")
         return result
+
+    @contextmanager
+    def _environment(self, variables: Mapping[str, str] | None = None) -> Iterator[None]:
+        """What dbt may read of the environment, for one invocation at a time in a process.
+
+        A run decides each flag itself: what the shell says of one is hidden. dbt keeps adapters
+        and flags in globals.
+        """
+        with _one_at_a_time:
+            values = {**self._profile, **(variables or {})}
+            changed = {name for name in os.environ if name.startswith(ANY_FLAG)} | values.keys()
+            before = {name: os.environ.pop(name) for name in changed & os.environ.keys()}
+            os.environ.update(values)
+            try:
+                yield
+            finally:
+                for name in changed:
+                    os.environ.pop(name, None)
+                os.environ.update(before)
 
 
 def _one_line(text: object) -> str:
@@ -171,17 +192,3 @@ def _as_dict(event: Any) -> dict[str, Any]:
 
     fields: dict[str, Any] = MessageToDict(event, preserving_proto_field_name=True)
     return fields
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -13,6 +13,7 @@ import dagster as dg
 
 from predictit_assets.errors import BadDays, ExpectedError, fault_of_surroundings
 from predictit_assets.instance.names import CHECK_FAILED_ERROR
+from predictit_assets.interrupts import noticing_interrupts
 
 FAILING_DAYS = "failing_days"
 """The metadata that lists the days which failed a check or a step, as ISO dates."""
@@ -23,8 +24,6 @@ MAX_DAYS = 100
 RETRIES = 2
 FIRST_WAIT = 5.0
 """Seconds before the first retry; twice as long before each further one."""
-QUERY_INTERRUPTED = "Query interrupted"
-"""What DuckDB makes of Ctrl-C, or of Terminate in the UI, in the middle of a query."""
 MAX_TEXT = 400
 """Characters of a cause that has to fit on a line."""
 
@@ -34,8 +33,30 @@ def fail_on_expected_error(context: dg.OpExecutionContext) -> Iterator[None]:
     """Turn an ExpectedError into Dagster's Failure, or into a retry if the error may pass.
 
     So is a fault of the surroundings, such as a full disk. A defect fails the step at once, with
-    its traceback. An interrupted query ends the run.
+    its traceback. An interrupt ends the run, whatever was made of it: Dagster would take an error
+    for a failure of this step, and start the next ones.
     """
+    with _never_without_its_interrupt(), _as_failure(context):
+        yield
+
+
+@contextmanager
+def _never_without_its_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt at the end, if an interrupt came and no such exception of it."""
+    cause = None
+    with noticing_interrupts() as interrupted:
+        try:
+            yield
+        except Exception as error:
+            if not interrupted():
+                raise
+            cause = error
+        if interrupted():
+            raise KeyboardInterrupt from cause
+
+
+@contextmanager
+def _as_failure(context: dg.OpExecutionContext) -> Iterator[None]:
     try:
         yield
     except ExpectedError as error:
@@ -48,9 +69,6 @@ def fail_on_expected_error(context: dg.OpExecutionContext) -> Iterator[None]:
             str(error), metadata=failing_days_metadata(days), allow_retries=False
         ) from None
     except Exception as error:
-        if isinstance(error, RuntimeError) and str(error) == QUERY_INTERRUPTED:
-            # Dagster would take it for a failure of this step, and start the next ones.
-            raise KeyboardInterrupt from error
         if fault := fault_of_surroundings(error):
             raise dg.Failure(fault, allow_retries=False) from error
         raise

@@ -73,7 +73,7 @@ def each_day(
     days: Sequence[date],
     context: dg.AssetExecutionContext,
     amount: int,
-    workers: int = 0,
+    workers: int,
 ) -> Iterator[tuple[date, Done]]:
     """Each of these days with what `work` makes of it, in order.
 
@@ -99,11 +99,11 @@ def worker_count(setting: int = 0) -> int:
             room.append(ceil(int(quota) / int(period[0])))
         limit, used = _read(group / "memory.max"), _read(group / "memory.current")
         if limit.isdigit() and used.isdigit():
-            room.append((int(limit) - int(used)) / WORKER_MEMORY)
-    for line in _read(MEMORY).splitlines():
-        name, amount, *_ = line.split()
-        if name == "MemAvailable:":
-            room.append(int(amount) * 1024 / WORKER_MEMORY)
+            # Files that are kept in memory make room for whoever needs it.
+            cached = _fields(group / "memory.stat").get("inactive_file", 0)
+            room.append((int(limit) - int(used) + cached) / WORKER_MEMORY)
+    if available := _fields(MEMORY).get("MemAvailable:"):
+        room.append(available * 1024 / WORKER_MEMORY)
     return max(1, int(min(room)))
 
 
@@ -112,6 +112,12 @@ def _cgroups() -> list[Path]:
     own = next((line[3:] for line in _read(OWN_CGROUP).splitlines() if line[:3] == "0::"), "/")
     inner = Path(own.lstrip("/"))
     return [CGROUPS / folder for folder in (inner, *inner.parents)]
+
+
+def _fields(file: Path) -> dict[str, int]:
+    """The numbers of a file whose lines begin with a name and a number."""
+    lines = [line.split() for line in _read(file).splitlines()]
+    return {name: int(number) for name, number, *_ in lines}
 
 
 def _read(file: Path) -> str:

@@ -2,36 +2,30 @@
 
 import os
 import shutil
-import signal
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from socket import gethostname, socketpair
 
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 from filelock import FileLock
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import ExpectedError, SettingsError, fault_of_surroundings
 from predictit_assets.factory import make_home
 from predictit_assets.instance.failures import bad_days, why
-from predictit_assets.instance.names import HIDDEN_TAG_PREFIX
+from predictit_assets.instance.liveness import BUILD_TAG, end_dead_runs, marked_alive
+from predictit_assets.instance.location import job_origin
 from predictit_assets.instance.parallel import DaysDone, listening
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.instance.steps import steps_of_layer
+from predictit_assets.interrupts import noticing_interrupts
 from predictit_assets.settings import PROJECT_DIR, Settings
 
-HOST_TAG = f"{HIDDEN_TAG_PREFIX}predictit_host"
-PROCESS_TAG = f"{HIDDEN_TAG_PREFIX}predictit_process"
-"""Where a run of `predictit build` is."""
-UNFINISHED = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED]
-INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
-"""The signals that Dagster takes for an interrupt."""
-MAX_SIGNALS = 4096
 MAX_RUNS = 200
 """Ends of runs of one kind that are read at once."""
 ENDS = (
@@ -74,7 +68,6 @@ class Built:
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The Dagster instance: that of DAGSTER_HOME when it is set, else the one at home."""
     folder = _dagster_home(settings)
-    os.environ["DAGSTER_HOME"] = str(folder)
     make_home(settings)
     folder.mkdir(parents=True, exist_ok=True)
     if folder == settings.dagster_home or not (folder / "dagster.yaml").exists():
@@ -82,7 +75,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     # Two processes that create the same SQLite files at once would fail.
     with FileLock(folder / ".making"):
         try:
-            instance = dg.DagsterInstance.get()
+            instance = dg.DagsterInstance.from_config(str(folder))
             instance.all_asset_keys()  # creates the last of the files, otherwise made at first use
         except Exception as error:
             if fault := fault_of_surroundings(error):
@@ -105,21 +98,6 @@ def _dagster_home(settings: Settings) -> Path:
     return folder
 
 
-def end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Fail the runs of `predictit build` on this machine whose process no longer exists.
-
-    Nothing else would: they would stay in progress for ever, and other runs would wait for them.
-    """
-    running = dg.RunsFilter(statuses=UNFINISHED, tags={HOST_TAG: gethostname()})
-    for run in instance.get_runs(running):
-        try:
-            os.kill(int(run.tags[PROCESS_TAG]), 0)
-        except ProcessLookupError:
-            instance.report_run_failed(run, "its process was killed; build its days once more")
-        except PermissionError:  # the process exists, and is another user's
-            continue
-
-
 def run_build(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
@@ -131,15 +109,20 @@ def run_build(
 
     Raises BuildFailed, and KeyboardInterrupt when the run was interrupted.
     """
-    end_dead_runs(instance)
+    end_dead_runs(instance, repeat=False)  # this one takes their place
     job = definitions.resolve_job_def(job_name)
     run_id = str(uuid.uuid4())
     steps = {node.name for node in job.nodes}
     landing = steps_of_layer("landing", definitions.assets or ()) & steps
     done = 0
+    canceling = False
 
     def on_event(entry: dg.EventLogEntry) -> None:
-        nonlocal done
+        nonlocal done, canceling
+        if interrupted() and not canceling:
+            canceling = True
+            # Dagster calls an interrupted run failed that nobody asked to cancel.
+            instance.report_run_canceling(run)
         event = entry.dagster_event
         if event is None:
             return
@@ -151,32 +134,45 @@ def run_build(
     def on_days(progress: DaysDone) -> None:
         notify(Progress(done, len(steps), f"{progress.step}: {progress}"))
 
-    instance.add_event_listener(run_id, on_event)
-    with _interrupted() as interrupted, listening(run_id, on_days):
-        result = job.execute_in_process(
-            instance=instance,
+    with (
+        noticing_interrupts() as interrupted,
+        marked_alive(instance, run_id),
+        listening(run_id, on_days),
+    ):
+        run = instance.create_run_for_job(
+            job,
             run_id=run_id,
-            tags=window_tags(days) | {HOST_TAG: gethostname(), PROCESS_TAG: str(os.getpid())},
+            tags={**job.run_tags, **window_tags(days), BUILD_TAG: run_id},
             run_config={
                 "ops": {name: {"config": {"held_only": True}} for name in landing},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
-            raise_on_error=False,
+            remote_job_origin=job_origin(job_name),
         )
+        instance.add_event_listener(run_id, on_event)
+        result = execute_run(InMemoryJob(job), run, instance)
         if interrupted():
             raise KeyboardInterrupt
+    events = result.all_events
     if not result.success:
-        bad = {day for day in bad_days(result.all_events) if day in days}
-        raise BuildFailed(f"the run {run_id} over {days} failed: {why(result.all_events)}", bad)
+        bad = {day for day in bad_days(events) if day in days}
+        raise BuildFailed(f"the run {run_id} over {days} failed: {why(events)}", bad)
+    checks = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
     warnings = [
         f"{check.asset_key.to_user_string()}: {check.description}"
-        for check in result.get_asset_check_evaluations()
+        for check in checks
         if not check.passed
     ]
     rows: Counter[str] = Counter()
-    for event in result.get_asset_materialization_events():
-        if counted := event.materialization.metadata.get("dagster/partition_row_count"):
-            rows[event.materialization.asset_key.to_user_string()] += int(str(counted.value))
+    for event in events:
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+            made = event.step_materialization_data.materialization
+            if counted := made.metadata.get("dagster/partition_row_count"):
+                rows[made.asset_key.to_user_string()] += int(str(counted.value))
     return Built(warnings, dict(rows))
 
 
@@ -205,27 +201,3 @@ def ended_runs(
         (record for page in pages for record in page.records), key=lambda end: end.storage_id
     )
     return [record for record in records if bound is None or record.storage_id <= bound]
-
-
-@contextmanager
-def _interrupted() -> Iterator[Callable[[], bool]]:
-    """Says whether Ctrl-C was pressed: Dagster, dbt and DuckDB turn that into errors of their own.
-
-    Works only in the main thread.
-    """
-    signals, wakeup = socketpair()
-    with signals, wakeup:
-        signals.setblocking(False)
-        wakeup.setblocking(False)
-        before = signal.set_wakeup_fd(wakeup.fileno())
-
-        def interrupted() -> bool:
-            try:
-                return bool(INTERRUPTS & set(signals.recv(MAX_SIGNALS)))
-            except BlockingIOError:  # no signal came
-                return False
-
-        try:
-            yield interrupted
-        finally:
-            signal.set_wakeup_fd(before)

@@ -219,9 +219,9 @@ def map_ahead(work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[D
 
 
 def curated_assets(
-    stream: Stream, partitions: dg.DailyPartitionsDefinition, held: HeldDays
+    stream: Stream, partitions: dg.DailyPartitionsDefinition, held: HeldDays, workers: int
 ) -> dg.AssetsDefinition:
-    """The Parquet files of a stream's tables."""
+    """The Parquet files of a stream's tables; `workers` as in `worker_count`."""
 
     @layer_asset(
         f"curated_{stream.name}",
@@ -246,7 +246,7 @@ def curated_assets(
         days = held(days_of_context(context))
         work = partial(_files_or_fault, stream)
         amount = sum(len(stream.payloads.held(Zone.RAW, day)) for day in days)
-        for day, files in each_day(work, days, context, amount):
+        for day, files in each_day(work, days, context, amount, workers):
             if isinstance(files, str):
                 faults[day] = files
                 continue

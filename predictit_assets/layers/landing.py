@@ -1,7 +1,7 @@
 """Landing: each payload as it was received."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -51,7 +51,12 @@ class LandingConfig(dg.Config):
 
 def held_in(payloads: PayloadStore, days: Iterable[date]) -> list[StoredPayload]:
     """Every payload that the store holds of some days, in whatever zone, by capture time."""
-    held = [stored for day in days for zone in Zone for stored in payloads.held(zone, day)]
+    return _by_time(
+        [stored for day in days for zone in Zone for stored in payloads.held(zone, day)]
+    )
+
+
+def _by_time(held: list[StoredPayload]) -> list[StoredPayload]:
     return sorted(held, key=lambda stored: (stored.captured_at, stored.key))
 
 
@@ -175,12 +180,20 @@ def _fetch(
                 warn(printable(f"refused: {one.file}: {one.refused}"))
 
 
-def landing_event(stream: Stream, day: date) -> dg.AssetMaterialization:
-    """What a sensor reports of a day in which payloads were landed, by whomever."""
+def landing_event(
+    stream: Stream, day: date, landed: Sequence[StoredPayload] | None = None
+) -> dg.AssetMaterialization:
+    """What a sensor reports of a day in which payloads were landed, by whomever.
+
+    `landed` are those that lie in landing, where they were listed already.
+    """
+    payloads = stream.payloads
+    held = [*(payloads.held(Zone.LANDING, day) if landed is None else landed)]
+    held += [one for zone in Zone if zone is not Zone.LANDING for one in payloads.held(zone, day)]
     return dg.AssetMaterialization(
         dg.AssetKey(stream.key("landing")),
         partition=str(day),
-        metadata=_summary(held_in(stream.payloads, [day])),
+        metadata=_summary(_by_time(held)),
     )
 
 

@@ -175,9 +175,9 @@ def read_manifest(stored: bytes) -> list[Row]:
 
 
 def raw_asset(
-    stream: Stream, partitions: dg.DailyPartitionsDefinition, held: HeldDays
+    stream: Stream, partitions: dg.DailyPartitionsDefinition, held: HeldDays, workers: int
 ) -> dg.AssetsDefinition:
-    """The valid payloads of a stream."""
+    """The valid payloads of a stream; `workers` as in `worker_count`."""
     payloads = stream.payloads
     shown = ["captured_at", "part", *stream.dataset.counts, "rejected", "bytes"]
 
@@ -205,7 +205,7 @@ def raw_asset(
         work = partial(validate_day, stream)
         landed = sum(len(payloads.held(Zone.LANDING, day)) for day in days)
         with fail_on_expected_error(context.op_execution_context):
-            for day, rows in each_day(work, days, context, landed):
+            for day, rows in each_day(work, days, context, landed, workers):
                 bad = [row for row in rows if row["quarantined_because"]]
                 for row in bad:
                     context.log.warning(f"quarantined: {row['key']}: {row['quarantined_because']}")

@@ -5,7 +5,7 @@ once, and a busy file is waited for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wai
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import NothingPublished, WarehouseBusy, WarehouseUnusable
+from predictit_assets.interrupts import calling_on_interrupt
 from predictit_assets.storage.migrations import Columns, due
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import (
@@ -47,8 +48,13 @@ def scratch() -> "Iterator[duckdb.DuckDBPyConnection]":
 
     with TemporaryDirectory(prefix="predictit-") as folder:
         bounds: dict[str, Any] = {"memory_limit": f"{MEMORY_MB}MB", "temp_directory": folder}
-        with duckdb.connect(config=bounds) as connection:
+        with duckdb.connect(config=bounds) as connection, _interruptible(connection):
             yield connection
+
+
+def _interruptible(connection: "duckdb.DuckDBPyConnection") -> AbstractContextManager[None]:
+    """With several threads DuckDB itself may notice an interrupt when the query is done."""
+    return calling_on_interrupt(connection.interrupt)
 
 
 class DuckDBWarehouse:
@@ -72,7 +78,8 @@ class DuckDBWarehouse:
         try:
             connection.execute("set timezone = 'UTC'")
             connection.execute(f"set memory_limit = '{self._memory_mb}MB'")
-            yield connection
+            with _interruptible(connection):
+                yield connection
         finally:
             connection.close()
 

@@ -39,6 +39,7 @@ from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import SettingsError
 from predictit_assets.instance import runs
 from predictit_assets.instance.failures import MAX_DAYS, failing_days_metadata
+from predictit_assets.instance.names import LOCATION_TAG
 from predictit_assets.instance.partitions import daily_partitions, window_tags
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.ask import EASTERN
@@ -382,6 +383,22 @@ def test_a_run_that_is_tried_again_isnt_reported(here: Home, hook: Webhook) -> N
     here.graph.faults["board"] = "no disk"
     here.run(tags={"dagster/will_retry": "true"})
     assert here.tick() == "nothing new"
+
+
+def test_nothing_is_told_of_others_who_share_the_instance(here: Home, hook: Webhook) -> None:
+    @dg.op
+    def pay() -> None:
+        raise dg.Failure("password=hunter2")
+
+    @dg.job
+    def payroll() -> None:
+        pay()
+
+    payroll.execute_in_process(instance=here.instance, raise_on_error=False)
+    here.graph.faults["prices"] = "password=hunter2"
+    here.run(tags={LOCATION_TAG: "of_others"})
+    assert here.tick() == "nothing new"
+    assert hook.texts == []
 
 
 def test_a_poll_that_failed_today_sends_one_to_the_poll(

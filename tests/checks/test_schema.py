@@ -18,6 +18,7 @@ import pytest
 from conftest import TIMED, observe, stream_of
 from ibis.backends.duckdb import Backend
 from markdown_it import MarkdownIt
+from pandera.config import config_context
 
 from predictit_assets.build import build_definitions
 from predictit_assets.checks.memory import days_judged
@@ -836,6 +837,17 @@ def test_a_rule_of_a_column_that_isnt_known_says_so() -> None:
         pytest.raises(NotImplementedError, match="str_startswith of column name"),
     ):
         violations(Odd, table)
+
+
+def test_pandera_judges_though_the_environment_says_it_needn_t() -> None:
+    class Named(pa.DataFrameModel):
+        name: ibis.expr.datatypes.String
+
+    with (
+        config_context(validation_enabled=False),
+        table_of(Named, "select 'a' as name") as table,
+    ):
+        assert violations(Named, table.rename(other="name"))
 
 
 def test_a_schema_that_only_blocks_isnt_made_before_it_is_needed() -> None:

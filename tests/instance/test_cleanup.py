@@ -13,6 +13,8 @@ import time_machine
 from predictit_assets.automation import conditions
 from predictit_assets.contract.calendar import UTC_CALENDAR
 from predictit_assets.instance.cleanup import EVALUATIONS_DAYS, prune
+from predictit_assets.instance.location import LOCATION
+from predictit_assets.instance.names import LOCATION_TAG
 from predictit_assets.instance.partitions import PARTITION_TAG, daily_partitions
 
 TODAY = UTC_CALENDAR.today()
@@ -21,6 +23,7 @@ PARTITIONS = daily_partitions(UTC_CALENDAR, TODAY - timedelta(days=5))
 LANDING, RAW, CURATED = (dg.AssetKey([layer, "odds"]) for layer in ("landing", "raw", "curated"))
 CHECK = dg.AssetCheckKey(CURATED, "schema")
 QUIET = {"telemetry": {"enabled": False}}
+KEYS = [LANDING, RAW, CURATED]
 NOW = 0
 """Days: everything that was superseded is old enough."""
 
@@ -90,7 +93,9 @@ def run(instance: dg.DagsterInstance, day: str, **tags: str) -> str:
     return (
         DEFINITIONS.resolve_job_def("job")
         .execute_in_process(
-            instance=instance, tags={PARTITION_TAG: day} | tags, raise_on_error=False
+            instance=instance,
+            tags={LOCATION_TAG: LOCATION, PARTITION_TAG: day} | tags,
+            raise_on_error=False,
         )
         .run_id
     )
@@ -138,9 +143,9 @@ def test_superseded_runs_and_polls_go_and_nothing_looks_different(
     before = state(instance)
     assert all(len(days) == 3 for days in before["made"].values())
 
-    told = prune(instance, NOW, dry_run=True)
+    told = prune(instance, NOW, KEYS, dry_run=True)
     assert ids(instance) == {*old, *new}
-    assert prune(instance, NOW) == told
+    assert prune(instance, NOW, KEYS) == told
 
     # A check's last failure is remembered too, with its run.
     assert ids(instance) == {*new, old[-1]}
@@ -153,7 +158,41 @@ def test_superseded_runs_and_polls_go_and_nothing_looks_different(
     with dg.DagsterInstance.local_temp(str(folder), overrides=QUIET) as restarted:
         assert state(restarted) == before
         assert wanted(restarted, cursor).total_requested == 0
-    assert prune(instance, NOW) == type(told)(0, 0, 0)
+    assert prune(instance, NOW, KEYS) == type(told)(0, 0, 0)
+
+
+def test_what_others_have_in_the_instance_stays(instance: dg.DagsterInstance) -> None:
+    """They have the same names of jobs, and the same age."""
+    others = dg.AssetKey("payroll")
+    for _ in range(3):
+        run(instance, DAYS[0], **{LOCATION_TAG: "of_others"})
+        idle.execute_in_process(instance=instance)
+        instance.report_runless_asset_event(dg.AssetMaterialization(others))
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(asset_key=others, check_name="schema", passed=True)
+        )
+    evaluated = wanted(instance).results[0].serializable_evaluation.with_run_ids(set())
+    schedules = instance.schedule_storage
+    assert schedules
+    schedules.add_auto_materialize_asset_evaluations(1, [evaluated])
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=40)):
+        told = prune(instance, 30, [LANDING])
+    assert (told.runs, told.events, told.results) == (0, 0, 0)
+    assert len(ids(instance)) == 6
+    assert len(instance.fetch_materializations(others, limit=10).records) == 3
+    results = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(others, "schema"), limit=10
+    )
+    assert len(results) == 3
+    assert schedules.get_auto_materialize_evaluations_for_evaluation_id(1)
+
+
+def test_where_dagster_keeps_nothing_in_sql_it_says_so(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(instance, DAYS[0])
+    monkeypatch.setattr(instance, "_event_storage", object())
+    assert "object" in str(prune(instance, NOW, KEYS))
 
 
 def test_the_ui_counts_the_same_partitions_without_its_cache(
@@ -163,7 +202,7 @@ def test_the_ui_counts_the_same_partitions_without_its_cache(
         run(instance, DAYS[0])
     run(instance, DAYS[1])
     before = instance.get_status_by_partition(RAW, DAYS, PARTITIONS)
-    prune(instance, NOW)
+    prune(instance, NOW, KEYS)
     instance.event_log_storage.wipe_asset_cached_status(RAW)
     assert instance.get_status_by_partition(RAW, DAYS, PARTITIONS) == before
 
@@ -174,7 +213,7 @@ def test_a_day_that_failed_last_stays_failed(instance: dg.DagsterInstance) -> No
     before = instance.get_status_by_partition(CURATED, DAYS, PARTITIONS)
     assert before
     assert before[DAYS[0]].value == "FAILED"
-    prune(instance, NOW)
+    prune(instance, NOW, KEYS)
     instance.event_log_storage.wipe_asset_cached_status(CURATED)
     assert instance.get_status_by_partition(CURATED, DAYS, PARTITIONS) == before
     assert failed in ids(instance)
@@ -187,7 +226,7 @@ def test_a_new_update_after_the_clean_up_is_noticed(instance: dg.DagsterInstance
         run(instance, DAYS[0])
         cursor = wanted(instance, cursor).cursor
     cursor = wanted(instance, cursor).cursor
-    prune(instance, NOW)
+    prune(instance, NOW, KEYS)
     poll(instance, DAYS[0])
     asked = wanted(instance, cursor)
     assert asked.get_requested_partitions(RAW) == {DAYS[0]}
@@ -203,10 +242,10 @@ def test_old_evaluations_of_conditions_go(instance: dg.DagsterInstance) -> None:
     def kept() -> int:
         return len(schedules.get_auto_materialize_evaluations_for_evaluation_id(1))
 
-    prune(instance, 30)
+    prune(instance, 30, KEYS)
     assert kept() == 1
     with time_machine.travel(datetime.now(UTC) + timedelta(days=EVALUATIONS_DAYS, minutes=1)):
-        prune(instance, 30)
+        prune(instance, 30, KEYS)
     assert kept() == 0
 
 
@@ -214,7 +253,7 @@ def test_what_is_young_stays(instance: dg.DagsterInstance) -> None:
     poll(instance, DAYS[0], times=5)
     for _ in range(3):
         run(instance, DAYS[0])
-    told = prune(instance, 1)
+    told = prune(instance, 1, KEYS)
     assert (told.runs, told.events, told.results) == (0, 0, 0)
     assert len(ids(instance)) == 3
 
@@ -229,7 +268,7 @@ def test_ids_of_events_are_never_given_twice(instance: dg.DagsterInstance, folde
     run(instance, DAYS[0])
     idle.execute_in_process(instance=instance)
     last = newest()
-    prune(instance, NOW)
+    prune(instance, NOW, KEYS)
     assert newest() == last
     run(instance, DAYS[0])
     assert newest() > last
@@ -246,14 +285,14 @@ def test_a_deletion_that_is_killed_is_ended_by_the_next(
     with monkeypatch.context() as patched:
         patched.setattr(instance.run_storage, "delete_run", killed)
         with pytest.raises(KeyboardInterrupt):
-            prune(instance, NOW)
+            prune(instance, NOW, KEYS)
     assert first in ids(instance)
-    assert prune(instance, NOW).runs == 1
+    assert prune(instance, NOW, KEYS).runs == 1
     assert ids(instance) == {second}
 
 
 def test_a_run_that_runs_stays(instance: dg.DagsterInstance) -> None:
     job = DEFINITIONS.resolve_job_def("job")
     running = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-    prune(instance, NOW)
+    prune(instance, NOW, KEYS)
     assert running.run_id in ids(instance)

@@ -101,6 +101,14 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"groups/pod/memory.max": "max", "groups/pod/memory.current": "5"}, 8),
         ({"groups/pod/memory.max": "1600000000", "groups/pod/memory.current": "200000000"}, 4),
         ({"groups/pod/memory.max": "300000000", "groups/pod/memory.current": "200000000"}, 1),
+        (
+            {
+                "groups/pod/memory.max": "1600000000",
+                "groups/pod/memory.current": "1500000000",
+                "groups/pod/memory.stat": "anon 200000000\ninactive_file 1300000000",
+            },
+            4,
+        ),
         ({"meminfo": "MemAvailable: 1000000 kB"}, 3),
         ({"own": "12:cpu:/old\n"}, 8),
     ],
@@ -112,6 +120,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "no limit",
         "a limit of memory",
         "hardly any memory",
+        "memory that is full of files",
         "little memory on the machine",
         "control groups of version 1",
     ],

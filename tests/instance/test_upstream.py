@@ -28,8 +28,11 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+from dbt.cli.main import cli
 
+from predictit_assets.errors import ExpectedError
 from predictit_assets.instance.cleanup import FINISHED
+from predictit_assets.instance.dbt_runner import ANY_FLAG
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.names import (
     CHECK_FAILED_ERROR,
@@ -39,8 +42,11 @@ from predictit_assets.instance.names import (
 )
 from predictit_assets.instance.partitions import RANGE_END_TAG, RANGE_START_TAG, mark_days
 from predictit_assets.settings import PROJECT_DIR
+from predictit_assets.storage.duckdb import scratch
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")
+LONG = "select count(distinct hash(n)) from range(6000000000) as t(n)"
+"""A query in which DuckDB looks for no signal when it has two threads."""
 QUIET = {"telemetry": {"enabled": False}}
 
 
@@ -118,17 +124,36 @@ def test_the_names_that_dagster_keeps_to_itself_are_these() -> None:
 
 
 def test_a_run_that_is_interrupted_in_a_query_starts_no_further_step() -> None:
-    """DuckDB makes an error of its own of an interrupt: Dagster would go on after that."""
+    """DuckDB makes an error of its own of an interrupt, and with two threads notices none.
+
+    Whoever asks to terminate a run is told so by its status.
+    """
+    given_up = []
 
     @dg.asset
     def asks(context: dg.AssetExecutionContext) -> None:
-        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-        # With one thread DuckDB looks for signals between any two chunks of rows.
+        run = context.instance.get_run_by_id(context.run_id)
+        assert run
+        context.instance.report_run_canceling(run)
         with (
             fail_on_expected_error(context.op_execution_context),
-            duckdb.connect(config={"threads": 1}) as connection,
+            scratch() as connection,
         ):
-            connection.execute("select count(*) from range(20000000000) as t(n) where n = sqrt(n)")
+            connection.execute("set threads = 2")
+
+            def give_up() -> None:
+                given_up.append("nobody noticed")
+                connection.interrupt()
+
+            last = threading.Timer(60, give_up)
+            last.start()
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+            try:
+                connection.execute(LONG)
+            except Exception as error:
+                raise ExpectedError("made of an interrupt") from error
+            finally:
+                last.cancel()
 
     @dg.asset
     def unrelated() -> None: ...
@@ -146,12 +171,21 @@ def test_a_run_that_is_interrupted_in_a_query_starts_no_further_step() -> None:
         (run,) = instance.get_runs()
         begun = instance.all_logs(run.run_id, of_type={dg.DagsterEventType.STEP_START})
         assert [entry.step_key for entry in begun] == ["asks"]
-        assert run.status is not dg.DagsterRunStatus.SUCCESS
+        assert run.status is dg.DagsterRunStatus.CANCELED
+        assert given_up == []
 
 
 def test_dagster_dbt_has_what_runs_dbt_in_this_process() -> None:
     assert callable(get_updated_cli_invocation_params_for_context)
     assert callable(DbtCoreCliEventMessage.to_default_asset_events)
+
+
+def test_each_variable_that_dbt_takes_for_a_flag_begins_alike() -> None:
+    commands = [cli, *cli.commands.values()]
+    variables = [one.envvar for command in commands for one in command.params if one.envvar]
+    names = {name for one in variables for name in ([one] if isinstance(one, str) else one)}
+    assert len(names) > 40
+    assert {name for name in names if not name.startswith(ANY_FLAG)} == set()
 
 
 def test_pandera_marks_the_rules_that_warn_and_gives_their_rows() -> None:

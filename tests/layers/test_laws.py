@@ -1,6 +1,7 @@
 """The laws of docs/laws.md in this process, by the made-up story and the independent oracle."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -227,6 +228,36 @@ def test_core_replaces_the_days_of_its_window_and_no_other(
         was = by_day(before[name])
         assert all(was.pop(day) for day in window.days)
         assert by_day(after[name]) == was, name
+
+
+def test_what_the_shell_says_of_dbt_changes_no_build(
+    copy_of_built: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tables() -> dict[str, list[str]]:
+        return {name: plain(rows) for name, rows in contents(copy_of_built).items()}
+
+    before = tables()
+    said = {
+        "DBT_FULL_REFRESH": "1",
+        "DBT_EMPTY": "1",
+        "DBT_ENGINE_RESOURCE_TYPES": "model",
+        "DBT_STORE_FAILURES": "1",
+        "DBT_INDIRECT_SELECTION": "empty",
+        "DBT_PROFILE": "of_another",
+        "DBT_TARGET": "of_another",
+        "DBT_DEFER": "1",
+        "DBT_STATE": "missing",
+        "DBT_SINGLE_THREADED": "1",
+        "DBT_WARN_ERROR": "1",
+    }
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    core = dg.AssetSelection.key_prefixes("core")
+    result = materialize(copy_of_built, core, DayRange(SPRING.last, SPRING.last))
+    assert result.success
+    assert {check.check_name for check in result.get_asset_check_evaluations()} - {"schema"}
+    assert tables() == before
+    assert os.environ.items() >= said.items()
 
 
 # --- The oracle ----------------------------------------------------------------------------------

@@ -108,10 +108,17 @@ def test_confirming_alone_lets_nothing_expire(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     ("changed", "there"),
-    [({}, True), ({"keep_runs_days": 0}, False), ({"expire_landing_days": 1}, True)],
+    [
+        ({}, True),
+        ({"keep_runs_days": 0}, False),
+        ({"expire_landing_days": 1}, True),
+        # Others may share an instance that isn't at home.
+        ({"given_dagster_home": "/elsewhere"}, False),
+        ({"given_dagster_home": "/elsewhere", "keep_runs_days": 30}, True),
+    ],
 )
 def test_there_is_a_schedule_when_something_may_go(
-    settings: Settings, changed: dict[str, int], there: bool
+    settings: Settings, changed: dict[str, object], there: bool
 ) -> None:
     definitions = build_definitions(settings.model_copy(update=changed))
     names = {schedule.name for schedule in definitions.schedules or []}

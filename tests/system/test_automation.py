@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from socket import gethostname
 from typing import Any
 
 import dagster as dg
@@ -19,27 +19,25 @@ import time_machine
 from conftest import CLOSED, FEED, NOON, build, observe, predictit
 
 from predictit_assets import factory
-from predictit_assets.automation.landed import MAX_DAYS
+from predictit_assets.automation.landed import MAX_DAYS, landing_sensor
 from predictit_assets.build import build_definitions
+from predictit_assets.checks.completeness import Completeness
 from predictit_assets.contract.arrival import Asking, Polled
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
 from predictit_assets.contract.source import Dataset
 from predictit_assets.errors import FetchError, WarehouseBusy
 from predictit_assets.instance.failures import fail_on_expected_error
-from predictit_assets.instance.runs import (
-    HOST_TAG,
-    PROCESS_TAG,
-    BuildFailed,
-    end_dead_runs,
-    open_instance,
-)
+from predictit_assets.instance.liveness import BUILD_TAG
+from predictit_assets.instance.partitions import daily_partitions
+from predictit_assets.instance.runs import BuildFailed, open_instance
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
 from predictit_assets.sources import Enabled
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
+from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.payloads import PayloadStore, Zone
 from predictit_assets.storage.stream import Stream
 
@@ -297,6 +295,68 @@ def test_a_thousand_days_at_once_are_reported_in_turns(clockwork: Clockwork) -> 
     reported = [days_of(clockwork.tick("report_landed_predictit")) for _ in range(4)]
     assert [len(days) for days in reported] == [MAX_DAYS, MAX_DAYS, 50, 0]
     assert len({day for days in reported for day in days}) == days
+
+
+class SlowStore:
+    """A clock that goes on by a tenth of a second with each listing, and counts them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.listings: Counter[str] = Counter()
+        for name in ("below", "folders"):
+            monkeypatch.setattr(ObjectStore, name, self._slow(getattr(ObjectStore, name)))
+
+    def _slow(self, listing: Callable[..., Any]) -> Callable[..., Any]:
+        def slow(store: ObjectStore, prefix: str, *more: Any, **named: Any) -> Any:
+            self.now += 0.1
+            self.listings[prefix] += 1
+            return listing(store, prefix, *more, **named)
+
+        return slow
+
+    def clock(self) -> float:
+        return self.now
+
+
+def test_a_slow_store_delays_days_and_starves_none(
+    clockwork: Clockwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = datetime(2022, 1, 1, 17, tzinfo=UTC)
+    landed(clockwork, [payload(first + timedelta(days=n), b"{}") for n in range(1500)])
+    store = SlowStore(monkeypatch)
+    sensor = landing_sensor("predictit", [clockwork.stream], store.clock)
+    cursor, reported, ticks = None, set(), 0
+    newest = str(EASTERN.day_of(first + timedelta(days=1499)))
+    while len(reported) < 1500:
+        context = dg.build_sensor_context(instance=clockwork.instance, cursor=cursor)
+        began, store.listings = store.now, Counter()
+        result = sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        assert store.now - began < 30
+        assert max(store.listings.values()) == 1
+        reported |= set(days_of(result))
+        assert newest in reported
+        cursor, ticks = result.cursor, ticks + 1
+    assert ticks < 40
+
+
+def test_completeness_looks_no_longer_than_it_may(
+    clockwork: Clockwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = datetime(2022, 1, 1, 17, tzinfo=UTC)
+    landed(clockwork, [payload(first + timedelta(days=n), b"{}") for n in range(1500)])
+    store = SlowStore(monkeypatch)
+    completeness = Completeness(
+        "predictit",
+        clockwork.on.source.published,
+        [clockwork.stream],
+        factory.warehouse(clockwork.settings),
+        daily_partitions(EASTERN, date(2022, 1, 1)),
+        store.clock,
+    )
+    faults = completeness.faults(clockwork.instance)
+    assert len(faults["waiting in landing to be validated"]) == 1500
+    assert store.now < 30
 
 
 # Conditions
@@ -620,17 +680,23 @@ def test_a_bad_day_takes_no_good_ones_with_it(settings: Settings, broken: DayRan
     assert failure.value.bad_days == {date(2026, 3, 5)}
 
     (record,) = instance.get_run_records()
-    definitions = build_definitions(settings)
-    context = dg.build_run_status_sensor_context(
-        "retry_good_days",
-        dagster_event=instance.all_logs(
-            record.dagster_run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE
-        )[-1].dagster_event,
-        dagster_instance=instance,
-        dagster_run=record.dagster_run,
-    ).for_run_failure()
-    requests = definitions.resolve_sensor_def("retry_good_days")(context)
-    assert [(one.job_name, one.tags) for one in requests] == [
+    sensor = build_definitions(settings).resolve_sensor_def("retry_good_days")
+
+    def asked_for(run: dg.DagsterRun) -> Any:
+        context = dg.build_run_status_sensor_context(
+            "retry_good_days",
+            dagster_event=instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)[
+                -1
+            ].dagster_event,
+            dagster_instance=instance,
+            dagster_run=run,
+        ).for_run_failure()
+        return sensor(context)
+
+    # The command goes on by itself; a run that Dagster's daemon started doesn't.
+    assert isinstance(asked_for(record.dagster_run), dg.SkipReason)
+    by_daemon = record.dagster_run.with_tags({**record.dagster_run.tags, BUILD_TAG: ""})
+    assert [(one.job_name, one.tags) for one in asked_for(by_daemon)] == [
         ("build_predictit", {"dagster/partition": "2026-03-04"})
     ]
 
@@ -689,32 +755,23 @@ def test_a_run_whose_process_was_killed_does_not_stay_in_progress(
         stderr=subprocess.DEVNULL,
     )
     instance = wait_for(lambda: started_instance(settings))
+    sensor = build_definitions(settings).resolve_sensor_def("end_dead_runs")
+
+    def look() -> str:
+        tick = sensor(dg.build_sensor_context(instance=instance))
+        assert isinstance(tick, dg.SkipReason)
+        return str(tick.skip_message)
+
+    assert look() == "no run is dead"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    end_dead_runs(instance)
+    (run,) = instance.get_runs()
+    assert look() == f"ended: {run.run_id}"
     (run,) = instance.get_runs()
     assert run.status is dg.DagsterRunStatus.FAILURE
-
-
-def test_a_run_that_was_never_started_ends_with_its_process() -> None:
-    @dg.job
-    def nothing() -> None: ...
-
-    instance = dg.DagsterInstance.ephemeral()
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        ended.wait()
-    dead, living = (
-        instance.create_run_for_job(
-            nothing, tags={HOST_TAG: gethostname(), PROCESS_TAG: str(process)}
-        ).run_id
-        for process in (ended.pid, os.getpid())
-    )
-    end_dead_runs(instance)
-    statuses = {run.run_id: run.status for run in instance.get_runs()}
-    assert statuses == {
-        dead: dg.DagsterRunStatus.FAILURE,
-        living: dg.DagsterRunStatus.NOT_STARTED,
-    }
+    # Dagster's daemon begins it again, and knows where it is from.
+    assert run.tags["dagster/will_retry"] == "true"
+    assert run.remote_job_origin
 
 
 def started_instance(settings: Settings) -> dg.DagsterInstance | None:

@@ -169,8 +169,8 @@ def test_an_interrupted_build_says_so_and_goes_on_later(home: Path, feed: Sample
     assert predictit(home, "build").returncode == 0
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         ended = [run.status for run in instance.get_runs()]
-    failed, succeeded = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
-    assert ended == [succeeded, failed, failed, failed]
+    canceled, succeeded = dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.SUCCESS
+    assert ended == [succeeded, canceled, canceled, canceled]
 
 
 def test_a_command_that_is_interrupted_ends_with_130_and_one_line(

@@ -231,7 +231,7 @@ def test_housekeeping_knows_postgres(server: Server, monkeypatch: pytest.MonkeyP
         for _ in range(2):
             poll = dg.AssetMaterialization(landing, partition=str(FIRST))
             instance.report_runless_asset_event(poll)
-        prune(instance, days=0)
+        prune(instance, 0, [landing])
         found = instance.fetch_materializations(landing, limit=1000).records
         assert len([one for one in found if not one.run_id]) == 1
         held = [instance.get_materialized_partitions(dg.AssetKey(key)) for key in CHAIN]
