@@ -40,7 +40,6 @@ class Findings:
 
     sentences: Sequence[str] = ()
     """What is wrong, a sentence each; none when nothing is."""
-    next_step: str = ""
     rows: int = 0
     """How many rows are at fault."""
     days: Iterable[date] = ()
@@ -95,8 +94,9 @@ def result(
     window: DayRange | None,
     found: Findings,
     memory: Memory,
+    next_step: str = "",
 ) -> dg.AssetCheckResult:
-    """The result of a check. `rule` says what is so where nothing is wrong.
+    """The result of a check. `rule` says what is so where nothing is wrong, `next_step` what to do.
 
     What is only remembered warns: it stops no run that isn't about it.
     """
@@ -120,16 +120,18 @@ def result(
         passed=not (found.sentences or memory.days),
         severity=severity if found.sentences else dg.AssetCheckSeverity.WARN,
         metadata=metadata,
-        description=_description(rule, found, memory),
+        description=_description(rule, found, memory, next_step),
     )
 
 
-def _description(rule: str, found: Findings, memory: Memory) -> str:
+def _description(rule: str, found: Findings, memory: Memory, next_step: str) -> str:
     sentences = [*found.sentences, *([str(memory)] if memory.days else [])]
     if not sentences:
         return rule
-    next_step = NEXT + found.next_step if found.next_step else ""
-    return textwrap.shorten("; ".join(sentences), MAX_TEXT - len(next_step)) + next_step
+    if memory.days and not next_step:
+        next_step = "mend what is wrong and build the day"
+    step = NEXT + next_step if next_step else ""
+    return textwrap.shorten("; ".join(sentences), MAX_TEXT - len(step)) + step
 
 
 def _plain(window: DayRange) -> list[str]:
