@@ -19,6 +19,8 @@ WINDOW = "window"
 """The metadata that says which days were checked: the first and the last, as ISO dates."""
 STILL_FAILING = "still_failing"
 """The metadata that lists the ranges of other days that failed and weren't found sound since."""
+NEWEST = "newest_object"
+"""The metadata that names the newest object at fault, to be copied."""
 FAULTS = "faults"
 """The metadata with a few of the rows at fault, the reason first."""
 FAULT_COLUMNS = ("reason", "day", "where")
@@ -46,6 +48,8 @@ class Findings:
     """The days at fault, where they are known."""
     faults: Sequence[Mapping[str, str]] = ()
     """A few of the rows, by FAULT_COLUMNS."""
+    newest: str = ""
+    """The key of the newest object at fault, where the rows are objects."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ def result(
         # Beside what is remembered it has to be clear that these days failed too.
         unknown = window.days if window and memory.days else ()
         metadata |= failing_days_metadata(list(found.days) or unknown)
+    if found.newest:
+        metadata[NEWEST] = dg.MetadataValue.path(found.newest)
     if memory.days:
         metadata[STILL_FAILING] = dg.MetadataValue.json([_plain(one) for one in memory.days])
     if faults := [*found.faults, *memory.faults][:MAX_FAULTS]:

@@ -29,6 +29,8 @@ PARTITION = "partition_date"
 """The column that tables by day have."""
 REASONS = ("quarantined_because", "new_fields", "reason")
 """Columns that say what is wrong with their row: manifests and rejected rows have them."""
+KEY = "key"
+"""Column of a manifest: which object its row is about."""
 HASH = re.compile(r"[0-9a-f]{64}")
 MAX_VIOLATIONS = 10
 MAX_EXAMPLES = 3
@@ -353,6 +355,7 @@ def _findings(found: Sequence[Violation]) -> Findings:
         sentences=[str(one) for one in found],
         rows=sum(one.rows or 0 for one in found),
         days={day for one in found for day in one.days},
+        newest=next((str(row[KEY]) for one in found for row in one.examples if row.get(KEY)), ""),
         faults=[fault for one in found for fault in _faults(one)],
     )
 
