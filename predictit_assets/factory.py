@@ -175,7 +175,7 @@ def dbt(settings: Settings) -> "Dbt":
     if settings.warehouse is WarehouseHome.SNOWFLAKE:
         from predictit_assets.storage.snowflake_account import profile
 
-        return Dbt(settings.home, settings.warehouse, profile(settings))
+        return Dbt(settings.home, settings.warehouse, profile(settings), staged_types)
     # dbt sleeps 1, 2, 4, ... seconds between its attempts to open a busy warehouse.
     attempts = max(1, math.ceil(math.log2(settings.lock_timeout + 1)))
     variables = {
@@ -183,4 +183,18 @@ def dbt(settings: Settings) -> "Dbt":
         "PREDICTIT_CONNECT_ATTEMPTS": str(attempts),
         "PREDICTIT_DUCKDB_MEMORY_MB": str(settings.duckdb_memory_mb),
     }
-    return Dbt(settings.home, settings.warehouse, variables)
+    return Dbt(settings.home, settings.warehouse, variables, staged_types)
+
+
+def staged_types() -> dict[str, dict[str, str]]:
+    """The columns of the staging tables of all sources, with their SQL types in DuckDB."""
+    from predictit_assets.contract.schema import column_types
+    from predictit_assets.contract.source import all_tables
+    from predictit_assets.sources import SOURCES, load
+
+    return {
+        table: column_types(schema, "duckdb")
+        for name in SOURCES
+        for dataset in load(name).datasets
+        for table, schema in all_tables(dataset).items()
+    }

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from predictit_assets import build
 from predictit_assets.build import build_definitions
 from predictit_assets.contract.payload import Payload
+from predictit_assets.instance.lineage import trace
 from predictit_assets.instance.loading import load_definitions
 from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.sources import Enabled
@@ -144,6 +145,54 @@ def test_each_check_has_a_plain_name_and_a_sentence(graph: Any) -> None:
         assert key.asset_key.path[-1] not in key.name, key
         assert len(key.name) < 40, key
         assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", key.name), key
+
+
+def test_columns_say_which_columns_they_are_made_of(graph: Any) -> None:
+    """Down to the Parquet files; seeds are made of nothing."""
+
+    def made_of(layer: str, table: str, column: str) -> set[str]:
+        lineage = graph.get(dg.AssetKey([layer, "predictit", table])).metadata[
+            "dagster/column_lineage"
+        ]
+        return {
+            f"{dep.asset_key.path[0]}.{dep.asset_key.path[2]}.{dep.column_name}"
+            for dep in lineage.deps_by_column[column]
+        }
+
+    quotes = ("best_buy_yes_cost", "best_sell_yes_cost")
+    staged = {f"staging.contract_snapshots.{one}" for one in quotes}
+    assert made_of("core", "fact_prices", "spread") == staged
+    assert made_of("live", "live_prices", "spread") == {*staged, "core.fact_prices.spread"}
+    assert made_of("marts", "market_books", "fee_on_profit") == {"marts.fees.fee_on_profit"}
+    assert made_of("staging", "contract_snapshots", "status") == {
+        "curated.contract_snapshots.status"
+    }
+    for node in made(graph):
+        if node.key.path[0] in ("staging", "core", "marts", "live") and "seed" not in node.kinds:
+            lineage = node.metadata["dagster/column_lineage"]
+            columns = {one.name for one in node.metadata["dagster/column_schema"].columns}
+            assert set(lineage.deps_by_column) == columns, node.key
+            for deps in lineage.deps_by_column.values():
+                assert {dep.asset_key for dep in deps} <= node.parent_keys
+
+
+def test_a_model_beyond_the_parser_has_no_lineage_and_harms_nobody() -> None:
+    def node(name: str) -> dict[str, Any]:
+        columns = {"a": {"data_type": "bigint"}}
+        return {"name": name, "relation_name": f'"w"."core"."{name}"', "columns": columns}
+
+    manifest = {
+        "metadata": {"adapter_type": "duckdb"},
+        "sources": {},
+        "nodes": {name: node(name) for name in ("one", "two", "three")},
+    }
+    compiled = {"two": 'select a from "w"."core"."one"', "three": "select ((( from where"}
+    assert trace(manifest, compiled, {}) == {"two": {"a": [("one", "a")]}}
+
+
+def test_nothing_that_nobody_reads_is_shown(graph: Any) -> None:
+    for node in made(graph):
+        assert not {"dagster_dbt/project", "dagster_dbt/project_id"} & set(node.metadata), node.key
 
 
 def test_datasets_are_told_apart(graph: Any) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from predictit_assets.checks.freshness import FRESH
-from predictit_assets.checks.memory import NEXT, days_judged
+from predictit_assets.checks.memory import NEWEST, NEXT, days_judged
 from predictit_assets.contract.calendar import DayRange, consecutive
 from predictit_assets.instance.failures import breaks, failed_steps, one_line, why
 from predictit_assets.instance.location import is_own
@@ -179,6 +179,8 @@ class Monitored:
                 source=source, build=_build([source], scope.days)
             )
             cause = (result.description or "failed").partition(NEXT)[0]
+            if newest := result.metadata.get(NEWEST):
+                cause += f": {newest.value}"
             yield _incident(name, scope, cause, link, step)
 
 

@@ -20,6 +20,8 @@ WINDOW = "window"
 """The metadata that says which days were checked: the first and the last, as ISO dates."""
 STILL_FAILING = "still_failing"
 """The metadata that lists the ranges of other days that failed and weren't found sound since."""
+NEWEST = "newest_object"
+"""The metadata that names the newest object at fault, to be copied."""
 FAULTS = "faults"
 """The metadata with a few of the rows at fault, the reason first."""
 FAULT_COLUMNS = ("reason", "day", "where")
@@ -41,13 +43,14 @@ class Findings:
 
     sentences: Sequence[str] = ()
     """What is wrong, a sentence each; none when nothing is."""
-    next_step: str = ""
     rows: int = 0
     """How many rows are at fault."""
     days: Iterable[date] = ()
     """The days at fault, where they are known."""
     faults: Sequence[Mapping[str, str]] = ()
     """A few of the rows, by FAULT_COLUMNS."""
+    newest: str = ""
+    """The key of the newest object at fault, where the rows are objects."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,9 @@ def result(
     window: DayRange | None,
     found: Findings,
     memory: Memory,
+    next_step: str = "",
 ) -> dg.AssetCheckResult:
-    """The result of a check. `rule` says what is so where nothing is wrong.
+    """The result of a check. `rule` says what is so where nothing is wrong, `next_step` what to do.
 
     What is only remembered warns: it stops no run that isn't about it.
     """
@@ -108,6 +112,8 @@ def result(
         # Beside what is remembered it has to be clear that these days failed too.
         unknown = window.days if window and memory.days else ()
         metadata |= failing_days_metadata(list(found.days) or unknown)
+    if found.newest:
+        metadata[NEWEST] = dg.MetadataValue.path(found.newest)
     if memory.days:
         metadata[STILL_FAILING] = dg.MetadataValue.json([_plain(one) for one in memory.days])
     if faults := [*found.faults, *memory.faults][:MAX_FAULTS]:
@@ -121,18 +127,20 @@ def result(
         passed=not (found.sentences or memory.days),
         severity=severity if found.sentences else dg.AssetCheckSeverity.WARN,
         metadata=metadata,
-        description=_description(rule, found, memory),
+        description=_description(rule, found, memory, next_step),
     )
 
 
-def _description(rule: str, found: Findings, memory: Memory) -> str:
+def _description(rule: str, found: Findings, memory: Memory, next_step: str) -> str:
     sentences = [*found.sentences, *([str(memory)] if memory.days else [])]
     if not sentences:
         return rule
-    next_step = NEXT + found.next_step if found.next_step else ""
-    text = textwrap.shorten("; ".join(sentences), MAX_TEXT - len(next_step))
+    if memory.days and not next_step:
+        next_step = "mend what is wrong and build the day"
+    step = NEXT + next_step if next_step else ""
+    text = textwrap.shorten("; ".join(sentences), MAX_TEXT - len(step))
     # A code span that is cut would be none any more.
-    return text + "`" * (text.count("`") % 2) + next_step
+    return text + "`" * (text.count("`") % 2) + step
 
 
 def _plain(window: DayRange) -> list[str]:

@@ -30,6 +30,8 @@ PARTITION = "partition_date"
 """The column that tables by day have."""
 REASONS = ("quarantined_because", "new_fields", "reason")
 """Columns that say what is wrong with their row: manifests and rejected rows have them."""
+KEY = "key"
+"""Column of a manifest: which object its row is about."""
 HASH = re.compile(r"[0-9a-f]{64}")
 MAX_VIOLATIONS = 10
 MAX_EXAMPLES = 3
@@ -198,22 +200,28 @@ def _results(
     by_day = PARTITION in target.schema.to_schema().columns
 
     def judged(
-        name: str, severity: dg.AssetCheckSeverity, rule: str, found: Sequence[Violation]
+        name: str,
+        severity: dg.AssetCheckSeverity,
+        rule: str,
+        found: Sequence[Violation],
+        next_step: str = "",
     ) -> dg.AssetCheckResult:
         key = dg.AssetCheckKey(asset, name)
         memory = remembered(instance, key, window) if by_day else Memory()
-        return result(key, severity, rule, window, _findings(found), memory)
+        step = next_step or next((one.next_step for one in found if one.next_step), "")
+        return result(key, severity, rule, window, _findings(found), memory, step)
 
     with target.open(window) as table:
         if SCHEMA_CHECK in names:
             found = violations(target.schema, table)
-            rule = "columns, types, keys and ranges are as they should be"
-            yield judged(SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, rule, found)
+            sound = "columns, types, keys and ranges are as they should be"
+            yield judged(SCHEMA_CHECK, dg.AssetCheckSeverity.ERROR, sound, found)
         for check in warning_checks(target.schema) if target.warnings else ():
             if check.name in names:
                 one = warning_violation(check, table)
-                rule = rule_of(check).text
-                yield judged(check.name, dg.AssetCheckSeverity.WARN, rule, [one] if one else [])
+                rule, warn = rule_of(check), dg.AssetCheckSeverity.WARN
+                found = [one] if one else []
+                yield judged(check.name, warn, rule.text, found, rule.next_step)
 
 
 def evaluate(
@@ -350,9 +358,9 @@ def _reason(row: Mapping[str, Any]) -> str:
 def _findings(found: Sequence[Violation]) -> Findings:
     return Findings(
         sentences=[str(one) for one in found],
-        next_step=next((one.next_step for one in found if one.next_step), ""),
         rows=sum(one.rows or 0 for one in found),
         days={day for one in found for day in one.days},
+        newest=next((str(row[KEY]) for one in found for row in one.examples if row.get(KEY)), ""),
         faults=[fault for one in found for fault in _faults(one)],
     )
 
@@ -363,7 +371,7 @@ def _faults(violation: Violation) -> Iterator[Mapping[str, str]]:
         shown = {
             name: f"{value} UTC" if isinstance(value, datetime) else HASH.sub("*", str(value))
             for name, value in row.items()
-            if value is not None and name not in (*REASONS, PARTITION, "sha256")
+            if value not in (None, "") and name not in (*REASONS, PARTITION, "sha256")
         }
         where = printable(", ".join(f"{name} {_short(value)}" for name, value in shown.items()))
         reason = _reason(row) or violation.sentence

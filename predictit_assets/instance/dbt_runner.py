@@ -7,7 +7,7 @@ Dagster's); tests/instance/test_upstream.py holds them to what is expected here.
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,13 @@ from filelock import FileLock
 
 from predictit_assets.errors import ExpectedError
 from predictit_assets.instance.dbt_tests import read_by_people
+from predictit_assets.instance.lineage import Lineage, trace
 from predictit_assets.settings import PROJECT_DIR
 
 DBT_DIR = PROJECT_DIR / "dbt_project"
 PARSED_DIR = DBT_DIR / "target"
+TRACED, LINEAGE = "duckdb", "lineage.json"
+"""Where column lineage lies, and for which target the SQL is compiled that it is read from."""
 REPORTED = {"NodeFinished", "LogModelResult", "LogSeedResult", "LogTestResult"}
 """The dbt events that dagster-dbt makes asset events of."""
 
@@ -47,11 +50,19 @@ class DbtError(ExpectedError):
 class Dbt:
     """The dbt project, built into the warehouse of one home.
 
-    `target` is the output of profiles.yml, `profile` the environment that it reads.
+    `target` is the output of profiles.yml, `profile` the environment that it reads, `staged` gives
+    the columns of the tables that models are made of, with their types.
     """
 
-    def __init__(self, home: Path, target: str, profile: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        target: str,
+        profile: Mapping[str, str],
+        staged: Callable[[], Mapping[str, Mapping[str, str]]],
+    ) -> None:
         self._home = home
+        self._staged = staged
         self._target = target
         self._profile = profile
 
@@ -78,8 +89,37 @@ class Dbt:
         # It names the relations of one warehouse, and the macros that were taken for it.
         manifest = PARSED_DIR / self._target / "manifest.json"
         if not manifest.exists() or manifest.stat().st_mtime < newest:
-            self._invoke(["parse"], manifest.parent)
+            parsed = self._invoke(["parse"], manifest.parent).result
+            if self._target == TRACED:
+                self._trace(parsed, json.loads(manifest.read_bytes()))
         return manifest
+
+    def lineage(self) -> Lineage:
+        """What the columns of the models are made of; nothing where nobody has traced it.
+
+        It is the same in each warehouse.
+        """
+        self.manifest_file()
+        file = PARSED_DIR / TRACED / LINEAGE
+        return json.loads(file.read_bytes()) if file.exists() else {}
+
+    def _trace(self, parsed: Any, manifest: Mapping[str, Any]) -> None:
+        """Trace the columns once for all loads, by SQL that is compiled for an empty warehouse."""
+        models = ["--select", "resource_type:model", "--indirect-selection", "empty"]
+        with TemporaryDirectory(prefix="predictit-dbt-", ignore_cleanup_errors=True) as folder:
+            result = self._invoke(
+                [UNWRITTEN, "compile", *models],
+                Path(folder),
+                {"PREDICTIT_HOME": folder},
+                manifest=parsed,
+            )
+        compiled = {
+            one.node.unique_id: one.node.compiled_code
+            for one in result.result.results
+            if one.node.compiled_code
+        }
+        text = json.dumps(trace(manifest, compiled, self._staged()))
+        (PARSED_DIR / TRACED / LINEAGE).write_text(text)
 
     def build(
         self, context: dg.AssetExecutionContext, translator: DagsterDbtTranslator, variables: str

@@ -14,6 +14,7 @@ from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.dbt_runner import Dbt
 from predictit_assets.instance.dbt_tests import looks_at_window
 from predictit_assets.instance.failures import fail_on_expected_error
+from predictit_assets.instance.lineage import Lineage
 from predictit_assets.instance.partitions import days_of_context, mark_days
 from predictit_assets.layers.products import Preview
 from predictit_assets.layers.specs import WAREHOUSE_POOL, group_of
@@ -27,10 +28,22 @@ NOISE = ("unique_id", "invocation_id", "status", "dagster_dbt/project", "dagster
 class Translator(DagsterDbtTranslator):
     """Names dbt's nodes as the other layers name theirs: layer/source/table."""
 
-    def __init__(self, schemas: Mapping[dg.AssetKey, ModelSchema], owners: Sequence[str]) -> None:
+    def __init__(
+        self,
+        manifest: Mapping[str, Any],
+        schemas: Mapping[dg.AssetKey, ModelSchema],
+        lineage: Lineage,
+        owners: Sequence[str],
+    ) -> None:
         super().__init__()
         self._schemas = schemas
+        self._lineage = lineage
         self._owners = list(owners)
+        self._keys = {
+            unique_id: self.get_asset_key(node)
+            for unique_id, node in {**manifest["sources"], **manifest["nodes"]}.items()
+            if node["resource_type"] in {"source", "model", "seed"}
+        }
 
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
@@ -67,14 +80,27 @@ class Translator(DagsterDbtTranslator):
         return self._owners
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """The text of the YAML, without the SQL: the UI shows that elsewhere."""
-        return str(dbt_resource_props["description"]).strip()
+        """The text of the YAML, without the SQL, and what the days of what has none mean."""
+        text = str(dbt_resource_props["description"]).strip()
+        schema = self._schemas.get(self.get_asset_key(dbt_resource_props))
+        if schema is None or schema.by_day or schema.is_view:
+            return text
+        return f"{text} Each build makes it whole: its days say when that was."
 
     def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
         """Columns as every other asset has them, with what may be NULL and what is unique."""
         metadata = dict(super().get_metadata(dbt_resource_props))
         if schema := self._schemas.get(self.get_asset_key(dbt_resource_props)):
             metadata["dagster/column_schema"] = column_schema(schema)
+        if traced := self._lineage.get(dbt_resource_props["unique_id"]):
+            metadata["dagster/column_lineage"] = dg.TableColumnLineage(
+                {
+                    column: [
+                        dg.TableColumnDep(self._keys[parent], name) for parent, name in origins
+                    ]
+                    for column, origins in traced.items()
+                }
+            )
         return metadata
 
 
@@ -124,7 +150,7 @@ def model_assets(
         dg.AssetKey([layer, source, table]): schema
         for (source, layer, table), schema in model_schemas(manifest).items()
     }
-    translator = Translator(schemas, owners)
+    translator = Translator(manifest, schemas, dbt.lineage(), owners)
     # dbt replaces the others whole.
     kept = {model.table: model.types for model in models if model.is_kept}
 

@@ -72,6 +72,12 @@ def column_schema(schema: Schema) -> dg.TableSchema:
     )
 
 
+def same_columns(schema: Schema, parent: dg.AssetKey) -> dg.TableColumnLineage:
+    """The column lineage of a table that holds the columns of its parent, as they are."""
+    columns = schema.to_schema().columns
+    return dg.TableColumnLineage({name: [dg.TableColumnDep(parent, name)] for name in columns})
+
+
 def spec(
     source: Source,
     key: Sequence[str],

@@ -9,7 +9,7 @@ import dagster as dg
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.parallel import days_of
 from predictit_assets.instance.partitions import days_of_context, mark_days
-from predictit_assets.layers.specs import WAREHOUSE_POOL, layer_asset, spec
+from predictit_assets.layers.specs import WAREHOUSE_POOL, layer_asset, same_columns, spec
 from predictit_assets.storage.stream import HeldDays, Stream
 from predictit_assets.storage.warehouse import STAGING, CuratedObject, LoadedObject, Warehouse
 
@@ -37,7 +37,12 @@ def staging_assets(
                     "with the other tables of the same payloads and their rows in "
                     "staging.load_log, which say what is loaded and where it is from."
                 ),
-                metadata={"dagster/table_name": f"{STAGING}.{table}"},
+                metadata={
+                    "dagster/table_name": f"{STAGING}.{table}",
+                    "dagster/column_lineage": same_columns(
+                        schema, dg.AssetKey(stream.key("curated", table))
+                    ),
+                },
             )
             for table, schema in stream.tables.items()
         ],
