@@ -83,13 +83,15 @@ format: $(VENV)/dev ## mend what ruff and sqlfluff can
 
 lock: $(VENV)/dev ## pin anew what pyproject.toml asks for (hashes, no addresses)
 	pip install --quiet "uv==0.13.8"
-	uv pip compile pyproject.toml --extra production --extra dev --universal $(LOCK) -o requirements/dev.lock
-	uv pip compile pyproject.toml --extra production -c requirements/dev.lock --universal $(LOCK) -o requirements/production.lock
-	uv pip compile pyproject.toml -c requirements/dev.lock --universal $(LOCK) -o requirements/run.lock
-	uv pip compile deploy/lambda/requirements.in -c requirements/dev.lock $(LOCK) -o deploy/lambda/requirements.lock
-	uv pip compile deploy/tools.in $(LOCK) -o deploy/tools.lock
+	uv pip compile pyproject.toml --extra production --extra dev $(UNIVERSAL) $(LOCK) -o requirements/dev.lock
+	uv pip compile pyproject.toml --extra production -c requirements/dev.lock $(UNIVERSAL) $(LOCK) -o requirements/production.lock
+	uv pip compile pyproject.toml -c requirements/dev.lock $(UNIVERSAL) $(LOCK) -o requirements/run.lock
+	uv pip compile deploy/lambda/requirements.in -c requirements/dev.lock --python-version 3.13 $(LOCK) -o deploy/lambda/requirements.lock
+	uv pip compile deploy/tools.in $(UNIVERSAL) $(LOCK) -o deploy/tools.lock
 
-LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
+# One lock for each Python and system; the function has the Python that deploy/terraform names.
+UNIVERSAL := --universal --python-version 3.11
+LOCK := --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 
 lambda: $(VENV)/run ## the zip of the poller that needs no Dagster (dist/poller.zip)
 	python deploy/lambda/bundle.py
