@@ -7,7 +7,7 @@ ENV PATH=/opt/venv/bin:$PATH DBT_SEND_ANONYMOUS_USAGE_STATS=false
 RUN python -m venv /opt/venv
 COPY requirements/production.lock requirements/production.lock
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r requirements/production.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md dagster.yaml ./
 COPY predictit_assets predictit_assets
 COPY dbt_project dbt_project
 COPY deploy/bake.py deploy/bake.py

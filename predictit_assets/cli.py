@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -59,6 +60,24 @@ From = Annotated[
     str, typer.Option("--from", metavar="DAY", help="first day: YYYY-MM-DD, today or yesterday")
 ]
 To = Annotated[str, typer.Option("--to", metavar="DAY", help="last day")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"predictit {version('predictit_assets')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> NoReturn:

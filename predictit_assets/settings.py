@@ -18,7 +18,11 @@ from predictit_assets.contract.settings import unusable, web_address
 from predictit_assets.errors import SettingsError
 from predictit_assets.sources import SOURCES
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parent
+IN_CHECKOUT = not (_PACKAGE / "dbt_project").is_dir()
+"""Whether the package lies in a checkout; a wheel has dbt_project/ and dagster.yaml inside it."""
+PROJECT_DIR = _PACKAGE.parent if IN_CHECKOUT else _PACKAGE
+"""What holds dbt_project/ and dagster.yaml: nothing but a checkout is ever written to."""
 RAW_CONFIRMED = "raw payloads are gone for ever"
 """What has to be said to let raw expire: nobody else has what is deleted."""
 
@@ -55,6 +59,10 @@ def absolute(folder: Path) -> Path:
         raise ValueError(f"the current folder can't be found: {error.strerror}") from None
 
 
+def _default_home() -> Path:
+    return (PROJECT_DIR if IN_CHECKOUT else Path.cwd()) / "data"
+
+
 class Settings(BaseSettings):
     """The settings of the house: in the environment each bears `PREDICTIT_` before its name.
 
@@ -65,7 +73,9 @@ class Settings(BaseSettings):
         env_prefix="PREDICTIT_", env_ignore_empty=True, frozen=True, populate_by_name=True
     )
 
-    home: Path = Field(PROJECT_DIR / "data", description="the folder that holds everything local")
+    home: Path = Field(
+        default_factory=_default_home, description="the folder that holds everything local"
+    )
     objects: ObjectsHome = Field(ObjectsHome.FOLDER, description="where objects are kept")
     warehouse: WarehouseHome = Field(WarehouseHome.DUCKDB, description="where tables are kept")
     sources: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from predictit_assets import factory
+from predictit_assets import settings as settings_module
 from predictit_assets.contract import calendar
 from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange, consecutive, spans, without
 from predictit_assets.contract.settings import SourceSettings
@@ -65,6 +66,14 @@ def test_nothing_has_to_be_set() -> None:
     assert on.settings.api_url == "https://www.predictit.org"
     assert on.settings.poll_interval == 60
     assert on.settings.missing() == []
+
+
+def test_an_installed_package_keeps_everything_below_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_module, "IN_CHECKOUT", False)
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().home == tmp_path / "data"
 
 
 def test_what_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

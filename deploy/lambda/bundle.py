@@ -5,12 +5,12 @@ holds is then imported by a Python that sees nothing else.
 """
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
@@ -18,8 +18,11 @@ ZIP = PROJECT / "dist" / "poller.zip"
 MAX_BYTES = 250 * 1024**2
 """What Lambda takes, unzipped."""
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-# Lambda's Python 3.11 runs on Amazon Linux 2, whose glibc is 2.26.
-LINUX = ["--platform", "manylinux2014_x86_64", "--python-version", "3.11", "--only-binary", ":all:"]
+RUNTIME = "3.13"
+"""The function's Python, as poller.tf and requirements.lock have it."""
+# It runs on Amazon Linux 2023, whose glibc is 2.34.
+PLATFORMS = ["--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_x86_64"]
+LINUX = [*PLATFORMS, "--python-version", RUNTIME, "--only-binary", ":all:"]
 
 
 def main() -> None:
@@ -30,12 +33,7 @@ def main() -> None:
     locked = ["--require-hashes", "-r", str(HERE / "requirements.lock")]
     subprocess.run([*PIP, *into, *LINUX, *locked], check=True)
     shutil.rmtree(folder / "bin", ignore_errors=True)
-    with TemporaryDirectory() as copy:
-        # A build leaves files beside its sources, and takes those that an earlier one left.
-        shutil.copytree(PROJECT / "predictit_assets", Path(copy) / "predictit_assets")
-        for name in ("pyproject.toml", "README.md"):
-            shutil.copy(PROJECT / name, copy)
-        subprocess.run([*PIP, *into, "--no-build-isolation", copy], check=True)
+    subprocess.run([*PIP, *into, "--no-build-isolation", str(PROJECT)], check=True)
     shutil.rmtree(folder / "bin", ignore_errors=True)
     shutil.copy(HERE / "handler.py", folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -61,6 +59,9 @@ def _zip(folder: Path) -> None:
 
 def _prove(folder: Path) -> None:
     """Import the handler with nothing but the bundle (and the standard library) in reach."""
+    if not platform.python_version().startswith(f"{RUNTIME}."):
+        print(f"not imported, to see whether it works: that takes Python {RUNTIME}")
+        return
     here = {
         "PATH": os.environ["PATH"],
         "PREDICTIT_OBJECTS": "s3",

@@ -72,7 +72,7 @@ resource "aws_lambda_function" "poller" {
   filename         = var.poller_zip
   source_code_hash = filebase64sha256(var.poller_zip)
   handler          = "handler.handler"
-  runtime          = "python3.11"
+  runtime          = "python3.13"
   architectures    = ["x86_64"]
   memory_size      = 256
   timeout          = 60

@@ -4,12 +4,14 @@ Leans on two insides of dagster-dbt (how a selection becomes dbt arguments, how 
 Dagster's); tests/instance/test_upstream.py holds them to what is expected here.
 """
 
+import hashlib
 import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,10 +26,12 @@ from filelock import FileLock
 from predictit_assets.errors import ExpectedError
 from predictit_assets.instance.dbt_tests import read_by_people
 from predictit_assets.instance.lineage import Lineage, trace
-from predictit_assets.settings import PROJECT_DIR
+from predictit_assets.settings import IN_CHECKOUT, PROJECT_DIR
 
 DBT_DIR = PROJECT_DIR / "dbt_project"
 PARSED_DIR = DBT_DIR / "target"
+PARSED_FROM = "parsed_from"
+"""The file beside a manifest that says which state of the project it was made of."""
 TRACED, LINEAGE = "duckdb", "lineage.json"
 """Where column lineage lies, and for which target the SQL is compiled that it is read from."""
 REPORTED = {"NodeFinished", "LogModelResult", "LogSeedResult", "LogTestResult"}
@@ -81,29 +85,40 @@ class Dbt:
         return read_by_people(read)
 
     def manifest_file(self) -> Path:
-        """Where the manifest lies; it is parsed first when the project is newer."""
-        folders = ("macros", "models", "seeds", "tests")
-        sources = [*DBT_DIR.glob("*.yml")]
-        sources += [file for name in folders for file in DBT_DIR.glob(f"{name}/**/*.*")]
-        newest = max(path.stat().st_mtime for path in sources)
+        """Where the manifest lies; it is parsed first when there is none of the project as it is.
+
+        All homes share the one in the checkout. An installed package, or a checkout that is
+        another's, is only read: there it lies at home.
+        """
         # It names the relations of one warehouse, and the macros that were taken for it.
-        manifest = PARSED_DIR / self._target / "manifest.json"
-        if not manifest.exists() or manifest.stat().st_mtime < newest:
-            parsed = self._invoke(["parse"], manifest.parent).result
-            if self._target == TRACED:
-                self._trace(parsed, json.loads(manifest.read_bytes()))
-        return manifest
+        shared = PARSED_DIR / self._target
+        own = self._home / "dbt" / self._target
+        project = _state_of_project()
+        for folder in (shared, own):
+            parsed_from = folder / PARSED_FROM
+            if parsed_from.is_file() and parsed_from.read_text() == project:
+                return folder / "manifest.json"
+        folder = shared if IN_CHECKOUT and _writable(shared) else own
+        (folder / PARSED_FROM).unlink(missing_ok=True)
+        parsed = self._invoke(["parse"], folder).result
+        if self._target == TRACED:
+            self._trace(parsed, folder)
+        (folder / PARSED_FROM).write_text(project)
+        return folder / "manifest.json"
 
     def lineage(self) -> Lineage:
         """What the columns of the models are made of; nothing where nobody has traced it.
 
         It is the same in each warehouse.
         """
-        self.manifest_file()
-        file = PARSED_DIR / TRACED / LINEAGE
-        return json.loads(file.read_bytes()) if file.exists() else {}
+        folders = (self.manifest_file().parent, PARSED_DIR / TRACED, self._home / "dbt" / TRACED)
+        for file in (folder / LINEAGE for folder in folders):
+            if file.is_file():
+                read: Lineage = json.loads(file.read_bytes())
+                return read
+        return {}
 
-    def _trace(self, parsed: Any, manifest: Mapping[str, Any]) -> None:
+    def _trace(self, parsed: Any, to: Path) -> None:
         """Trace the columns once for all loads, by SQL that is compiled for an empty warehouse."""
         models = ["--select", "resource_type:model", "--indirect-selection", "empty"]
         with TemporaryDirectory(prefix="predictit-dbt-", ignore_cleanup_errors=True) as folder:
@@ -118,8 +133,9 @@ class Dbt:
             for one in result.result.results
             if one.node.compiled_code
         }
+        manifest = json.loads((to / "manifest.json").read_bytes())
         text = json.dumps(trace(manifest, compiled, self._staged()))
-        (PARSED_DIR / TRACED / LINEAGE).write_text(text)
+        (to / LINEAGE).write_text(text)
 
     def build(
         self, context: dg.AssetExecutionContext, translator: DagsterDbtTranslator, variables: str
@@ -221,6 +237,24 @@ class Dbt:
                 for name in changed:
                     os.environ.pop(name, None)
                 os.environ.update(before)
+
+
+def _state_of_project() -> str:
+    """A hash of what dbt parses: the times of files are as an installer likes them."""
+    state = hashlib.sha256(f"{DBT_DIR} {version('dbt-core')}".encode())
+    folders = ("analyses", "macros", "models", "seeds", "tests")
+    files = [*DBT_DIR.glob("*.yml"), *(f for name in folders for f in DBT_DIR.glob(f"{name}/**/*"))]
+    for file in sorted(file for file in files if file.is_file()):
+        state.update(f"\0{file.relative_to(DBT_DIR)}\0".encode() + file.read_bytes())
+    return state.hexdigest()
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _one_line(text: object) -> str:

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -96,6 +97,10 @@ def test_every_command_helps(home: Path, command: list[str]) -> None:
     run = predictit(home, *command, "--help")
     assert run.returncode == 0
     assert "Usage" in run.stdout
+
+
+def test_the_version_is_that_of_the_package(home: Path) -> None:
+    assert predictit(home, "--version").stdout == f"predictit {version('predictit_assets')}\n"
 
 
 def test_poll_build_and_board(

@@ -1,0 +1,88 @@
+"""Where dbt's manifest lies, and when it is parsed anew."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predictit_assets.instance import dbt_runner
+from predictit_assets.instance.dbt_runner import Dbt
+
+NewDbt = Callable[[str], Dbt]
+
+
+@pytest.fixture
+def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that a small project was parsed into, in a checkout at `tmp_path`."""
+    folders: list[Path] = []
+
+    def parse(self: Dbt, args: list[str], target: Path, **_: Any) -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "manifest.json").write_text("{}")
+        folders.append(target)
+
+    project = tmp_path / "dbt_project"
+    (project / "models").mkdir(parents=True)
+    (project / "models" / "one.sql").write_text("select 1 as one")
+    monkeypatch.setattr(Dbt, "_invoke", parse)
+    monkeypatch.setattr(dbt_runner, "DBT_DIR", project)
+    monkeypatch.setattr(dbt_runner, "PARSED_DIR", project / "target")
+    return folders
+
+
+@pytest.fixture
+def new_dbt(tmp_path: Path) -> NewDbt:
+    return lambda home: Dbt(tmp_path / home, "duckdb", {})
+
+
+def test_all_homes_share_the_manifest_of_a_checkout(
+    tmp_path: Path, parsed: list[Path], new_dbt: NewDbt
+) -> None:
+    files = {new_dbt(home).manifest_file() for home in ("one", "two")}
+    assert files == {tmp_path / "dbt_project" / "target" / "duckdb" / "manifest.json"}
+    assert len(parsed) == 1
+
+
+def test_what_is_installed_is_only_read(
+    tmp_path: Path, parsed: list[Path], new_dbt: NewDbt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dbt_runner, "IN_CHECKOUT", False)
+    for _ in range(2):
+        file = new_dbt("home").manifest_file()
+        assert file == tmp_path / "home" / "dbt" / "duckdb" / "manifest.json"
+    assert len(parsed) == 1
+    assert [file.name for file in (tmp_path / "dbt_project").iterdir()] == ["models"]
+
+
+def test_a_checkout_that_cannot_be_written_is_only_read(
+    tmp_path: Path, parsed: list[Path], new_dbt: NewDbt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whom the system lets write everywhere, it lets make no folder below a file.
+    (tmp_path / "dbt_project" / "target").touch()
+    new_dbt("home").manifest_file()
+    assert parsed == [tmp_path / "home" / "dbt" / "duckdb"]
+
+
+def test_a_manifest_that_came_with_a_checkout_is_taken(
+    tmp_path: Path, parsed: list[Path], new_dbt: NewDbt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an image, where nobody may write."""
+    baked = new_dbt("home").manifest_file()
+    monkeypatch.setattr(dbt_runner, "_writable", lambda folder: False)
+    assert new_dbt("home").manifest_file() == baked
+    assert len(parsed) == 1
+
+
+def test_a_project_that_changed_is_parsed_whatever_its_files_say_of_the_time(
+    tmp_path: Path, parsed: list[Path], new_dbt: NewDbt
+) -> None:
+    new_dbt("home").manifest_file()
+    model = tmp_path / "dbt_project" / "models" / "one.sql"
+    model.write_text("select 2 as one")
+    os.utime(model, (0, 0))
+    new_dbt("home").manifest_file()
+    model.rename(model.with_name("two.sql"))
+    new_dbt("home").manifest_file()
+    assert len(parsed) == 3
