@@ -78,3 +78,12 @@ def test_a_lock_pins_by_hash_and_names_no_host(lock: Path) -> None:
     requirements = re.split(r"\n(?=\S)", text.strip())
     assert all(re.match(r"[\w.-]+==\S+", one) and "--hash=sha256:" in one for one in requirements)
     assert "://" not in text
+
+
+def test_the_zip_of_the_function_is_made_for_its_python() -> None:
+    def named(pattern: str, *file: str) -> list[str]:
+        return re.findall(pattern, PROJECT_DIR.joinpath(*file).read_text())
+
+    (python,) = named(r'RUNTIME = "([\d.]+)"', "deploy", "lambda", "bundle.py")
+    assert named(r'runtime += "python([\d.]+)"', "deploy", "terraform", "poller.tf") == [python]
+    assert named(r"requirements\.in .*--python-version ([\d.]+)", "Makefile") == [python]
