@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,15 +19,20 @@ def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders that a small project was parsed into, in a checkout at `tmp_path`."""
     folders: list[Path] = []
 
-    def parse(self: Dbt, args: list[str], target: Path, **_: Any) -> None:
+    def parse(self: Dbt, args: list[str], target: Path, **_: Any) -> SimpleNamespace:
         target.mkdir(parents=True, exist_ok=True)
         (target / "manifest.json").write_text("{}")
         folders.append(target)
+        return SimpleNamespace(result=None)
+
+    def trace(self: Dbt, parsed: Any, to: Path) -> None:
+        (to / dbt_runner.LINEAGE).write_text('{"of": {}}')
 
     project = tmp_path / "dbt_project"
     (project / "models").mkdir(parents=True)
     (project / "models" / "one.sql").write_text("select 1 as one")
     monkeypatch.setattr(Dbt, "_invoke", parse)
+    monkeypatch.setattr(Dbt, "_trace", trace)
     monkeypatch.setattr(dbt_runner, "DBT_DIR", project)
     monkeypatch.setattr(dbt_runner, "PARSED_DIR", project / "target")
     return folders
@@ -34,7 +40,7 @@ def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 @pytest.fixture
 def new_dbt(tmp_path: Path) -> NewDbt:
-    return lambda home: Dbt(tmp_path / home, "duckdb", {})
+    return lambda home: Dbt(tmp_path / home, "duckdb", {}, dict)
 
 
 def test_all_homes_share_the_manifest_of_a_checkout(
@@ -52,6 +58,7 @@ def test_what_is_installed_is_only_read(
     for _ in range(2):
         file = new_dbt("home").manifest_file()
         assert file == tmp_path / "home" / "dbt" / "duckdb" / "manifest.json"
+    assert new_dbt("home").lineage() == {"of": {}}
     assert len(parsed) == 1
     assert [file.name for file in (tmp_path / "dbt_project").iterdir()] == ["models"]
 
