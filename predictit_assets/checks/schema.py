@@ -307,7 +307,8 @@ def _one_row_for_each(columns: str) -> Rule:
 
 def _rule_of_column(name: str, check: pa.Check) -> Rule:
     words = WORDS[str(check.name)](**check.statistics)
-    return Rule(f"{name} is {words}", lambda rows: f"{name} isn't {words} in {_rows(rows)}")
+    text = f"{name} is {check.error or check.name}"
+    return Rule(text, lambda rows: f"{name} isn't {words} in {_rows(rows)}")
 
 
 def _holds(check: pa.Check, table: ibis.Table) -> ibis.Value:
