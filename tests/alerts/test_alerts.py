@@ -39,6 +39,7 @@ from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import SettingsError
 from predictit_assets.instance import runs
 from predictit_assets.instance.failures import MAX_DAYS, failing_days_metadata
+from predictit_assets.instance.location import LOCATION
 from predictit_assets.instance.names import LOCATION_TAG
 from predictit_assets.instance.partitions import daily_partitions, window_tags
 from predictit_assets.settings import Settings
@@ -687,7 +688,8 @@ def test_a_whole_build_resolves_what_failed_in_its_own_source_only(
     assert here.tick() == "nothing new"
     for job in ("build_one", "build_two"):
         here.run(job=job)
-    here.run(job="tidy")
+    # A run of the daemon bears the name of the code location; only this has no asset that tells.
+    here.run(job="tidy", tags={LOCATION_TAG: LOCATION})
     assert here.tick() == "json 1 was notified: predictit: 3 failing"
     assert "next: predictit build one --from" in hook.texts[0]
     fails.clear()
@@ -697,7 +699,7 @@ def test_a_whole_build_resolves_what_failed_in_its_own_source_only(
     here.run(job="build_one")
     here.tick()
     assert hook.texts[2] == f"RESOLVED: run of build_one, {DAY}"
-    here.run(NEXT_DAY, job="tidy")
+    here.run(NEXT_DAY, job="tidy", tags={LOCATION_TAG: LOCATION})
     here.tick()
     assert hook.texts[3] == "RESOLVED: run of tidy"
 
