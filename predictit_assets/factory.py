@@ -5,6 +5,7 @@ What is heavy is imported where it is needed: a poller has a store and no wareho
 
 import math
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from errno import EEXIST
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -59,6 +60,7 @@ def client(
         hosts=source.hosts,
         credential=_credential(on),
         max_calls=max_calls,
+        clock_tolerance=timedelta(minutes=settings.clock_minutes) or None,
     )
 
 

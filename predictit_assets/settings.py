@@ -81,6 +81,12 @@ class Settings(BaseSettings):
     sources: Annotated[tuple[str, ...], NoDecode] = Field(
         SOURCES[:1], description=f"which sources are on, of {', '.join(SOURCES)}"
     )
+    clock_minutes: int = Field(
+        10,
+        ge=0,
+        description="how far an API's clock may be from this machine's, else no answer is kept; "
+        "0: however far",
+    )
     max_body_mb: int = Field(32, gt=0, description="the largest payload taken, in MB of JSON")
     today_minutes: int = Field(
         60, ge=1, le=60, description="today is built anew when so many minutes of an hour are over"

@@ -106,6 +106,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "POLL_INTERVAL": "0.5",
         "MAX_BODY_MB": "7",
         "TODAY_MINUTES": "5",
+        "CLOCK_MINUTES": "0",
         "DAYS_A_RUN": "30",
         "MOVE_ALERT": "0.25",
         "LOCK_TIMEOUT": "0",

@@ -1,25 +1,28 @@
 """A check looks at the days of its run; what it found on other days stays in its result.
 
 Dagster shows the newest result of a check. Without this memory the next run of another day, an
-hour later, would clear a warning that nobody has looked at.
+hour later, would clear a warning that nobody has looked at. After a month it is forgotten, as some
+of it nobody can mend; what is in quarantine or failed, the check `completeness` tells for ever.
 """
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
-from predictit_assets.contract.calendar import DayRange, consecutive
+from predictit_assets.contract.calendar import DayRange, consecutive, spelt
 from predictit_assets.instance.failures import MORE_DAYS, failing_days_metadata, listed_days
 from predictit_assets.text import in_markdown
 
 WINDOW = "window"
 """The metadata that says which days were checked: the first and the last, as ISO dates."""
 STILL_FAILING = "still_failing"
-"""The metadata that lists the ranges of other days that failed and weren't found sound since."""
+"""The metadata that lists other days which failed and weren't found sound since: ranges, and when
+that was found."""
+FORGOTTEN_AFTER = timedelta(days=30)
 NEWEST = "newest_object"
 """The metadata that names the newest object at fault, to be copied."""
 FAULTS = "faults"
@@ -57,20 +60,19 @@ class Findings:
 class Memory:
     """What was found on other days, and not found sound since."""
 
-    days: Sequence[DayRange] = ()
+    days: Mapping[date, date] = field(default_factory=dict)
+    """By day that failed, when that was found (UTC)."""
     faults: Sequence[Mapping[str, str]] = ()
 
     def __str__(self) -> str:
-        listed = ", ".join(map(str, self.days[:MAX_RANGES]))
-        if len(self.days) > MAX_RANGES:
-            listed += " and others"
+        listed = spelt(self.days, MAX_RANGES)
         reasons = "; ".join(dict.fromkeys(in_markdown(fault["reason"]) for fault in self.faults))
         return f"{listed} still to be mended" + (f" ({reasons})" if reasons else "")
 
 
 def remembered(instance: dg.DagsterInstance, key: dg.AssetCheckKey, window: DayRange) -> Memory:
     """What the newest results of a check know of days outside the window."""
-    failing: set[date] = set()
+    failing: dict[date, date] = {}
     faults: dict[tuple[str, ...], Mapping[str, str]] = {}
     history = instance.event_log_storage.get_asset_check_execution_history(key, limit=LOOKED_BACK)
     for record in reversed(history):
@@ -78,18 +80,21 @@ def remembered(instance: dg.DagsterInstance, key: dg.AssetCheckKey, window: DayR
         if not isinstance(result, dg.AssetCheckEvaluation):  # it was only planned so far
             continue
         judged, failed = days_judged(result.metadata)
-        failing -= set(judged)
+        failing = {day: on for day, on in failing.items() if day not in set(judged)}
         if result.passed:
             continue
-        failing |= {*failed, *(day for one in still_failing(result.metadata) for day in one.days)}
+        now = datetime.fromtimestamp(record.create_timestamp, UTC).date()
+        failing |= {day: failing.get(day, now) for day in failed}
+        failing |= still_failing(result.metadata)
         table = result.metadata.get(FAULTS)
         if isinstance(table, dg.TableMetadataValue):
             for row in table.records:
                 fault = {name: str(row.data[name]) for name in FAULT_COLUMNS}
                 faults[tuple(fault.values())] = fault
-    failing = {day for day in failing if day not in window}
+    since = datetime.now(UTC).date() - FORGOTTEN_AFTER
+    failing = {day: on for day, on in failing.items() if day not in window and on > since}
     days = {str(day) for day in failing}
-    return Memory(consecutive(failing), [one for one in faults.values() if one["day"] in days])
+    return Memory(failing, [one for one in faults.values() if one["day"] in days])
 
 
 def result(
@@ -115,7 +120,13 @@ def result(
     if found.newest:
         metadata[NEWEST] = dg.MetadataValue.path(found.newest)
     if memory.days:
-        metadata[STILL_FAILING] = dg.MetadataValue.json([_plain(one) for one in memory.days])
+        metadata[STILL_FAILING] = dg.MetadataValue.json(
+            [
+                [*_plain(one), on.isoformat()]
+                for on in sorted(set(memory.days.values()))
+                for one in consecutive(day for day, found in memory.days.items() if found == on)
+            ]
+        )
     if faults := [*found.faults, *memory.faults][:MAX_FAULTS]:
         metadata[FAULTS] = dg.MetadataValue.table(
             [dg.TableRecord(dict(fault)) for fault in faults],
@@ -162,12 +173,16 @@ def days_judged(metadata: Mapping[str, dg.MetadataValue]) -> tuple[list[date], l
     return judged, [] if only_remembered else failing or judged
 
 
-def still_failing(metadata: Mapping[str, dg.MetadataValue]) -> list[DayRange]:
-    """The days of other runs that a result remembers."""
+def still_failing(metadata: Mapping[str, dg.MetadataValue]) -> dict[date, date]:
+    """The days of other runs that a result remembers, and when each was found."""
     listed = metadata.get(STILL_FAILING)
     if not isinstance(listed, dg.JsonMetadataValue) or not isinstance(listed.data, list):
-        return []
-    return [_range(one) for one in listed.data]
+        return {}
+    return {
+        day: date.fromisoformat(on)
+        for first, last, on in listed.data
+        for day in _range((first, last)).days
+    }
 
 
 def _range(ends: Any) -> DayRange:

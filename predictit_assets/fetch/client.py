@@ -144,6 +144,8 @@ class Client:
     credential: Credential | None = None
     max_calls: int | None = None
     """Calls that it makes in its life, at most; retries count."""
+    clock_tolerance: timedelta | None = CLOCK_TOLERANCE
+    """How far the clocks of the API and of this machine may be apart; None: however far."""
     calls: int = 0
     """Calls that were made."""
 
@@ -270,8 +272,8 @@ class Client:
             ) as response:
                 if response.status_code not in {requests.codes.ok, *call.none}:
                     raise self._refusal(call, response, deadline)
-                if not call.is_download:
-                    _compare_clocks(call.shown, response)
+                if self.clock_tolerance and not call.is_download:
+                    _compare_clocks(call.shown, response, self.clock_tolerance)
                 self._read(call, response, deadline, to)
         except (OSError, HTTPError, UnicodeError) as error:  # requests' are OSErrors
             if any(isinstance(one, NOT_CONNECTED) for one in _causes(error)):
@@ -453,7 +455,7 @@ def _auth_of(url: str) -> Callable[[requests.PreparedRequest], requests.Prepared
     return HTTPBasicAuth(user, password) if user or password else lambda request: request
 
 
-def _compare_clocks(shown: str, response: requests.Response) -> None:
+def _compare_clocks(shown: str, response: requests.Response, tolerance: timedelta) -> None:
     """Raises ClockIsWrong when the server says another time, less what its cache says."""
     try:
         served = parsedate_to_datetime(response.headers["Date"]).replace(tzinfo=UTC)
@@ -461,11 +463,12 @@ def _compare_clocks(shown: str, response: requests.Response) -> None:
     except (KeyError, ValueError, TypeError, OverflowError):
         return
     ahead = datetime.now(UTC) - served
-    if abs(ahead) > CLOCK_TOLERANCE:
+    if abs(ahead) > tolerance:
         which = "ahead of" if ahead > timedelta() else "behind"
         raise ClockIsWrong(
             f"this machine's clock is {abs(ahead) // timedelta(minutes=1)} minutes {which} that of "
-            f"{shown}: no answer is kept under such a time; set the clock"
+            f"{shown}: no answer is kept under such a time; set the clock, or "
+            "PREDICTIT_CLOCK_MINUTES=0 if it is the other one that is wrong"
         )
 
 

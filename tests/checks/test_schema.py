@@ -15,6 +15,7 @@ import duckdb
 import ibis
 import pandera.ibis as pa
 import pytest
+import time_machine
 from conftest import TIMED, observe, stream_of
 from ibis.backends.duckdb import Backend
 from markdown_it import MarkdownIt
@@ -621,6 +622,12 @@ def test_what_a_run_of_a_day_found_the_runs_of_other_days_dont_clear(severity: s
         assert not judged(DAYS.last)[1].passed
         assert judged(DAYS.first)[1].passed
         assert judged(DAYS.last)[1].passed
+
+        broken.add(DAYS.first)
+        judged(DAYS.first)
+        for days, passed in ((29, False), (1, False), (31, True)):
+            with time_machine.travel(datetime.now(UTC) + timedelta(days=days)):
+                assert judged(DAYS.last)[1].passed == passed, days
 
 
 def test_a_dbt_test_remembers_too(settings: Settings) -> None:

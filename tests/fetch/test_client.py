@@ -860,6 +860,7 @@ def test_nothing_is_kept_while_this_machines_clock_is_wrong(
 
     monkeypatch.setattr(http, "datetime", Wrong)
     assert told in refusal(client)
+    assert replace(client, clock_tolerance=None).get(EVERYTHING).body
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Thu, 99 Nov 2026 10:00:00 GMT"])
