@@ -64,7 +64,7 @@ To = Annotated[str, typer.Option("--to", metavar="DAY", help="last day")]
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"predictit {version('predictit_assets')}")
+        say(f"predictit {version('predictit_assets')}")
         raise typer.Exit
 
 
@@ -423,7 +423,7 @@ def build(
             failures += _build_all(definitions, instance, one.name, days, settings.days_a_run)
     for one in chosen:
         if page := _report_page(settings, one):
-            out.print(f"report {page}", highlight=False, soft_wrap=True)
+            say(f"report {page}")
     if failures:
         raise ExpectedError("; ".join(failures))
 
