@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # joins the lines of a paragraph
     pretty_exceptions_enable=False,
     help="Keep what public APIs forget, and make history of it that can be asked.",
 )
@@ -204,7 +205,7 @@ def sources() -> None:
 def status(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]...", help="which sources; default: all that are on"),
+        typer.Argument(metavar="SOURCE", help="which sources; default: all that are on"),
     ] = None,
 ) -> None:
     """Tell what is held of each source, what waits, what is published and what is to build."""
@@ -378,10 +379,13 @@ def import_(
 def build(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]...", help="which sources; default: all that are on"),
+        typer.Argument(metavar="SOURCE", help="which sources; default: all that are on"),
     ] = None,
     first: From = "",
     last: To = "",
+    missing: Annotated[
+        bool, typer.Option("--missing", help="only days that hold what isn't published yet")
+    ] = False,
 ) -> None:
     """Build every layer, from what was landed to what is published.
 
@@ -399,11 +403,14 @@ def build(
     nothing = []
     for one in chosen:
         try:
-            held[one.name] = _days_to_build(settings, one, first, last)
+            held[one.name] = _days_to_build(settings, one, first, last, missing)
         except NothingHeld as reason:  # the other sources may hold something
             held[one.name] = []
             nothing.append(str(reason))
     if not any(held.values()):
+        if missing and not nothing:
+            say("nothing is missing: what is held is published")
+            return
         if nothing:
             raise NothingHeld("; ".join(nothing))
         _nothing_held(settings, chosen)
@@ -486,13 +493,16 @@ def _build_all(
     return failures
 
 
-def _days_to_build(settings: Settings, on: Enabled, first: str, last: str) -> list[date]:
+def _days_to_build(
+    settings: Settings, on: Enabled, first: str, last: str, only_missing: bool
+) -> list[date]:
     """What to build of a source: the days that hold something, within the bounds asked for."""
     from predictit_assets import factory
     from predictit_assets.contract.calendar import DayRange, spelt
 
     begin, end = _bounds(first, last, on.source.calendar)
-    days = sorted(set().union(*(one.known_days() for one in factory.streams(settings, on))))
+    streams = factory.streams(settings, on)
+    days = sorted({day for stream in streams for day in stream.known_days()})
     held = [day for day in days if day >= on.settings.start]
     if early := len(days) - len(held):
         verb = "day is" if early == 1 else "days are"
@@ -509,6 +519,13 @@ def _days_to_build(settings: Settings, on: Enabled, first: str, last: str) -> li
     missing = set(asked.days) - set(days)
     if missing and (first or last):
         _log(f"nothing is held of {spelt(missing)}")
+    if only_missing:
+        from predictit_assets.status import status as look
+
+        found = look(on, streams, factory.warehouse(settings))
+        if found.unknown:
+            raise ExpectedError(f"what is missing of {on.name} can't be told: {found.unknown}")
+        return [day for day in chosen if day in found.to_build]
     return chosen
 
 
@@ -598,7 +615,10 @@ def setup_warehouse(
 
 
 @app.command()
-def report(source: SourceName = SOURCES[0]) -> None:
+def report(
+    source: SourceName = SOURCES[0],
+    show: Annotated[bool, typer.Option("--open", help="open it in a browser too")] = False,
+) -> None:
     """Write the page about what is published of a source: one HTML file that loads nothing."""
     from predictit_assets import factory
     from predictit_assets.layers.report import report_object
@@ -612,4 +632,7 @@ def report(source: SourceName = SOURCES[0]) -> None:
     with err.status("drawing the report"):
         body = products.render_report(factory.warehouse(settings), objects)
     objects.replace(report_object(source), body)
-    say_path(objects.address(report_object(source)))
+    page = objects.address(report_object(source))
+    say_path(page)
+    if show:
+        typer.launch(page)

@@ -127,6 +127,9 @@ def test_poll_build_and_board(
         assert len(told.stdout.splitlines()) > (command != ["report"])
     monkeypatch.delenv("PYTHONIOENCODING")
 
+    missing = predictit(home, "build", "--missing")
+    assert (missing.returncode, missing.stdout.split(":")[0]) == (0, "nothing is missing")
+
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         (run,) = instance.get_runs()
         assert (run.job_name, run.status) == ("build_predictit", dg.DagsterRunStatus.SUCCESS)
