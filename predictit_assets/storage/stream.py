@@ -68,8 +68,8 @@ class Stream:
     def known_days(self) -> set[date]:
         """The days that anything is held of, or that the API was asked about.
 
-        Days to come were made up by a clock that was ahead: they count while anything of them isn't
-        in quarantine yet, where a build takes it.
+        Days to come were made up by a clock that was ahead: they count while anything of them is
+        left that a build has to take away, to quarantine or out of the tables.
         """
         known = set(self.payloads.days())
         for table in self.tables:
@@ -77,12 +77,13 @@ class Stream:
         if any(isinstance(way, ByDay) for way in self.dataset.arrivals):
             known |= set(self.asked.all())
         today = self.calendar.today()
-        zones = (Zone.LANDING, Zone.RAW)
-        return {
-            day
-            for day in known
-            if day <= today or any(self.payloads.held(zone, day) for zone in zones)
-        }
+        return {day for day in known if day <= today or self._is_left_of(day)}
+
+    def _is_left_of(self, day: date) -> bool:
+        objects = self.payloads.objects
+        return any(self.payloads.held(zone, day) for zone in (Zone.LANDING, Zone.RAW)) or any(
+            objects.exists(self.curated_object(table, day)) for table in self.tables
+        )
 
     def key(self, layer: str, table: str | None = None) -> list[str]:
         """The asset key in a layer: of the payloads, or of a table."""

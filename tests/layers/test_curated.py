@@ -298,3 +298,13 @@ def test_a_payload_that_is_displaced_while_it_is_read_leaves_its_place(
     for name in TABLES:
         table = f"staging.{name}"
         assert oracle.compare(oracle.tables(kept)[table], rows(payloads, name), table) == []
+
+
+def test_a_day_to_come_is_known_while_a_build_has_to_clear_it_away(stream: Stream) -> None:
+    """A clock that was ahead made it up; its payloads are in quarantine already."""
+    day = EASTERN.today() + timedelta(days=400)
+    key = stream.curated_object(next(iter(stream.tables)), day)
+    stream.payloads.objects.replace(key, b"made before it was found out")
+    assert stream.known_days() == {day}
+    write_day(stream, day)
+    assert stream.known_days() == set()
