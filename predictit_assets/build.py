@@ -247,7 +247,8 @@ def _automate(
         parts.sensors.append(
             poll_sensor(name, polled, partial(factory.sensor_client, settings, on), landed)
         )
-    parts.sensors.append(landing_sensor(name, streams))
+    first = date.fromisoformat(str(partitions.get_first_partition_key()))
+    parts.sensors.append(landing_sensor(name, streams, first))
     for intake in intakes:
         stream = intake.stream
         by_day, per_entity, dropped = (

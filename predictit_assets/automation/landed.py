@@ -23,9 +23,12 @@ Seen = dict[str, dict[date, str]]
 
 
 def landing_sensor(
-    source: str, streams: Sequence[Stream], clock: Clock = time.monotonic
+    source: str, streams: Sequence[Stream], first: date, clock: Clock = time.monotonic
 ) -> dg.SensorDefinition:
-    """Report the landing partitions of days whose payloads wait to be validated."""
+    """Report the landing partitions of days whose payloads wait to be validated.
+
+    `first` is the first partition.
+    """
 
     @dg.sensor(
         name=f"report_landed_{source}",
@@ -42,6 +45,7 @@ def landing_sensor(
         time_of_tick = TickTime(clock)
         before = msgspec.json.decode(context.cursor or "{}", type=Seen)
         seen: Seen = {}
+        early = 0
         queue: list[tuple[int, Stream, date]] = []
         reports: dict[str, tuple[dict[date, int], dict[date, int]]] = {}
         for stream in streams:
@@ -50,6 +54,7 @@ def landing_sensor(
             for day in stream.payloads.days(Zone.LANDING):
                 if day <= stream.calendar.today():
                     waiting.append(day)
+                    early += stream.start <= day < first
                 elif count := quarantine_future(stream, day, Zone.LANDING):
                     # Days to come have no partition: no run would tell of it.
                     context.log.warning(f"{count} payloads of {day} are quarantined: {FUTURE}")
@@ -79,6 +84,9 @@ def landing_sensor(
                 continue
             events.append(event)
         later = f"; {left} days are left to the next tick" if left else ""
+        if early:
+            # A home that nobody gave a start began with the first day that it held then.
+            later += f"; {early} before the first partition, {first}: reload the code location"
         return dg.SensorResult(
             asset_events=events,
             skip_reason=f"{len(events)} days with new payloads{later}",

@@ -18,6 +18,7 @@ import pytest
 import time_machine
 from conftest import CLOSED, FEED, NOON, build, observe, predictit
 
+from predictit_assets import build as build_module
 from predictit_assets import factory
 from predictit_assets.automation.landed import MAX_DAYS, landing_sensor
 from predictit_assets.build import build_definitions
@@ -324,7 +325,7 @@ def test_a_slow_store_delays_days_and_starves_none(
     first = datetime(2022, 1, 1, 17, tzinfo=UTC)
     landed(clockwork, [payload(first + timedelta(days=n), b"{}") for n in range(1500)])
     store = SlowStore(monkeypatch)
-    sensor = landing_sensor("predictit", [clockwork.stream], store.clock)
+    sensor = landing_sensor("predictit", [clockwork.stream], date(2014, 11, 1), store.clock)
     cursor, reported, ticks = None, set(), 0
     newest = str(EASTERN.day_of(first + timedelta(days=1499)))
     while len(reported) < 1500:
@@ -403,8 +404,14 @@ def test_today_is_made_anew_once_an_hour(clockwork: Clockwork) -> None:
 def test_what_was_landed_before_the_first_partition_is_made_after_a_reload(
     settings: Settings,
 ) -> None:
-    clockwork = started(Clockwork(settings, predictit(start=date(2026, 3, 4))))
-    clockwork.land("2026-02-20")
+    on = predictit()
+    with pytest.MonkeyPatch.context() as patched:
+        # As if it had begun with what it held then, and had no start of its own.
+        patched.setattr(build_module, "_first_partition", lambda *_: date(2026, 3, 4))
+        clockwork = started(Clockwork(settings, on))
+    clockwork.payloads.land(payload(eastern("2026-02-20", "12:00"), b"{}"))
+    told = clockwork.tick("report_landed_predictit").skip_reason
+    assert "1 before the first partition, 2026-03-04: reload" in str(told)
     assert clockwork.wanted(eastern("2026-03-04", "12:30")) == {}
 
     reloaded = build_definitions(settings, [predictit(start=date(2026, 2, 20))])

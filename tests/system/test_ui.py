@@ -60,6 +60,7 @@ def ui(settings: Settings, world: FakePredictIt) -> Iterator[Ui]:
         "PREDICTIT_HOME": str(settings.home),
         "PREDICTIT_API_URL": f"http://127.0.0.1:{unused_port()}",  # nobody answers
         "PREDICTIT_POLL_INTERVAL": "2",
+        "PREDICTIT_START": str(FIRST),
         "DAGSTER_HOME": str(settings.dagster_home),
     }
     with pytest.MonkeyPatch.context() as patched:
