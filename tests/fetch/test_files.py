@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from conftest import FEED, NOON, predictit
 
-from predictit_assets import cli, factory
+from predictit_assets import factory
 from predictit_assets.contract.arrival import Dropped, FileBounds, FileDrop, Refused
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
@@ -809,4 +809,4 @@ def test_a_payload_of_the_future_goes_to_quarantine_wherever_it_lies(
             payloads.objects.put_if_absent(kept.key.replace("quarantine", "raw", 1), body)
     assert len(payloads.held(Zone.RAW, EASTERN.day_of(soon))) == 1
     # A build needn't look there again.
-    assert far not in set(cli._days_held(intake.stream))
+    assert far not in intake.stream.known_days()

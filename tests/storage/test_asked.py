@@ -144,7 +144,7 @@ def test_what_was_asked_in_vain_waits_longer_and_longer_behind_the_others(
         assert notes.due(rows, now + pause - timedelta(seconds=1)) == rows[1:]
         now += pause
         assert notes.due(rows, now) == [*rows[1:], 7]
-    notes.note("Île", now - LONGEST_PAUSE)
+    notes.note("Île", now - LONGEST_PAUSE - timedelta(seconds=1))
     assert notes.due(rows, now) == [rows[1], "Île", 7]  # what waits longest comes first
     assert len(objects.below(FOLDER)) == 2
 

@@ -34,7 +34,10 @@ from predictit_assets.sources.predictit.fake import FakePredictIt
 
 FIRST = date(2026, 3, 3)
 """It holds an invalid payload; the days after it are backfilled."""
-BACKFILLED = [str(FIRST + timedelta(days=n)) for n in (1, 2, 3)]
+BACKFILLED = [str(FIRST + timedelta(days=n)) for n in (1, 2, 3, 4)]
+HOLE = BACKFILLED[2]
+"""A day of which nothing is held."""
+HELD = [day for day in BACKFILLED if day != HOLE]
 RAW = ["raw", "predictit", "market_data"]
 CHAIN = [
     ["landing", "predictit", "market_data"],
@@ -88,7 +91,7 @@ def land(settings: Settings, world: FakePredictIt) -> None:
     """Two payloads of each day, and one on the first that is invalid."""
     payloads = stream_of(settings).payloads
     noon = datetime(FIRST.year, FIRST.month, FIRST.day, 17, tzinfo=UTC)
-    for n in range(4):
+    for n in (0, 1, 2, 4):
         for payload in observe(world, noon + timedelta(days=n), 2, timedelta(minutes=1)):
             payloads.land(payload)
     payloads.land(Payload(FIRST, noon + timedelta(hours=1), b'{"markets": 7}'))
@@ -175,7 +178,7 @@ def test_a_backfill_of_a_range_is_one_run(ui: Ui, backfill: str) -> None:
     assert (tags[RANGE_START_TAG], tags[RANGE_END_TAG]) == (BACKFILLED[0], BACKFILLED[-1])
     assert runs_of(ui, backfill) == [run_id]
     made = {(*one["assetKey"]["path"], one["partition"]) for one in run["assetMaterializations"]}
-    assert made == {(*path, day) for path in CHAIN for day in BACKFILLED}
+    assert made == {(*path, day) for path in CHAIN for day in HELD}
 
 
 def test_the_partition_bar_shows_what_was_made(ui: Ui, materialized: str, backfill: str) -> None:
@@ -187,7 +190,8 @@ def test_the_partition_bar_shows_what_was_made(ui: Ui, materialized: str, backfi
     def ranges() -> list[Any]:
         found = ui.ask(query, key={"path": RAW})["assetNodeOrError"]["assetPartitionStatuses"]
         bar = [(one["startKey"], one["endKey"], one["status"]) for one in found["ranges"]]
-        return bar if bar == [(str(FIRST), BACKFILLED[-1], "MATERIALIZED")] else []
+        whole = [(str(FIRST), HELD[1], "MATERIALIZED"), (HELD[2], HELD[2], "MATERIALIZED")]
+        return bar if bar == whole else []
 
     ui.wait("whole partition bar", RUN_WITHIN, ranges)
 

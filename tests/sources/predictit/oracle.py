@@ -111,8 +111,10 @@ def source_ts(text: str, captured_at: datetime) -> datetime:
     return _utc(_wall(*match.groups()), captured_at.astimezone(UTC).replace(tzinfo=None))
 
 
-def date_end_ts(text: str) -> datetime | None:
+def date_end_ts(text: str | None) -> datetime | None:
     """Read a free-text dateEnd as naive UTC; None if it holds no possible Eastern time."""
+    if text is None:
+        return None
     try:
         if iso := ISO_DATE_END.fullmatch(text.strip()):
             return _utc(_wall(*iso.groups()))
@@ -157,16 +159,19 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     ),
     "an ISO date-time": _is_time_stamp,
     "an array with something in it": lambda value: type(value) is list and len(value) > 0,
+    "an array": lambda value: type(value) is list,
+    "null or text": lambda value: value is None or KINDS["text"](value),
 }
 BODY_SHAPE = {"markets": "an array with something in it"}
 MARKET_SHAPE = dict.fromkeys(MARKET.values(), "text") | {
     "id": "a positive int64",
     "timeStamp": "an ISO date-time",
-    "contracts": "an array with something in it",
+    "contracts": "an array",
 }
 CONTRACT_SHAPE = dict.fromkeys(CONTRACT.values(), "text") | {
     "id": "a positive int64",
     "displayOrder": "an int64",
+    "dateEnd": "null or text",
     **dict.fromkeys(PRICES.values(), "null or a price of 0 to 1"),
     "lastTradePrice": "a price of 0 to 1",
 }
