@@ -44,9 +44,10 @@ demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, an
 	predictit sample run predictit fetch
 	predictit sample run predictit build --from today
 	predictit board
-	@echo "The board again:               PREDICTIT_HOME='$$PREDICTIT_HOME' $(VENV)/bin/predictit board"
-	@echo "Its page, for a browser:       $$PREDICTIT_HOME/objects/report/predictit.html"
-	@echo "The same graph in the UI:      make dev FEED=sample"
+	@place="$${PREDICTIT_HOME#"$$PWD/"}"; \
+	printf 'The board again:            PREDICTIT_HOME=%q $(VENV)/bin/predictit board\n' "$$place"; \
+	printf 'Its page, for a browser:    %s\n' "$$place/objects/report/predictit.html"
+	@echo "The same graph in the UI:   make dev FEED=sample"
 
 run: export PREDICTIT_HOME := $(LIVE_HOME)
 run: $(VENV)/run ## one live poll of PredictIt through the whole graph, and the board

@@ -144,7 +144,7 @@ def test_every_target_takes_a_path_of_several_words(
 
     demo = make("demo", PREDICTIT_HOME=given)
     assert demo.returncode == 0, demo.stderr
-    assert str(tmp_path) not in demo.stdout
+    assert str(checkout) not in demo.stdout
     assert "25 packages" in demo.stdout
     archive = str(sample / "archive")
     assert calls(tmp_path, "predictit")[:2] == [
