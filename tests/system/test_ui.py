@@ -181,6 +181,22 @@ def test_a_backfill_of_a_range_is_one_run(ui: Ui, backfill: str) -> None:
     assert made == {(*path, day) for path in CHAIN for day in HELD}
 
 
+def test_a_backfill_says_of_which_days_nothing_was_made(ui: Ui, backfill: str) -> None:
+    query = """query($id: String!) {partitionBackfillOrError(backfillId: $id) {
+        ... on PartitionBackfill {status assetBackfillData {assetBackfillStatuses {
+            ... on AssetPartitionsStatusCounts {
+                numPartitionsMaterialized numPartitionsFailed}}}}}}"""
+
+    def ended() -> Any:
+        found = ui.ask(query, id=backfill)["partitionBackfillOrError"]
+        return found if found["status"].startswith("COMPLETED") else None
+
+    found = ui.wait("end of the backfill", RUN_WITHIN, ended)
+    assert found["status"] == "COMPLETED_FAILED"
+    counts = found["assetBackfillData"]["assetBackfillStatuses"]
+    assert counts == [{"numPartitionsMaterialized": 3, "numPartitionsFailed": 1}] * len(CHAIN)
+
+
 def test_the_partition_bar_shows_what_was_made(ui: Ui, materialized: str, backfill: str) -> None:
     ui.run(materialized)
     query = """query($key: AssetKeyInput!) {assetNodeOrError(assetKey: $key) {... on AssetNode {
