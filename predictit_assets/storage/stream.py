@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from predictit_assets.contract.arrival import ByDay
 from predictit_assets.contract.calendar import Calendar, DayRange
@@ -34,6 +34,18 @@ class Stream:
     payloads: PayloadStore
     start: date
     """The first partition."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes, which make days: how its API may be asked is nothing to them.
+
+        A source may say that in a lambda, which no other process could be told of.
+        """
+        return Stream, (
+            self.source._replace(rate_limit=None),
+            self.dataset,
+            self.payloads,
+            self.start,
+        )
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ A source is tested here by its being in SOURCES and having a fake; nothing has t
 """
 
 import hashlib
+import pickle
 import random
 import subprocess
 import sys
@@ -212,6 +213,16 @@ def test_a_broken_container_is_an_invalid_payload_with_a_place(body: bytes) -> N
                 dataset.validate(payload)
             assert fault.value.reason
             assert fault.value.path.startswith("$")
+
+
+def test_other_processes_can_work_on_its_days(received: Received) -> None:
+    """A long range is shared among processes, which are told of the stream."""
+    for dataset in received.on.source.datasets:
+        stream = received.intake(dataset).stream
+        told = pickle.loads(pickle.dumps(stream))  # noqa: S301  # its own
+        assert told.tables.keys() == stream.tables.keys()
+        for day in received.days:
+            assert validate_day(told, day) == validate_day(stream, day)
 
 
 def test_a_payload_that_lands_again_adds_nothing(received: Received) -> None:
