@@ -57,6 +57,10 @@ DEBUG = "PREDICTIT_DEBUG"
 """The variable that lets faults of the surroundings keep their tracebacks."""
 
 SourceName = Annotated[str, typer.Argument(help=f"one of {', '.join(SOURCES)}")]
+SourceNames = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SOURCE", help="which sources; default: all that are on"),
+]
 From = Annotated[
     str, typer.Option("--from", metavar="DAY", help="first day: YYYY-MM-DD, today or yesterday")
 ]
@@ -202,12 +206,7 @@ def sources() -> None:
 
 
 @app.command()
-def status(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SOURCE", help="which sources; default: all that are on"),
-    ] = None,
-) -> None:
+def status(names: SourceNames = None) -> None:
     """Tell what is held of each source, what waits, what is published and what is to build."""
     from datetime import UTC, datetime
 
@@ -377,10 +376,7 @@ def import_(
 
 @app.command()
 def build(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SOURCE", help="which sources; default: all that are on"),
-    ] = None,
+    names: SourceNames = None,
     first: From = "",
     last: To = "",
     missing: Annotated[

@@ -8,7 +8,7 @@ from predictit_assets.contract.calendar import age_text, spelt
 from predictit_assets.errors import NothingPublished, WarehouseBusy
 from predictit_assets.sources import Enabled
 from predictit_assets.storage.payloads import Zone
-from predictit_assets.storage.stream import Stream
+from predictit_assets.storage.stream import Stream, required
 from predictit_assets.storage.warehouse import Warehouse
 
 MOST = 4
@@ -68,12 +68,11 @@ class Status:
 def status(on: Enabled, streams: Sequence[Stream], warehouse: Warehouse) -> Status:
     """How a source stands. It lists the store and reads the warehouse, if that is free."""
     found = Status(on.name)
-    required = [one for one in streams if not one.may_be_empty] or streams
     valid: set[date] = set()
     for stream in streams:
         payloads = stream.payloads
         found.held |= stream.known_days()
-        if stream in required:
+        if stream in required(streams):
             valid |= set(payloads.days(Zone.RAW))
         for day in payloads.days(Zone.LANDING):
             if waiting := payloads.held(Zone.LANDING, day):

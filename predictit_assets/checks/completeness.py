@@ -12,7 +12,7 @@ from predictit_assets.contract.source import Published
 from predictit_assets.errors import NothingPublished
 from predictit_assets.instance.ticks import Clock, TickTime
 from predictit_assets.storage.payloads import Zone
-from predictit_assets.storage.stream import Stream
+from predictit_assets.storage.stream import Stream, required
 from predictit_assets.storage.warehouse import Warehouse
 
 COMPLETENESS = "completeness"
@@ -62,10 +62,8 @@ class Completeness:
         held: set[date] = set()
         waiting: set[date] = set()
         quarantined: set[date] = set()
-        # What may be empty any day needs no published day, unless the source has nothing else.
-        required = [one for one in self.streams if not one.may_be_empty] or self.streams
         for stream in self.streams:
-            if stream in required:
+            if stream in required(self.streams):
                 held |= {day for day in stream.payloads.days(Zone.RAW) if day < today}
             waiting |= {
                 day

@@ -109,6 +109,11 @@ class Stream:
         return f"curated/{self.source.name}/{table}"
 
 
+def required(streams: Sequence[Stream]) -> Sequence[Stream]:
+    """The streams whose days have to be published: those that may not be empty, or else all."""
+    return [one for one in streams if not one.may_be_empty] or streams
+
+
 HeldDays = Callable[[DayRange], list[date]]
 """The days of a range that there is something to make of, oldest first."""
 

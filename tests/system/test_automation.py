@@ -298,6 +298,9 @@ def test_a_thousand_days_at_once_are_reported_in_turns(clockwork: Clockwork) -> 
     assert len({day for days in reported for day in days}) == days
 
 
+MANY = 1500
+
+
 class SlowStore:
     """A clock that goes on by a tenth of a second with each listing, and counts them."""
 
@@ -319,16 +322,22 @@ class SlowStore:
         return self.now
 
 
+def _land_years(clockwork: Clockwork) -> date:
+    """Land a payload of each of MANY days, more than a slow store lists in one tick."""
+    noon = datetime(2022, 1, 1, 17, tzinfo=UTC)
+    landed(clockwork, [payload(noon + timedelta(days=n), b"{}") for n in range(MANY)])
+    return EASTERN.day_of(noon)
+
+
 def test_a_slow_store_delays_days_and_starves_none(
     clockwork: Clockwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = datetime(2022, 1, 1, 17, tzinfo=UTC)
-    landed(clockwork, [payload(first + timedelta(days=n), b"{}") for n in range(1500)])
+    first = _land_years(clockwork)
     store = SlowStore(monkeypatch)
     sensor = landing_sensor("predictit", [clockwork.stream], date(2014, 11, 1), store.clock)
     cursor, reported, ticks = None, set(), 0
-    newest = str(EASTERN.day_of(first + timedelta(days=1499)))
-    while len(reported) < 1500:
+    newest = str(first + timedelta(days=MANY - 1))
+    while len(reported) < MANY:
         context = dg.build_sensor_context(instance=clockwork.instance, cursor=cursor)
         began, store.listings = store.now, Counter()
         result = sensor(context)
@@ -344,19 +353,18 @@ def test_a_slow_store_delays_days_and_starves_none(
 def test_completeness_looks_no_longer_than_it_may(
     clockwork: Clockwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = datetime(2022, 1, 1, 17, tzinfo=UTC)
-    landed(clockwork, [payload(first + timedelta(days=n), b"{}") for n in range(1500)])
+    first = _land_years(clockwork)
     store = SlowStore(monkeypatch)
     completeness = Completeness(
         "predictit",
         clockwork.on.source.published,
         [clockwork.stream],
         factory.warehouse(clockwork.settings),
-        daily_partitions(EASTERN, date(2022, 1, 1)),
+        daily_partitions(EASTERN, first),
         store.clock,
     )
     faults = completeness.faults(clockwork.instance)
-    assert len(faults["waiting in landing to be validated"]) == 1500
+    assert len(faults["waiting in landing to be validated"]) == MANY
     assert store.now < 30
 
 
