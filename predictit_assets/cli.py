@@ -8,10 +8,12 @@ from datetime import date
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from pydantic import SecretStr
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -578,18 +580,47 @@ def setup_warehouse(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print the SQL, for an administrator to run")
     ] = False,
+    administrator: Annotated[
+        str, typer.Option("--as", metavar="USER", help="the administrator who logs in")
+    ] = "",
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="that user's private key; without it a browser asks"
+        ),
+    ] = None,
     role: Annotated[
-        str, typer.Option(help="who may create databases, roles and integrations")
+        str, typer.Option(help="who may create databases, users and integrations")
     ] = "ACCOUNTADMIN",
+    public_key: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="the pipeline's; default: that of its private key in the environment",
+        ),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="from where the pipeline may log in; may be repeated"),
+    ] = None,
+    credits_a_month: Annotated[
+        int,
+        typer.Option("--credits", min=0, help="a month, then both warehouses are suspended"),
+    ] = 0,
 ) -> None:
-    """Make what the pipeline needs in Snowflake. Safe to repeat."""
+    """Make what the pipeline needs in Snowflake: user, roles, database, stage. Safe to repeat.
+
+    An administrator runs it with a login of their own; the pipeline's user is made by it. --dry-run
+    prints every statement instead, and logs in nowhere.
+    """
     from predictit_assets import factory
 
-    settings = load_settings()
+    settings = load_settings(login=False)
     if settings.warehouse is not WarehouseHome.SNOWFLAKE:
         say("nothing to set up: DuckDB's file is made by `predictit build`")
         return
-    from predictit_assets.storage import snowflake_account
+    from predictit_assets.storage import snowflake_setup as setup
 
     tables = {
         table: schema
@@ -597,17 +628,42 @@ def setup_warehouse(
         for stream in factory.streams(settings, on)
         for table, schema in stream.tables.items()
     }
+    options = setup.Options(
+        role=role,
+        public_key=public_key.read_text() if public_key else "",
+        allowed=[_network(one) for one in allow or ()],
+        credits_a_month=credits_a_month,
+    )
     if dry_run:
-        script = snowflake_account.setup_script(settings, tables)
-        for line in (f"use role {role};\n\n{script}").splitlines():
+        for line in setup.setup_script(settings, tables, options).splitlines():
             out.print(line, soft_wrap=True, highlight=False, markup=False)
         return
+    if not administrator:
+        raise ExpectedError("setup-warehouse logs in as an administrator: --as USER [--key FILE]")
+    who = setup.Administrator(administrator, key, _passphrase(key))
     with err.status(f"setting up {settings.snowflake_database}"):
-        trusted = snowflake_account.set_up(settings, role, tables)
+        trusted = setup.set_up(settings, who, tables, options)
     say(f"{settings.snowflake_database} is set up")
     say("the trust policy of the storage role has to name:")
     for name, value in trusted.items():
         say(f"  {name} {value}")
+    say("people who read get the first of these roles, who build by hand the second:")
+    for kind in ("READER", "WRITER"):
+        say(f"  grant role {settings.snowflake_database}_{kind} to user ...")
+
+
+def _network(text: str) -> IPv4Network:
+    try:
+        return IPv4Network(text)
+    except ValueError as error:
+        raise ExpectedError(f"--allow {text}: {error}") from None
+
+
+def _passphrase(key_file: Path | None) -> SecretStr:
+    """The passphrase of a key, asked for without echo if it has one."""
+    if not key_file or b"ENCRYPTED" not in key_file.read_bytes():
+        return SecretStr("")
+    return SecretStr(typer.prompt(f"passphrase of {key_file}", hide_input=True, err=True))
 
 
 @app.command()

@@ -216,21 +216,22 @@ class Settings(BaseSettings):
         return KEEP_RUNS_DAYS if at_home else 0
 
 
-def load_settings() -> Settings:
+def load_settings(login: bool = True) -> Settings:
     """Read the settings from the environment.
 
-    Raises SettingsError, one line a value that can't be used, with the values that can.
+    Without `login` the pipeline's own login to the warehouse may be missing: for who logs in
+    otherwise. Raises SettingsError, one line a value that can't be used, with the values that can.
     """
     try:
         settings = Settings()
     except ValidationError as error:
         raise unusable(Settings, error) from None
-    if missing := _missing(settings):
+    if missing := _missing(settings, login):
         raise SettingsError(f"{_home(settings)} needs {', '.join(missing)}")
     return settings
 
 
-def _missing(settings: Settings) -> list[str]:
+def _missing(settings: Settings, login: bool) -> list[str]:
     """The variables that this home needs and that aren't set."""
     needed: dict[str, object] = {}
     if settings.objects is ObjectsHome.S3:
@@ -243,7 +244,9 @@ def _missing(settings: Settings) -> list[str]:
         needed["PREDICTIT_SNOWFLAKE_ACCOUNT"] = settings.snowflake_account
         needed["PREDICTIT_SNOWFLAKE_USER"] = settings.snowflake_user
         needed["PREDICTIT_SNOWFLAKE_PRIVATE_KEY (or ..._PRIVATE_KEY_FILE)"] = (
-            settings.snowflake_private_key.get_secret_value() or settings.snowflake_private_key_file
+            settings.snowflake_private_key.get_secret_value()
+            or settings.snowflake_private_key_file
+            or not login
         )
     return [name for name, value in needed.items() if not value]
 

@@ -7,7 +7,7 @@ replacing insides of fakesnow: so its version is pinned, and none of this is mor
 import gzip
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +23,12 @@ import fakesnow.arrow
 import fakesnow.copy_into
 import fakesnow.cursor
 import fakesnow.server
-import jwt
 import pyarrow as pa
 import pyarrow.compute as pc
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from snowflake.connector.errors import Error, ProgrammingError
+from snowflake_access import Access
 from sqlglot import exp
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -38,10 +38,13 @@ from starlette.routing import Route
 DONE_SILENTLY = [
     r"\s*alter\s+(session|user|storage\s+integration)\b",
     r"\s*(grant|revoke)\b",
-    r"\s*create\s+(warehouse|role|user|storage\s+integration)\b",
+    r"\s*alter\s+(warehouse|stage|network\s+policy|resource\s+monitor)\b",
+    r"\s*create\s+(warehouse|role|user|storage\s+integration|network\s+policy)\b",
+    r"\s*create\s+resource\s+monitor\b",
+    r"\s*use\s+role\b",
     r"\s*alter\s+table\s+\S+\s+cluster\s+by\b",
 ]
-"""What needs an account: who may do what, and what it costs."""
+"""What needs an account, and what it costs. Who may say it is judged by `Access`."""
 
 ANSWERS = {
     r"\s*describe\s+integration\b": """
@@ -54,6 +57,9 @@ ANSWERS = {
         select '' as "key", '' as "value", '' as "default", '' as "level", '' as "description" """,
 }
 """What is asked of an account, and what this one answers."""
+
+
+SHOW_USERS = re.compile(r"\s*show\s+users\s+like\s+'([^']*)'", re.IGNORECASE)
 
 
 @dataclass
@@ -73,6 +79,7 @@ class Emulator:
     logins: list[dict[str, Any]] = field(default_factory=list)
     """Of each connection: user, role, warehouse, and the parameters of the session."""
     told: list[Told] = field(default_factory=list)
+    access: Access = field(default_factory=Access)
 
     @property
     def statements(self) -> list[str]:
@@ -81,25 +88,28 @@ class Emulator:
 
 
 @contextmanager
-def snowflake_server(s3: str, public_key: RSAPublicKey) -> Iterator[Emulator]:
-    """A Snowflake that lets in who has the key, and reads external stages from `s3`."""
+def snowflake_server(s3: str, administrators: dict[str, RSAPublicKey]) -> Iterator[Emulator]:
+    """A Snowflake that knows these administrators and nobody else, and reads stages from `s3`."""
     emulator = Emulator()
+    for name, public_key in administrators.items():
+        emulator.access.add_administrator(name, public_key)
 
     async def login(request: Request) -> JSONResponse:
         body = await request.body()
         if request.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         data = json.loads(body)["data"]
-        try:
-            jwt.decode(data["TOKEN"], public_key, ["RS256"], options={"verify_aud": False})
-        except (KeyError, jwt.InvalidTokenError) as error:
-            message = f"JWT token is invalid: {error!r}"
+        asked = request.query_params
+        user, role = data["LOGIN_NAME"], asked.get("roleName")
+        if refused := emulator.access.login(user, data.get("TOKEN", ""), role):
             return JSONResponse(
-                {"success": False, "code": "390144", "message": message, "data": {}}
+                {"success": False, "code": "390144", "message": refused, "data": {}}
             )
-        told = {"user": data["LOGIN_NAME"], **data["SESSION_PARAMETERS"], **request.query_params}
-        emulator.logins.append(told)
-        return await fakesnow.server.login_request(request)
+        emulator.logins.append({"user": user, **data["SESSION_PARAMETERS"], **asked})
+        answer = await fakesnow.server.login_request(request)
+        connection = fakesnow.server.sessions[json.loads(answer.body)["data"]["token"]]
+        emulator.access.begin(connection, user, role, asked.get("warehouse"))
+        return answer
 
     _mend(emulator, boto3.client("s3", endpoint_url=s3))
     routes = [Route("/session/v1/login-request", login, methods=["POST"])]
@@ -199,11 +209,17 @@ def _execute_as_snowflake_does(emulator: Emulator) -> None:
     def mended(self: Any, command: str, *args: Any, **kwargs: Any) -> Any:
         told = Told(self._conn, command)
         emulator.told.append(told)
+        access, said = emulator.access, command
+        if found := SHOW_USERS.match(command):
+            command = _rows_of_users(access.shown_users(found[1]))
         for pattern, answer in ANSWERS.items():
             if re.match(pattern, command, re.IGNORECASE):
                 command = answer
         try:
-            return execute(self, command, *args, **kwargs)
+            access.check(self._conn, said)
+            result = execute(self, command, *args, **kwargs)
+            access.done(self._conn, said)
+            return result
         except Error:
             told.failed = True
             _roll_back(self)
@@ -215,6 +231,11 @@ def _execute_as_snowflake_does(emulator: Emulator) -> None:
             raise ProgrammingError(msg=text, errno=9998, sqlstate="99998") from error
 
     fakesnow.cursor.FakeSnowflakeCursor.execute = mended
+
+
+def _rows_of_users(users: Iterable[tuple[str, str]]) -> str:
+    rows = [f"select '{name}' as \"name\", '{kind}' as \"type\"" for name, kind in users]
+    return " union all ".join(rows) or "select '' as \"name\", '' as \"type\" where false"
 
 
 def _roll_back(cursor: Any) -> None:

@@ -1,4 +1,4 @@
-"""How Snowflake is reached as the settings say: by Dagster's resource, by dbt, and to set it up."""
+"""How Snowflake is reached as the settings say: by Dagster's resource, and by dbt."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,27 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from predictit_assets.contract.schema import Schema
 from predictit_assets.errors import SettingsError
 from predictit_assets.settings import Settings
-from predictit_assets.storage.snowflake import (
-    CURATED,
-    FILE_FORMAT,
-    STAGE,
-    Connect,
-    Purpose,
-    SnowflakeWarehouse,
-    column_definitions,
-)
-from predictit_assets.storage.warehouse import (
-    LOAD_LOG,
-    LOAD_LOG_COLUMNS,
-    MODEL_LAYERS,
-    STAGING,
-    staging_columns,
-)
+from predictit_assets.storage.snowflake import Connect, Purpose
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -44,8 +26,13 @@ def query_tag(purpose: str, **more: str) -> str:
     return json.dumps({"app": "predictit", "purpose": purpose, **more})
 
 
-def connect(settings: Settings, role: str | None = None) -> Connect:
-    """What opens a connection; `role` is another one than the settings name."""
+def connect(
+    settings: Settings, role: str | None = None, authenticator: str | None = None
+) -> Connect:
+    """What opens a connection; `role` is another one than the settings name.
+
+    `authenticator` is another way than the key to tell who it is.
+    """
     key = settings.snowflake_private_key.get_secret_value() or None
     file = settings.snowflake_private_key_file or None
 
@@ -66,6 +53,7 @@ def connect(settings: Settings, role: str | None = None) -> Connect:
             or None,
             database=None if purpose is Purpose.SETUP else settings.snowflake_database,
             role=role or settings.snowflake_role,
+            authenticator=authenticator,
             warehouse=(
                 settings.snowflake_load_warehouse
                 if loads
@@ -123,65 +111,3 @@ def profile(settings: Settings) -> dict[str, str]:
         "PREDICTIT_SNOWFLAKE_TRANSFORM_WAREHOUSE": settings.snowflake_transform_warehouse,
         "PREDICTIT_SNOWFLAKE_HOST": settings.snowflake_host,
     }
-
-
-def setup_script(settings: Settings, tables: Mapping[str, Schema]) -> str:
-    """All that has to be made in Snowflake, as SQL. `tables` are those of staging."""
-    if not settings.snowflake_storage_role_arn:
-        raise SettingsError("setup-warehouse needs PREDICTIT_SNOWFLAKE_STORAGE_ROLE_ARN")
-    environment = Environment(
-        loader=PackageLoader("predictit_assets", "storage"),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - it is SQL
-    )
-    definitions = {table: column_definitions(schema) for table, schema in tables.items()}
-    return environment.get_template("setup_snowflake.sql.j2").render(
-        database=settings.snowflake_database,
-        loader=settings.snowflake_role,
-        reader=f"{settings.snowflake_database}_READER",
-        user=settings.snowflake_user,
-        load_warehouse=settings.snowflake_load_warehouse,
-        transform_warehouse=settings.snowflake_transform_warehouse,
-        statement_timeout=STATEMENT_TIMEOUT,
-        integration=integration(settings),
-        role_arn=settings.snowflake_storage_role_arn,
-        url=f"s3://{settings.s3_bucket}/{CURATED}/",
-        staging=STAGING,
-        layers=MODEL_LAYERS,
-        file_format=FILE_FORMAT,
-        stage=STAGE,
-        tables=definitions | {LOAD_LOG: " ".join(LOAD_LOG_COLUMNS.split())},
-    )
-
-
-def integration(settings: Settings) -> str:
-    """The name of the storage integration."""
-    return f"{settings.snowflake_database}_S3"
-
-
-def statements(script: str) -> list[str]:
-    """The statements of a script, without its comments."""
-    lines = [line for line in script.splitlines() if not line.startswith("--")]
-    return [one.strip() for one in "\n".join(lines).split(";\n") if one.strip()]
-
-
-def set_up(settings: Settings, role: str, tables: Mapping[str, Schema]) -> dict[str, Any]:
-    """Run the script as an administrator.
-
-    Returns what the trust policy of the AWS role has to name, by Snowflake's names for it.
-    """
-    script = setup_script(settings, tables)
-    warehouse = SnowflakeWarehouse(connect(settings, role), settings.snowflake_database)
-    with (
-        connect(settings, role)(Purpose.SETUP, {}) as connection,
-        closing(connection.cursor()) as cursor,
-    ):
-        for statement in statements(script):
-            cursor.execute(statement)
-        # Tables of an earlier release get what is new; only an administrator may alter them.
-        warehouse.migrate(STAGING, staging_columns(tables))
-        cursor.execute(f"describe integration {integration(settings)}")
-        properties = {name: value for name, _, value, *_ in cursor.fetchall()}
-    trusted = ("STORAGE_AWS_IAM_USER_ARN", "STORAGE_AWS_EXTERNAL_ID")
-    return {name: properties[name] for name in trusted}

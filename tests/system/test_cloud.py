@@ -18,18 +18,24 @@ import dagster as dg
 import pytest
 from conftest import CLOSED, FEED, PREDICTIT, build, materialize, observe, published, stream_of
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from snowflake_emulator import Emulator, snowflake_server
+from deployment import (
+    ADMINISTRATOR,
+    Deployment,
+    deployed,
+    new_key,
+    pem_of,
+    predictit,
+    variables,
+)
 from snowflake_grammar import faults
-from typer.testing import CliRunner
 
-from predictit_assets import cli, factory
+from predictit_assets import factory
 from predictit_assets.checks.schema import violations, warning_checks, warning_violation
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import NothingPublished, SettingsError
 from predictit_assets.instance.dbt_runner import DBT_DIR, Dbt
-from predictit_assets.settings import Settings, load_settings
+from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.sources.predictit.pending import PENDING, pending_markets
@@ -138,77 +144,24 @@ class Homes:
 
 
 @pytest.fixture(scope="module")
-def key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def deployment(
+    s3: str, new_bucket: Callable[[], Bucket], tmp_path_factory: Any
+) -> Iterator[Deployment]:
+    with deployed(s3, new_bucket(), tmp_path_factory.mktemp("second")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def pem(key: rsa.RSAPrivateKey) -> str:
-    unencrypted = serialization.NoEncryption()
-    pkcs8 = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, pkcs8, unencrypted).decode()
-
-
-@pytest.fixture(scope="module")
-def emulator(s3: str, key: rsa.RSAPrivateKey) -> Iterator[Emulator]:
-    with snowflake_server(s3, key.public_key()) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def environment(
-    emulator: Emulator, new_bucket: Callable[[], Bucket], pem: str, tmp_path_factory: Any
-) -> dict[str, str]:
-    """The variables of the second home."""
-    bucket = new_bucket()
-    return {
-        "PREDICTIT_HOME": str(tmp_path_factory.mktemp("second")),
-        "PREDICTIT_OBJECTS": "s3",
-        "PREDICTIT_S3_BUCKET": bucket.name,
-        "PREDICTIT_S3_ENDPOINT": str(bucket.endpoint),
-        "PREDICTIT_WAREHOUSE": "snowflake",
-        "PREDICTIT_SNOWFLAKE_ACCOUNT": "acme-odds",
-        "PREDICTIT_SNOWFLAKE_USER": "PREDICTIT",
-        "PREDICTIT_SNOWFLAKE_PRIVATE_KEY": pem,
-        "PREDICTIT_SNOWFLAKE_STORAGE_ROLE_ARN": "arn:aws:iam::123456789012:role/snowflake",
-        "PREDICTIT_SNOWFLAKE_HOST": emulator.address,
-    }
-
-
-@contextmanager
-def variables(values: dict[str, str]) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [*os.environ]:
-            if name.startswith("PREDICTIT_"):
-                patch.delenv(name)
-        for name, value in values.items():
-            patch.setenv(name, value)
-        yield
-
-
-cli._add_commands_of_sources()
-
-
-def predictit(*args: str) -> str:
-    """The output of a command that succeeds."""
-    result = CliRunner().invoke(cli.app, args, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-@pytest.fixture(scope="module")
-def homes(
-    environment: dict[str, str], emulator: Emulator, tmp_path_factory: Any, output: Any
-) -> Homes:
+def homes(deployment: Deployment, tmp_path_factory: Any, output: Any) -> Homes:
     """Both are built: the first in one range, the second in two that overlap, out of order.
 
     The checks run in the last build alone: they take most of the time.
     """
     first = Settings(home=tmp_path_factory.mktemp("first"))
-    with variables(environment):
-        second = load_settings()
-        predictit("setup-warehouse")
-        predictit("setup-warehouse")
+    second, emulator = deployment.settings, deployment.emulator
+    with variables(deployment.environment):
+        predictit(*deployment.setup)
+        predictit(*deployment.setup)
     for settings in (first, second):
         stream_of(settings, CLOSED).payloads.land(answer())
     early = polls()[:-3] + polls()[-1:]
@@ -219,7 +172,7 @@ def homes(
     land(second, polls())
     with instance_at(second.dagster_home) as instance:
         build(second, DAYS, instance)
-    with variables(environment):
+    with variables(deployment.environment):
         predictit("board", "--json")
     statements = [*emulator.statements]
     return Homes(first, second, [*emulator.logins], statements, output())
@@ -354,16 +307,15 @@ def test_dbts_unit_tests_hold_in_snowflake(homes: Homes, tmp_path: Path) -> None
 # Checks
 
 
-def test_checks_find_in_snowflake_what_is_broken(homes: Homes) -> None:
+def test_checks_find_in_snowflake_what_is_broken(homes: Homes, deployment: Deployment) -> None:
     warehouse = factory.warehouse(homes.second)
-    execute(
-        homes,
+    deployment.execute(
         "create table core.broken as"
         " select * replace (case when contract_id % 2 = 0 then 1.5 else spread end as spread)"
         " from core.fact_prices",
         "insert into core.broken select * from core.fact_prices where polled_at ="
         " (select min(polled_at) from core.fact_prices)",
-        "create table staging.suspicious as"
+        "create table core.suspicious as"
         " select * replace (0.005 as best_sell_yes_cost) from staging.contract_snapshots",
     )
     schema = published(homes.first)["core", "fact_prices"]
@@ -377,19 +329,13 @@ def test_checks_find_in_snowflake_what_is_broken(homes: Homes) -> None:
     assert all(fault.rows and fault.days and fault.examples for fault in broken.values())
     with warehouse.table("core", "broken") as facts:
         assert "column 'spread' not found" in str(violations(schema, facts.drop("spread")))
-    with warehouse.table("staging", "suspicious") as sent:
+    with warehouse.table("core", "suspicious") as sent:
         found = [
             check.name
             for check in warning_checks(ContractSnapshots)
             if warning_violation(check, sent)
         ]
     assert found == ["whole_cents"]
-
-
-def execute(homes: Homes, *statements: str) -> None:
-    with snowflake_account.connect(homes.second)(Purpose.READ, {}) as connection:
-        for statement in statements:
-            connection.cursor().execute(statement)
 
 
 # Tables of an earlier release
@@ -401,9 +347,10 @@ def test_tables_that_are_as_they_should_be_are_left_alone(homes: Homes) -> None:
     assert [one for one in homes.statements if altered.search(one)] == []
 
 
-def test_a_table_of_the_release_before_gets_the_columns_of_this_one(homes: Homes) -> None:
-    execute(
-        homes,
+def test_a_table_of_the_release_before_gets_the_columns_of_this_one(
+    homes: Homes, deployment: Deployment
+) -> None:
+    deployment.execute(
         "create table core.older (snapshot_date date, id bigint, seen_at timestamp_ntz)",
         "insert into core.older values ('2026-03-07', 1, '2026-03-07 12:00:00')",
     )
@@ -577,7 +524,10 @@ def test_each_connection_says_what_it_is_for(homes: Homes) -> None:
     for tag in tags:
         if tag["purpose"] in ("load", "transform"):
             assert re.fullmatch("[0-9a-f-]{36}", tag["run"]), tag
-    assert {login["user"] for login in homes.logins} == {"PREDICTIT"}
+    setting_up = {login["user"] for login in homes.logins if login["roleName"] == "ACCOUNTADMIN"}
+    assert setting_up == {ADMINISTRATOR}
+    others = {login["user"] for login in homes.logins if login["roleName"] != "ACCOUNTADMIN"}
+    assert others == {"PREDICTIT"}
 
 
 def test_a_purpose_has_its_own_warehouse_and_only_setting_up_another_role(homes: Homes) -> None:
@@ -606,8 +556,8 @@ def test_nothing_is_waited_for_for_ever(homes: Homes) -> None:
 # Secrets
 
 
-def test_no_secret_is_written_anywhere(homes: Homes, pem: str) -> None:
-    secret = pem.splitlines()[3]
+def test_no_secret_is_written_anywhere(homes: Homes, deployment: Deployment) -> None:
+    secret = deployment.pem.splitlines()[3]
     second = os.environ["AWS_SECRET_ACCESS_KEY"]
     written = [path for path in homes.second.home.rglob("*") if path.is_file()]
     written += [path for path in (DBT_DIR / "target" / "snowflake").rglob("*") if path.is_file()]
@@ -621,13 +571,7 @@ def test_no_secret_is_written_anywhere(homes: Homes, pem: str) -> None:
 
 
 def test_who_has_another_key_is_told_so_in_one_line(homes: Homes) -> None:
-    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = stranger.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
-    values = homes.second.model_dump() | {"snowflake_private_key": pem}
+    values = homes.second.model_dump() | {"snowflake_private_key": pem_of(new_key())}
     with (
         pytest.raises(SettingsError, match=r"doesn't let PREDICTIT into acme-odds: .*JWT"),
         snowflake_account.connect(Settings(**values))(Purpose.READ, {}),
@@ -636,11 +580,11 @@ def test_who_has_another_key_is_told_so_in_one_line(homes: Homes) -> None:
 
 
 def test_a_key_may_be_a_file_with_a_passphrase(
-    homes: Homes, key: rsa.RSAPrivateKey, tmp_path: Path
+    homes: Homes, deployment: Deployment, tmp_path: Path
 ) -> None:
     file = tmp_path / "key.p8"
     file.write_bytes(
-        key.private_bytes(
+        deployment.key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.BestAvailableEncryption(b"open sesame"),
@@ -659,56 +603,26 @@ def test_a_key_may_be_a_file_with_a_passphrase(
         rows_of(factory.warehouse(gone), "select 1 as one")
 
 
-# Setting up
-
-
-def test_an_administrator_gets_all_of_it_as_sql(environment: dict[str, str]) -> None:
-    with variables(environment):
-        script = predictit("setup-warehouse", "--dry-run", "--role", "SYSADMIN")
-
-    assert script.startswith("use role SYSADMIN;\n")
-    statements = snowflake_account.statements(script)
-    assert len(statements) == script.count(";\n")
-    for thing in ("database", "schema", "role", "stage", "file format", "storage integration"):
-        assert re.search(rf"create (or replace )?{thing}", script), thing
-    assert "polled_at TIMESTAMP_NTZ(6)" in script
-    assert "best_buy_yes_cost DECIMAL(6, 4)" in script
-    kept = [one for one in statements if re.match("create or replace", one)]
-    assert all(re.match("create or replace (stage|file format)", one) for one in kept)
-
-
-def test_setting_up_tells_what_aws_has_to_trust(environment: dict[str, str]) -> None:
-    with variables(environment):
-        assert "STORAGE_AWS_EXTERNAL_ID ACME_SFCRole=2_abc=" in predictit("setup-warehouse")
-    with (
-        variables(environment | {"PREDICTIT_SNOWFLAKE_STORAGE_ROLE_ARN": ""}),
-        pytest.raises(SettingsError, match="STORAGE_ROLE_ARN"),
-    ):
-        predictit("setup-warehouse", "--dry-run")
-
-
-def test_at_home_there_is_nothing_to_set_up(tmp_path: Path) -> None:
-    with variables({"PREDICTIT_HOME": str(tmp_path)}):
-        assert "nothing to set up" in predictit("setup-warehouse")
-    assert [*tmp_path.iterdir()] == []
-
-
 # A model that fails. Last, since its day is then missing in what this home holds.
 
 
 def test_dbt_says_nothing_after_what_fails_but_rollback(
-    homes: Homes, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    homes: Homes, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By then it has deleted the days, and Snowflake keeps the transaction open.
 
     The emulator doesn't: so what was said is looked at. One thread of dbt goes from model to model.
     """
     for table, column in KEPT.items():
-        execute(homes, f"alter table core.{table} alter {column} set not null")
+        deployment.execute(f"alter table core.{table} alter {column} set not null")
     for staged in FEED.tables:
-        execute(homes, f"update staging.{staged} set polled_at = null")
+        deployment.execute(
+            f"update staging.{staged} set polled_at = null",
+            role="PREDICTIT_OWNER",
+        )
     warehouse = factory.warehouse(homes.second)
     before = {table: rows_of(warehouse, f"select * from core.{table}") for table in KEPT}
+    emulator = deployment.emulator
     begun = len(emulator.told)
     invoke = Dbt._invoke
     monkeypatch.setattr(
