@@ -101,6 +101,10 @@ lock: $(VENV)/dev ## pin anew what pyproject.toml asks for (hashes, no addresses
 UNIVERSAL := --universal --python-version 3.11
 LOCK := --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 
+drill: export PREDICTIT_HOME := $(HOME_OF_FEED)
+drill: $(VENV)/run ## lose the warehouse and Dagster's history of a copy, and get all of it back (FEED=sample)
+	python deploy/drill.py
+
 lambda: $(VENV)/run ## the zip of the poller that needs no Dagster (dist/poller.zip)
 	python deploy/lambda/bundle.py
 
@@ -173,4 +177,4 @@ $(TOOLS)/made: deploy/tools.lock
 	@$(TOOLS)/bin/python $(PIP_INSTALL) --quiet --require-hashes -r $<
 	@pwd -P > $@
 
-.PHONY: demo run dev docs bench test test-system lint format lock lambda check-deploy audit clean help anew
+.PHONY: demo run dev docs bench test test-system lint format lock drill lambda check-deploy audit clean help anew
