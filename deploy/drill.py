@@ -22,7 +22,7 @@ OF_THE_RUN = {"load_log": ["run_id"]}
 
 def main(
     home: Annotated[
-        Path, typer.Option(envvar="PREDICTIT_HOME", exists=True, file_okay=False)
+        Path, typer.Option(envvar="PREDICTIT_HOME", help="the home that is rehearsed with")
     ] = Path("data"),
     keep_derived: Annotated[
         bool,
