@@ -7,6 +7,7 @@ FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637
 FROM python:3.12-slim-bookworm@sha256:782412e85d0f0984994c290652577d4018aff08145c85b262bb63dc0c7522254 AS with-3.12
 FROM python:3.13-slim-bookworm@sha256:a1165e272e578941b84abc79e4ab38a0305cd12803a5c4247979ac7655f4d641 AS with-3.13
 
+# hadolint ignore=DL3006
 FROM with-${PYTHON} AS build
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH DBT_SEND_ANONYMOUS_USAGE_STATS=false
@@ -21,6 +22,7 @@ RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-
 # What dbt would parse at each start. The folder is that of everything local, for whoever mounts none.
 RUN python deploy/bake.py && mkdir /app/state
 
+# hadolint ignore=DL3006
 FROM with-${PYTHON}
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
