@@ -300,6 +300,13 @@ def test_every_pod_verifies_postgres_and_has_limits() -> None:
     assert spec["automountServiceAccountToken"] is False
 
 
+@pytest.mark.parametrize("file", ["accounts.yaml", "network.yaml", "migrate.yaml"])
+def test_manifests_have_no_field_that_kubernetes_does_not_know(file: str) -> None:
+    for (kind, _name), manifest in documents(file).items():
+        # Raises for what the client's model of the kind has no attribute for.
+        k8s_snake_case_dict(getattr(client, f"V1{kind}"), manifest)
+
+
 def test_only_webserver_and_daemon_reach_the_code_location_and_nobody_the_rest() -> None:
     values = yaml.safe_load((HELM / "values.yaml").read_text())
     (deployment,) = values["dagster-user-deployments"]["deployments"]

@@ -149,13 +149,13 @@ def test_a_poll_and_a_landed_payload_are_reported_of_these_assets(
     settings: Settings, feed: SampleServer, monkeypatch: pytest.MonkeyPatch, world: FakePredictIt
 ) -> None:
     monkeypatch.setenv("PREDICTIT_API_URL", feed.url)
-    monkeypatch.setenv("PREDICTIT_CLOCK_MINUTES", "0")
+    # It is always noon there.
     settings = settings.model_copy(update={"clock_minutes": 0})
     definitions = build_definitions(settings)
     (payload, *_more) = observe(world, NOON, 1, timedelta(minutes=1))
     stream_of(settings).payloads.land(payload)
     with dg.DagsterInstance.ephemeral() as instance:
-        for name in ("report_landed_predictit", "watch"):
+        for name in ("report_landed_predictit", "poll_predictit", "watch"):
             sensor = definitions.get_sensor_def(name)
             tick = sensor.evaluate_tick(
                 dg.build_sensor_context(instance=instance, definitions=definitions)
