@@ -91,11 +91,11 @@ format: $(VENV)/dev ## mend what ruff and sqlfluff can
 
 lock: $(VENV)/dev ## pin anew what pyproject.toml asks for (hashes, no addresses)
 	pip install --quiet "uv==0.13.8"
-	uv pip compile pyproject.toml --extra production --extra dev $(UNIVERSAL) $(LOCK) -o requirements/dev.lock
-	uv pip compile pyproject.toml --extra production -c requirements/dev.lock $(UNIVERSAL) $(LOCK) -o requirements/production.lock
-	uv pip compile pyproject.toml -c requirements/dev.lock $(UNIVERSAL) $(LOCK) -o requirements/run.lock
-	uv pip compile deploy/lambda/requirements.in -c requirements/dev.lock --python-version 3.13 $(LOCK) -o deploy/lambda/requirements.lock
-	uv pip compile deploy/tools.in $(UNIVERSAL) $(LOCK) -o deploy/tools.lock
+	uv pip compile pyproject.toml --extra production --extra dev $(UNIVERSAL) $(LOCK) -o requirements/dev.txt
+	uv pip compile pyproject.toml --extra production -c requirements/dev.txt $(UNIVERSAL) $(LOCK) -o requirements/production.txt
+	uv pip compile pyproject.toml -c requirements/dev.txt $(UNIVERSAL) $(LOCK) -o requirements/run.txt
+	uv pip compile deploy/lambda/requirements.in -c requirements/dev.txt --python-version 3.13 $(LOCK) -o deploy/lambda/requirements.txt
+	uv pip compile deploy/tools.in $(UNIVERSAL) $(LOCK) -o deploy/tools.txt
 
 # One lock for each Python and system; the function has the Python that deploy/terraform names.
 UNIVERSAL := --universal --python-version 3.11
@@ -121,7 +121,7 @@ check-deploy: $(TOOLS)/made ## Dockerfile, compose, Helm values, workflows and T
 	terraform -chdir=deploy/terraform validate
 
 audit: $(TOOLS)/made ## known holes in what is locked (asks the internet)
-	for lock in requirements/production.lock requirements/dev.lock deploy/lambda/requirements.lock; do \
+	for lock in requirements/production.txt requirements/dev.txt deploy/lambda/requirements.txt; do \
 	  $(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; \
 	done
 
@@ -161,16 +161,16 @@ $(if $(NEW_VENV),@"$(PYTHON)" -m venv --clear $(VENV))
 endef
 
 # The run environment is what users need; the dev environment adds the tools of the project.
-$(VENV)/run: requirements/run.lock pyproject.toml
+$(VENV)/run: requirements/run.txt pyproject.toml
 	$(install)
 	@pwd -P > $@
 
-$(VENV)/dev: requirements/dev.lock pyproject.toml
+$(VENV)/dev: requirements/dev.txt pyproject.toml
 	$(install)
 	@pwd -P | tee $(VENV)/run > $@
 
 # What checks the deployment has an environment of its own: its needs would bind the pipeline's.
-$(TOOLS)/made: deploy/tools.lock
+$(TOOLS)/made: deploy/tools.txt
 	$(find_python)
 	@rm -f $@
 	@"$(PYTHON)" -m venv --clear $(TOOLS)

@@ -95,7 +95,7 @@ def build_definitions(
     }
 
     assets = [asset for one in parts.values() for asset in one.assets]
-    origins = [origin(one.source) for one in on]
+    origins = [origin(settings.asset_names, one.source) for one in on]
     checks = [check for one in parts.values() for check in [*one.checks, *one.timed_checks]]
     sensors = [sensor for one in parts.values() for sensor in one.sensors]
     calendars = {one.name: one.source.calendar for one in on}
@@ -107,6 +107,7 @@ def build_definitions(
         good_days_sensor(
             {name: one.build_job for name, one in parts.items()},
             {name: partial(held_days, _streams(intakes[name])) for name in parts},
+            settings.asset_names,
         ),
         dead_runs_sensor(),
     ]
@@ -118,6 +119,7 @@ def build_definitions(
                 {build_job_name(one.name): one.name for one in on},
                 lambda source: calendars[source].today(),
                 settings.ui_url,
+                names=settings.asset_names,
             )
         )
     schedules = [schedule for one in parts.values() for schedule in one.schedules]
@@ -165,7 +167,7 @@ def _source_parts(
             landing_asset(intake, warehouse, partitions, held),
             raw_asset(intake.stream, partitions, held, settings.workers),
             curated_assets(intake.stream, partitions, held, settings.workers),
-            staging_assets(intake.stream, warehouse, partitions, held),
+            staging_assets(intake.stream, warehouse, partitions, held, settings.pool),
         ]
         steps += stream_checks(intake.stream, warehouse)
     for owner, layer, tables in in_steps(models):
@@ -182,6 +184,8 @@ def _source_parts(
                     partitions,
                     partial(held_days, streams),
                     owners=[source.owner],
+                    names=settings.asset_names,
+                    pool=settings.pool,
                 )
             )
             steps.append(model_checks(source.name, layer, tables, warehouse, streams[0]))

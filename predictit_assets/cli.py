@@ -425,7 +425,7 @@ def build(
     with instance:
         for one in chosen:
             days = held[one.name]
-            failures += _build_all(definitions, instance, one.name, days, settings.days_a_run)
+            failures += _build_all(definitions, instance, one.name, days, settings)
     for one in chosen:
         if page := _report_page(settings, one):
             say(f"report {page}")
@@ -448,7 +448,7 @@ def _build_all(
     instance: "dg.DagsterInstance",
     source: str,
     held: Sequence[date],
-    longest: int,
+    settings: Settings,
 ) -> list[str]:
     """Build the days of which something is held; returns why some failed, a sentence each."""
     from predictit_assets.build import build_job_name
@@ -458,7 +458,7 @@ def _build_all(
 
     failures: list[str] = []
     today = load(source).calendar.today()
-    windows = spans([day for day in held if day <= today], longest)
+    windows = spans([day for day in held if day <= today], settings.days_a_run)
     # A clock that was ahead made them up: no range goes on to there.
     windows += [DayRange(day, day) for day in held if day > today]
     while windows:
@@ -483,7 +483,8 @@ def _build_all(
         made = sum(day in window for day in held)
         holes = f", {made} days that hold payloads" if made < len(window.days) else ""
         published = load(source).published
-        key = f"core/{source}/{published.table}" if published else ""
+        names = settings.asset_names
+        key = "/".join(names.key("core", source, published.table)) if published else ""
         rows = f"; {built.rows[key]:,} rows in {key}" if key in built.rows else ""
         say(f"built {source} {window}{holes}{rows}")
         for warning in built.warnings:

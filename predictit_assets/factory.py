@@ -124,7 +124,7 @@ def stream(settings: Settings, on: "Enabled", dataset: "Dataset") -> "Stream":
         max_body=_max_body(settings, on, dataset),
         same_answer=dataset.same_answer,
     )
-    return Stream(on.source, dataset, payloads, on.settings.start)
+    return Stream(on.source, dataset, payloads, on.settings.start, settings.asset_names)
 
 
 def streams(settings: Settings, on: "Enabled") -> "Sequence[Stream]":

@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from predictit_assets.contract.names import AssetNames
 from predictit_assets.contract.settings import unusable, web_address
 from predictit_assets.errors import SettingsError
 from predictit_assets.sources import SOURCES
@@ -114,6 +115,16 @@ class Settings(BaseSettings):
     keep_runs_days: int | None = Field(
         None, ge=0, description="days that superseded runs are remembered; 0: for ever"
     )
+    asset_key_prefix: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)?$",
+        description="what the keys of all assets begin with, where others share the instance",
+    )
+    pool: str = Field(
+        "warehouse",
+        pattern=r"^[A-Za-z0-9_/-]+$",
+        description="the Dagster pool of what writes to the warehouse",
+    )
     given_dagster_home: str = Field(
         "", validation_alias="DAGSTER_HOME", description="the folder of the Dagster instance"
     )
@@ -182,6 +193,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return absolute(home)
+
+    @property
+    def asset_names(self) -> AssetNames:
+        """How the assets are named."""
+        return AssetNames(tuple(filter(None, self.asset_key_prefix.split("/"))))
 
     @property
     def max_body(self) -> int:

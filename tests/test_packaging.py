@@ -71,7 +71,7 @@ def test_every_supported_python_is_tried_by_ci_and_found_by_make() -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", sorted(Path(PROJECT_DIR, "requirements").glob("*.lock")), ids=lambda lock: lock.stem
+    "lock", sorted(Path(PROJECT_DIR, "requirements").glob("*.txt")), ids=lambda lock: lock.stem
 )
 def test_a_lock_pins_by_hash_and_names_no_host(lock: Path) -> None:
     text = lock.read_text()

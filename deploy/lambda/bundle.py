@@ -19,7 +19,7 @@ MAX_BYTES = 250 * 1024**2
 """What Lambda takes, unzipped."""
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
 RUNTIME = "3.13"
-"""The function's Python, as poller.tf and requirements.lock have it."""
+"""The function's Python, as poller.tf and requirements.txt have it."""
 # It runs on Amazon Linux 2023, whose glibc is 2.34.
 PLATFORMS = ["--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_x86_64"]
 LINUX = [*PLATFORMS, "--python-version", RUNTIME, "--only-binary", ":all:"]
@@ -30,7 +30,7 @@ def main() -> None:
     folder = ZIP.with_suffix("")
     shutil.rmtree(folder, ignore_errors=True)
     into = ["--no-deps", "--no-compile", "--target", str(folder)]
-    locked = ["--require-hashes", "-r", str(HERE / "requirements.lock")]
+    locked = ["--require-hashes", "-r", str(HERE / "requirements.txt")]
     subprocess.run([*PIP, *into, *LINUX, *locked], check=True)
     shutil.rmtree(folder / "bin", ignore_errors=True)
     subprocess.run([*PIP, *into, "--no-build-isolation", str(PROJECT)], check=True)

@@ -10,6 +10,7 @@ import dagster as dg
 from predictit_assets.checks.freshness import FRESH
 from predictit_assets.checks.memory import NEWEST, NEXT, days_judged
 from predictit_assets.contract.calendar import DayRange, consecutive
+from predictit_assets.contract.names import UNPREFIXED, AssetNames
 from predictit_assets.instance.failures import breaks, failed_steps, one_line, why
 from predictit_assets.instance.location import is_own
 from predictit_assets.instance.names import LOCATION_TAG, RUNLESS, WILL_RETRY_TAG
@@ -67,14 +68,16 @@ class Monitored:
         whole_jobs: Mapping[str, str],
         today: Callable[[str], date],
         ui_url: str,
+        names: AssetNames = UNPREFIXED,
     ) -> None:
         """Watch all runs, and the checks of `definitions` that block or have a next step."""
         specs = [spec for one in definitions for spec in one.check_specs]
         self._checks = {spec.key for spec in specs if spec.blocking or spec.name in NEXT_STEPS}
+        self._names = names
         self._assets: dict[str, set[str]] = {}
         """By source."""
         for key in {key.to_user_string() for one in definitions for key in one.keys}:
-            self._assets.setdefault(_source(key), set()).add(key)
+            self._assets.setdefault(self._source(key), set()).add(key)
         self._everything = {spec.key.to_user_string() for spec in specs}.union(
             *self._assets.values()
         )
@@ -124,6 +127,10 @@ class Monitored:
             if record.run_id == RUNLESS and record.evaluation:
                 yield from self._of_check(record.evaluation)
 
+    def _source(self, part: str) -> str:
+        """The source of an asset or of a check (`asset:check`); what is neither is its own."""
+        return self._names.source_of(part.partition(":")[0].split("/")) or part
+
     def _scope(self, run: dg.DagsterRun) -> Scope:
         keys = [*(run.asset_selection or ()), *(run.asset_check_selection or ())]
         chosen = {key.to_user_string() for key in keys}
@@ -131,14 +138,14 @@ class Monitored:
         whole = {source for source, assets in self._assets.items() if assets <= chosen}
         if run.job_name in self._whole_jobs and not chosen:
             whole = {self._whole_jobs[run.job_name]}
-        parts = whole | {part for part in chosen if _source(part) not in whole}
+        parts = whole | {part for part in chosen if self._source(part) not in whole}
         if not parts:  # another job: its next success resolves it, whatever the days
             return Scope(frozenset({f"job {run.job_name}"}))
         window = tagged_window(run.tags)
         return Scope(frozenset(parts), (window,) if window else ())
 
     def _succeeded(self, scope: Scope) -> Scope:
-        whole = {part for part in self._everything if _source(part) in scope.parts}
+        whole = {part for part in self._everything if self._source(part) in scope.parts}
         return Scope(scope.parts | whole, scope.days)
 
     def _failed(
@@ -147,7 +154,7 @@ class Monitored:
         first, *others = sorted(scope.parts)
         named = first if "/" in first else run.job_name  # a source or a job has no slash
         more = f" and {len(others)} more assets and checks" if others else ""
-        sources = sorted(set(map(_source, scope.parts)) & self._assets.keys())
+        sources = sorted(set(map(self._source, scope.parts)) & self._assets.keys())
         step = _build(sources, scope.days) if sources else "start it again"
         failed = set(failed_steps(events))
         # A build doesn't call the API: it takes what the store holds.
@@ -174,7 +181,7 @@ class Monitored:
             scope = Scope(frozenset({name}), tuple(consecutive(bad)))
             path = "/".join(quote(part, safe="") for part in key.asset_key.path)
             link = f"{self._ui_url}/assets/{path}?view=checks&checkDetail={quote(key.name)}"
-            source = _source(key.asset_key.to_user_string())
+            source = self._source(key.asset_key.to_user_string())
             step = NEXT_STEPS.get(key.name, "look at what it found, then {build}").format(
                 source=source, build=_build([source], scope.days)
             )
@@ -182,11 +189,6 @@ class Monitored:
             if newest := result.metadata.get(NEWEST):
                 cause += f": {newest.value}"
             yield _incident(name, scope, cause, link, step)
-
-
-def _source(part: str) -> str:
-    """The source of an asset or a check (`asset:check`): the second part of the asset's key."""
-    return part.partition(":")[0].split("/")[1] if "/" in part else part
 
 
 def _without(days: Iterable[DayRange], others: Iterable[DayRange]) -> tuple[DayRange, ...]:

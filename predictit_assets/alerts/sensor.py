@@ -9,6 +9,7 @@ import dagster as dg
 from predictit_assets.alerts.channels import Channel
 from predictit_assets.alerts.incidents import Monitored
 from predictit_assets.alerts.state import AlertState
+from predictit_assets.contract.names import UNPREFIXED, AssetNames
 from predictit_assets.instance.location import location_of
 from predictit_assets.instance.runs import ended_runs
 from predictit_assets.instance.ticks import Clock, TickTime
@@ -26,6 +27,7 @@ def alerts_sensor(
     today: Callable[[str], date],
     ui_url: str,
     clock: Clock = time.monotonic,
+    names: AssetNames = UNPREFIXED,
 ) -> dg.SensorDefinition:
     """Notify the channels of what fails in these assets and checks.
 
@@ -33,7 +35,7 @@ def alerts_sensor(
     success resolves whatever failed in that source on their days. `today` gives the day that it
     is in a source's calendar.
     """
-    monitored = Monitored(definitions, whole_jobs, today, ui_url)
+    monitored = Monitored(definitions, whole_jobs, today, ui_url, names)
 
     @dg.sensor(
         name="alerts",

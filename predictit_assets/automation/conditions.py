@@ -92,7 +92,7 @@ def condition_of(spec: dg.AssetSpec, calendar: Calendar, minutes: int) -> Condit
 
     Landing has no condition: sensors poll, and report what others land.
     """
-    layer = spec.key.path[0]
+    layer = spec.tags.get("layer")
     if SEED in spec.kinds:
         return none_of_today()
     if layer == "raw":

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from predictit_assets.contract.calendar import without
+from predictit_assets.contract.names import AssetNames
 from predictit_assets.instance.failures import bad_days
 from predictit_assets.instance.liveness import is_of_the_terminal
 from predictit_assets.instance.partitions import RANGE_START_TAG, tagged_window, window_tags
@@ -15,7 +16,7 @@ LOOKED_AT = {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.STE
 
 
 def good_days_sensor(
-    build_jobs: Mapping[str, Any], held: Mapping[str, HeldDays]
+    build_jobs: Mapping[str, Any], held: Mapping[str, HeldDays], names: AssetNames
 ) -> dg.SensorDefinition:
     """Build the good days of a range whose run failed for the others.
 
@@ -38,7 +39,7 @@ def good_days_sensor(
         days = tagged_window(run.tags)
         if RANGE_START_TAG not in run.tags or days is None:
             return dg.SkipReason("it was about one day")
-        source = _source(run, build_jobs)
+        source = _source(run, build_jobs, names)
         if source is None:
             return dg.SkipReason("it was about no source of this code location")
         entries = context.instance.all_logs(run.run_id, of_type=LOOKED_AT)
@@ -58,12 +59,13 @@ def good_days_sensor(
     return retry
 
 
-def _source(run: dg.DagsterRun, build_jobs: Mapping[str, Any]) -> str | None:
+def _source(run: dg.DagsterRun, build_jobs: Mapping[str, Any], names: AssetNames) -> str | None:
     """The source that a run was about: that of its job, or of its first asset."""
     by_job = {job.name: source for source, job in build_jobs.items()}
     if run.job_name in by_job:
         return by_job[run.job_name]
     for key in run.asset_selection or ():
-        if len(key.path) > 1 and key.path[1] in build_jobs:
-            return key.path[1]
+        source = names.source_of(key.path)
+        if source in build_jobs:
+            return source
     return None

@@ -21,7 +21,7 @@ def pending_sensor(
     stream: Stream, way: PerEntity, pending: Callable[[], Sequence[Any]]
 ) -> dg.SensorDefinition:
     """Ask when the other asset was made anew and has rows without an answer."""
-    after = dg.AssetKey(list(way.after))
+    after = dg.AssetKey(stream.names.key(*way.after))
 
     @dg.asset_sensor(
         asset_key=after,

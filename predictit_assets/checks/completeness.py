@@ -45,7 +45,7 @@ class Completeness:
     @property
     def asset(self) -> dg.AssetKey:
         """The asset whose days count as published."""
-        return dg.AssetKey(["core", self.source, self.published.table])
+        return dg.AssetKey(self.streams[0].key("core", self.published.table))
 
     @property
     def check(self) -> dg.AssetCheckKey:

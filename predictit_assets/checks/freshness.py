@@ -63,7 +63,7 @@ def ages(source: Source, streams: Sequence[Stream], warehouse: Warehouse) -> lis
     ]
     published = source.published
     if published and found and source.max_age:
-        key = dg.AssetKey(["core", source.name, published.table])
+        key = dg.AssetKey(streams[0].key("core", published.table))
         found.append(DataAge(key, _newest_published(published.newest, warehouse), source.max_age))
     return found
 

@@ -62,7 +62,7 @@ def model_checks(
         f"{layer}_{source}",
         [
             CheckTarget(
-                [layer, source, model.table],
+                stream.key(layer, model.table),
                 model,
                 partial(_table, warehouse, layer, model.table),
                 # What is suspicious about a model is a dbt test that warns.

@@ -85,7 +85,7 @@ class PerEntity(NamedTuple):
     """One request for each row of another asset: an asset sensor and a landing run."""
 
     after: tuple[str, ...]
-    """The key of the asset that brings new rows."""
+    """Layer, source and table of the asset that brings new rows."""
     pending: Callable[[Query], Sequence[Any]]
     """The rows that aren't answered yet, the most urgent first."""
     ask: Callable[[Asking, Any], Iterable[Payload]]

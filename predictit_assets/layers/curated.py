@@ -227,8 +227,9 @@ def curated_assets(
         f"curated_{stream.name}",
         [
             spec(
-                stream.source,
-                stream.key("curated", table),
+                stream,
+                "curated",
+                table,
                 schema,
                 deps=[stream.key("raw")],
                 kinds={"parquet"},

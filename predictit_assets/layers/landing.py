@@ -93,10 +93,11 @@ def landing_asset(
         f"landing_{stream.name}",
         [
             spec(
-                stream.source,
-                stream.key("landing"),
+                stream,
+                "landing",
+                None,
                 LandingManifest,
-                deps=[origin_key(stream.source.name).path],
+                deps=[origin_key(stream.names, stream.source.name).path],
                 kinds={"json", "gzip"} if ".json" in stream.dataset.suffix else {"gzip"},
                 description=(
                     f"{stream.dataset.description} Each payload byte for byte, one gzipped object "

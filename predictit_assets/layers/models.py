@@ -10,6 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from predictit_assets.checks.memory import Findings, Memory, remembered, result
 from predictit_assets.checks.model_schema import ModelSchema, model_schemas, source_and_layer
 from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.names import AssetNames
 from predictit_assets.contract.schema import Schema
 from predictit_assets.instance.dbt_runner import Dbt
 from predictit_assets.instance.dbt_tests import looks_at_window
@@ -17,7 +18,7 @@ from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.lineage import Lineage
 from predictit_assets.instance.partitions import days_of_context, mark_days
 from predictit_assets.layers.products import Preview
-from predictit_assets.layers.specs import WAREHOUSE_POOL, group_of
+from predictit_assets.layers.specs import group_of
 from predictit_assets.storage.stream import HeldDays
 from predictit_assets.storage.warehouse import Query, Warehouse, rows_by_day
 
@@ -26,7 +27,7 @@ NOISE = ("unique_id", "invocation_id", "status", "dagster_dbt/project", "dagster
 
 
 class Translator(DagsterDbtTranslator):
-    """Names dbt's nodes as the other layers name theirs: layer/source/table."""
+    """Names dbt's nodes as the other layers name theirs."""
 
     def __init__(
         self,
@@ -34,8 +35,10 @@ class Translator(DagsterDbtTranslator):
         schemas: Mapping[dg.AssetKey, ModelSchema],
         lineage: Lineage,
         owners: Sequence[str],
+        names: AssetNames,
     ) -> None:
         super().__init__()
+        self._names = names
         self._schemas = schemas
         self._lineage = lineage
         self._owners = list(owners)
@@ -59,7 +62,7 @@ class Translator(DagsterDbtTranslator):
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Source and layer are the folders that the node lies in."""
         source, layer = source_and_layer(dbt_resource_props)
-        return dg.AssetKey([layer, source, dbt_resource_props["name"]])
+        return dg.AssetKey(self._names.key(layer, source, dbt_resource_props["name"]))
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The stage of the source."""
@@ -138,19 +141,22 @@ def model_assets(
     held: HeldDays,
     *,
     owners: Sequence[str],
+    names: AssetNames,
+    pool: str,
 ) -> dg.AssetsDefinition:
     """The dbt models of one layer of a source: a range of days is one dbt invocation.
 
     `models` are those of this layer: see model_schema.in_steps.
     `staged` are the staging tables, which models may read before anything was loaded into them.
     `previews` are shown of the models that they are named for, once a build, with its last day.
+    `pool` is of what writes to the warehouse.
     """
     manifest = dbt.manifest()
     schemas = {
-        dg.AssetKey([layer, source, table]): schema
+        dg.AssetKey(names.key(layer, source, table)): schema
         for (source, layer, table), schema in model_schemas(manifest).items()
     }
-    translator = Translator(manifest, schemas, dbt.lineage(), owners)
+    translator = Translator(manifest, schemas, dbt.lineage(), owners, names)
     # dbt replaces the others whole.
     kept = {model.table: model.types for model in models if model.is_kept}
 
@@ -162,7 +168,7 @@ def model_assets(
         dagster_dbt_translator=translator,
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        pool=WAREHOUSE_POOL,
+        pool=pool,
     )
     def build(context: dg.AssetExecutionContext) -> Iterable[Any]:
         window = days_of_context(context)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from predictit_assets.alerts.channels import Channel
+from predictit_assets.contract.names import AssetNames
 from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.settings import Settings
 from predictit_assets.storage.objects import ObjectStore
@@ -45,6 +46,11 @@ class House:
     sensor_warehouse: Warehouse
     """The same with little patience: a sensor has to answer soon, and asks again."""
     channels: Sequence[Channel]
+
+    @property
+    def names(self) -> AssetNames:
+        """How assets are named."""
+        return self.settings.asset_names
 
 
 @dataclass(frozen=True)

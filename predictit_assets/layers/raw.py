@@ -185,8 +185,9 @@ def raw_asset(
         f"raw_{stream.name}",
         [
             spec(
-                stream.source,
-                stream.key("raw"),
+                stream,
+                "raw",
+                None,
                 raw_manifest(stream.dataset),
                 deps=[stream.key("landing")],
                 kinds={"json"},

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import dagster as dg
 
+from predictit_assets.contract.names import AssetNames
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.layers.products import Preview
 from predictit_assets.layers.specs import group_of
@@ -23,9 +24,9 @@ Render = Callable[[Warehouse, ObjectStore], bytes]
 """Makes the page. The store may keep what pages have in common."""
 
 
-def report_key(source: str) -> dg.AssetKey:
+def report_key(names: AssetNames, source: str) -> dg.AssetKey:
     """The asset of a source's report."""
-    return dg.AssetKey(["report", source])
+    return dg.AssetKey(names.key("report", source))
 
 
 def report_object(source: str) -> str:
@@ -34,6 +35,7 @@ def report_object(source: str) -> str:
 
 
 def report_asset(
+    names: AssetNames,
     source: str,
     owner: str,
     deps: Sequence[dg.AssetKey],
@@ -53,7 +55,7 @@ def report_asset(
         name=f"report_{source}",
         specs=[
             dg.AssetSpec(
-                key=report_key(source),
+                key=report_key(names, source),
                 deps=deps,
                 description=description,
                 group_name=group_of("report", source),
@@ -85,11 +87,11 @@ def report_asset(
     return write_page
 
 
-def report_check(source: str, objects: ObjectStore) -> dg.AssetChecksDefinition:
+def report_check(names: AssetNames, source: str, objects: ObjectStore) -> dg.AssetChecksDefinition:
     """Whether the page is there and whole, as far as a glance tells."""
 
     @dg.asset_check(
-        asset=report_key(source),
+        asset=report_key(names, source),
         name=CHECK,
         blocking=True,
         description=(

@@ -6,11 +6,11 @@ from typing import Any
 
 import dagster as dg
 
+from predictit_assets.contract.names import AssetNames
 from predictit_assets.contract.schema import Schema, column_types
 from predictit_assets.contract.source import Source
+from predictit_assets.storage.stream import Stream
 
-WAREHOUSE_POOL = "warehouse"
-"""What writes to the warehouse; how many runs may at once is the Dagster instance's to say."""
 MAX_ROWS = 5
 """Rows of a metadata table: enough to look, too few to weigh on the instance's storage."""
 STAGES = {
@@ -26,16 +26,16 @@ def group_of(layer: str, source: str) -> str:
     return f"{source}_{STAGES[layer]}"
 
 
-def origin_key(source: str) -> dg.AssetKey:
+def origin_key(names: AssetNames, source: str) -> dg.AssetKey:
     """What the payloads of a source come from."""
-    return dg.AssetKey([source, "api"])
+    return dg.AssetKey(names.key(source, "api"))
 
 
-def origin(source: Source) -> dg.AssetSpec:
+def origin(names: AssetNames, source: Source) -> dg.AssetSpec:
     """The system that is asked, or sends: the root of the lineage, and nobody's to make."""
     docs = {"docs": dg.MetadataValue.url(source.docs)} if source.docs else {}
     return dg.AssetSpec(
-        key=origin_key(source.name),
+        key=origin_key(names, source.name),
         description=(
             f"{source.title}: whom the payloads are from. Nothing here can be made anew; what was "
             "received lies in landing."
@@ -79,8 +79,9 @@ def same_columns(schema: Schema, parent: dg.AssetKey) -> dg.TableColumnLineage:
 
 
 def spec(
-    source: Source,
-    key: Sequence[str],
+    stream: Stream,
+    layer: str,
+    table: str | None,
     schema: Schema,
     *,
     description: str,
@@ -88,10 +89,10 @@ def spec(
     deps: Sequence[Sequence[str]] = (),
     metadata: Mapping[str, Any] | None = None,
 ) -> dg.AssetSpec:
-    """The spec of an asset; its layer is the first part of its key."""
-    layer = key[0]
+    """The spec of an asset of a stream: of its payloads, or of a table."""
+    source = stream.source
     return dg.AssetSpec(
-        key=dg.AssetKey(list(key)),
+        key=dg.AssetKey(stream.key(layer, table)),
         deps=[dg.AssetKey(list(dep)) for dep in deps],
         description=description,
         group_name=group_of(layer, source.name),

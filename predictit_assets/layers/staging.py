@@ -9,7 +9,7 @@ import dagster as dg
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.parallel import days_of
 from predictit_assets.instance.partitions import days_of_context, mark_days
-from predictit_assets.layers.specs import WAREHOUSE_POOL, layer_asset, same_columns, spec
+from predictit_assets.layers.specs import layer_asset, same_columns, spec
 from predictit_assets.storage.stream import HeldDays, Stream
 from predictit_assets.storage.warehouse import STAGING, CuratedObject, LoadedObject, Warehouse
 
@@ -19,16 +19,18 @@ def staging_assets(
     warehouse: Warehouse,
     partitions: dg.DailyPartitionsDefinition,
     held: HeldDays,
+    pool: str,
 ) -> dg.AssetsDefinition:
-    """The tables of a stream in the warehouse."""
+    """The tables of a stream in the warehouse; `pool` is of what writes to it."""
     objects = stream.payloads.objects
 
     @layer_asset(
         f"staging_{stream.name}",
         [
             spec(
-                stream.source,
-                stream.key("staging", table),
+                stream,
+                "staging",
+                table,
                 schema,
                 deps=[stream.key("curated", table)],
                 kinds={warehouse.kind, "table"},
@@ -47,7 +49,7 @@ def staging_assets(
             for table, schema in stream.tables.items()
         ],
         partitions,
-        pool=WAREHOUSE_POOL,
+        pool=pool,
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[Any]:
         window = days_of_context(context)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from predictit_assets.contract.arrival import ByDay
 from predictit_assets.contract.calendar import Calendar, DayRange
+from predictit_assets.contract.names import UNPREFIXED, AssetNames
 from predictit_assets.contract.source import Dataset, Source, all_tables, may_be_empty
 from predictit_assets.storage.asked import AskedDays
 from predictit_assets.storage.payloads import PayloadStore, Zone, days_of_folders
@@ -27,13 +28,15 @@ def made_of(names: Iterable[str]) -> bytes:
 
 @dataclass(frozen=True)
 class Stream:
-    """A dataset and its payloads. Its keys are the same in the object store and in Dagster."""
+    """A dataset and its payloads."""
 
     source: Source
     dataset: Dataset
     payloads: PayloadStore
     start: date
     """The first partition."""
+    names: AssetNames = UNPREFIXED
+    """How its assets are named; what lies in the object store has no prefix."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes, which make days: how its API may be asked is nothing to them.
@@ -45,6 +48,7 @@ class Stream:
             self.dataset,
             self.payloads,
             self.start,
+            self.names,
         )
 
     @property
@@ -99,7 +103,7 @@ class Stream:
 
     def key(self, layer: str, table: str | None = None) -> list[str]:
         """The asset key in a layer: of the payloads, or of a table."""
-        return [layer, self.source.name, table or self.dataset.name]
+        return self.names.key(layer, self.source.name, table or self.dataset.name)
 
     def curated_object(self, table: str, day: date) -> str:
         """The key of a day's Parquet file."""

@@ -407,7 +407,11 @@ def test_a_poll_that_failed_today_sends_one_to_the_poll(
 ) -> None:
     settings = Settings.model_validate({"alerts": f"json://{hook.address}"})
 
-    @dg.asset(key=["landing", "predictit", "feed"], partitions_def=daily_partitions(EASTERN, DAY))
+    @dg.asset(
+        key=["landing", "predictit", "feed"],
+        partitions_def=daily_partitions(EASTERN, DAY),
+        tags={"layer": "landing"},
+    )
     def landing_feed() -> None:
         raise dg.Failure("https://www.predictit.org can't be reached")
 
@@ -732,7 +736,9 @@ def test_moves_are_reported_once_an_hour_when_the_facts_were_made(
 ) -> None:
     noon = datetime(2026, 3, 4, 17)
     found: list[Move] = []
-    sensor = moves_sensor(lambda: found, open_channels(SecretStr(f"json://{hook.address}/moves")))
+    prices = table_key("core", "fact_prices")
+    channels = open_channels(SecretStr(f"json://{hook.address}/moves"))
+    sensor = moves_sensor(lambda: found, channels, prices)
     cursor = None
 
     def tick() -> None:
@@ -743,9 +749,7 @@ def test_moves_are_reported_once_an_hour_when_the_facts_were_made(
 
     def made(*moved: Move) -> None:
         found[:] = moved
-        instance.report_runless_asset_event(
-            dg.AssetMaterialization(table_key("core", "fact_prices"))
-        )
+        instance.report_runless_asset_event(dg.AssetMaterialization(prices))
 
     def move(at: datetime) -> Move:
         return Move(at, "Senate", "Ada", Decimal("0.62"), Decimal("0.20"), "https://example.org/1")

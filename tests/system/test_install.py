@@ -82,7 +82,7 @@ case "$name $*" in
         echo "Installing collected packages: package1"; exit ${PIP_FAILS:-0} ;;
 esac
 """
-LOCKS = ("requirements/run.lock", "requirements/dev.lock")
+LOCKS = ("requirements/run.txt", "requirements/dev.txt")
 Make = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -192,7 +192,7 @@ def test_an_environment_is_used_while_it_is_right(
     assert installed_locks(tmp_path) == []
     make("lint")
     assert not renewed(tmp_path)
-    assert installed_locks(tmp_path) == ["requirements/dev.lock"]
+    assert installed_locks(tmp_path) == ["requirements/dev.txt"]
     make("run")
     assert installed_locks(tmp_path) == []
 

@@ -16,6 +16,7 @@ from conftest import NOON, build, observe, stream_of
 from pages import faults
 
 from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.names import UNPREFIXED
 from predictit_assets.errors import NothingHeld, NothingPublished
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers import report
@@ -289,6 +290,7 @@ def test_the_asset_goes_with_runs_of_a_day_and_of_a_range(
         pass
 
     asset = report.report_asset(
+        UNPREFIXED,
         "predictit",
         "team:odds",
         [table_key("marts", "market_board")],
@@ -300,7 +302,7 @@ def test_the_asset_goes_with_runs_of_a_day_and_of_a_range(
     )
     definitions = dg.Definitions(
         assets=[board, asset],
-        asset_checks=[report.report_check("predictit", objects)],
+        asset_checks=[report.report_check(UNPREFIXED, "predictit", objects)],
         jobs=[dg.define_asset_job("build", partitions_def=days)],
         executor=dg.in_process_executor,
     )

@@ -27,10 +27,12 @@ def products(house: "House") -> "Products":
     from predictit_assets.sources.predictit.products.report.queries import MARTS
     from predictit_assets.sources.predictit.settings import PredictItSettings
 
+    names = house.names
     report = report_asset(
+        names,
         SOURCE,
         house.owner,
-        [table_key("marts", name) for name in MARTS],
+        [table_key("marts", name, names) for name in MARTS],
         render,
         house.objects,
         house.warehouse,
@@ -39,10 +41,11 @@ def products(house: "House") -> "Products":
     )
     own = cast(PredictItSettings, house.own)
     find_moves = partial(moves, house.sensor_warehouse, own.move_alert)
+    prices = table_key("core", "fact_prices", names)
     return Products(
         assets=[report],
-        checks=[report_check(SOURCE, house.objects)],
-        sensors=[moves_sensor(find_moves, house.channels)] if house.channels else [],
+        checks=[report_check(names, SOURCE, house.objects)],
+        sensors=[moves_sensor(find_moves, house.channels, prices)] if house.channels else [],
         previews=PREVIEWS,
     )
 

@@ -10,11 +10,9 @@ import msgspec
 
 from predictit_assets.alerts.channels import Channel, Message
 from predictit_assets.errors import NothingPublished
-from predictit_assets.sources.predictit.products.keys import table_key
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.text import printable
 
-PRICES = table_key("core", "fact_prices")
 HOUR = timedelta(hours=1)
 MAX_MOVES = 20
 """Moves spelt out in one message."""
@@ -66,7 +64,7 @@ class Reported(msgspec.Struct):
 
 
 def moves_sensor(
-    moves: Callable[[], list[Move]], channels: Sequence[Channel]
+    moves: Callable[[], list[Move]], channels: Sequence[Channel], prices: dg.AssetKey
 ) -> dg.SensorDefinition:
     """Notify the channels of moves beyond the threshold after each build of the prices."""
 
@@ -75,13 +73,13 @@ def moves_sensor(
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            f"Sends what moved beyond the threshold after {PRICES.to_user_string()} was built, "
+            f"Sends what moved beyond the threshold after {prices.to_user_string()} was built, "
             "once an hour at most."
         ),
     )
     def notify(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         reported = msgspec.json.decode(context.cursor or "{}", type=Reported)
-        records = context.instance.fetch_materializations(PRICES, limit=1).records
+        records = context.instance.fetch_materializations(prices, limit=1).records
         if not records or records[0].storage_id == reported.materialization:
             return dg.SkipReason("the prices weren't built again")
         # If the warehouse stays busy, the tick fails and the next one looks again.
