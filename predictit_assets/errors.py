@@ -59,6 +59,12 @@ class WarehouseBusy(ExpectedError):
     retryable = True
 
 
+class WarehouseUnreachable(ExpectedError):
+    """The warehouse is elsewhere, and didn't answer, or said that it can't just now."""
+
+    retryable = True
+
+
 class WarehouseUnusable(ExpectedError):
     """The file of the warehouse can't be opened, and waiting doesn't help."""
 

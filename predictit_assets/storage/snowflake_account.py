@@ -7,18 +7,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from predictit_assets.errors import SettingsError
+from predictit_assets.errors import SettingsError, WarehouseUnreachable
 from predictit_assets.settings import Settings
 from predictit_assets.storage.snowflake import Connect, Purpose
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
+    from snowflake.connector.errors import Error
 
 LOGIN_TIMEOUT = 60
+SOCKET_TIMEOUT = 600
+"""Seconds for one answer: Snowflake answers within a minute, if only that it is still at work."""
 NETWORK_TIMEOUT = 600
-"""Seconds. Without one the connector tries for ever what can't succeed."""
+"""Seconds for all that a reader waits for. Without one the connector asks for ever."""
 STATEMENT_TIMEOUT = 3600
 """Seconds that a statement may run, or wait for its turn."""
+
+
+def network_timeout(purpose: Purpose) -> int:
+    """Seconds after which the connector cancels a statement and asks no more.
+
+    Readers (sensors, commands) go on with something else. Whoever works may wait a turn, then run.
+    """
+    if purpose is Purpose.READ:
+        return NETWORK_TIMEOUT
+    return 2 * STATEMENT_TIMEOUT + NETWORK_TIMEOUT
 
 
 def query_tag(purpose: str, **more: str) -> str:
@@ -41,6 +54,7 @@ def connect(
         from dagster_snowflake import SnowflakeResource  # takes 10 s: only who connects pays
         from snowflake.connector.errors import DatabaseError
 
+        passing = passing_faults()
         if file and not key and not Path(file).is_file():
             raise SettingsError(f"PREDICTIT_SNOWFLAKE_PRIVATE_KEY_FILE={file} is no file")
         loads = purpose is Purpose.LOAD
@@ -63,9 +77,10 @@ def connect(
             autocommit=True,
             paramstyle="qmark",
             login_timeout=LOGIN_TIMEOUT,
-            network_timeout=NETWORK_TIMEOUT,
+            network_timeout=network_timeout(purpose),
             additional_snowflake_connection_args={
                 **_elsewhere(settings.snowflake_host),
+                "socket_timeout": SOCKET_TIMEOUT,
                 "session_parameters": {
                     "QUERY_TAG": query_tag(purpose, **tag),
                     "TIMEZONE": "UTC",
@@ -75,17 +90,43 @@ def connect(
             },
         )
         with ExitStack() as stack:
+            where = f"Snowflake ({settings.snowflake_account})"
             try:
                 connection = stack.enter_context(resource.get_connection())
+            except passing as error:
+                raise WarehouseUnreachable(f"{where} can't be reached: {error.msg}") from None
             except DatabaseError as error:
                 raise SettingsError(
                     f"Snowflake doesn't let {settings.snowflake_user} into "
                     f"{settings.snowflake_account}: {error.msg}"
                 ) from None
             # The resource closes only what went well.
-            yield stack.enter_context(closing(connection))
+            stack.enter_context(closing(connection))
+            try:
+                yield connection
+            except passing as error:
+                raise WarehouseUnreachable(f"{where} broke off: {error.msg}") from error
 
     return opened
+
+
+def passing_faults() -> tuple[type["Error"], ...]:
+    """The connector's classes for what may be gone at the next try: the way there, and its servers.
+
+    The rest (a wrong key, a missing right, a statement that is wrong) stays as it is.
+    """
+    from snowflake.connector import errors
+
+    return (
+        errors.OperationalError,
+        errors.BadGatewayError,
+        errors.GatewayTimeoutError,
+        errors.InternalServerError,
+        errors.OtherHTTPRetryableError,
+        errors.RequestTimeoutError,
+        errors.ServiceUnavailableError,
+        errors.TooManyRequests,
+    )
 
 
 def _elsewhere(host: str) -> dict[str, Any]:

@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from deployment import ADMINISTRATOR, Deployment, deployed, new_key, pem_of, predictit, variables
 from pydantic import SecretStr
+from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import ProgrammingError
 from snowflake_access import Access
 from snowflake_grammar import faults
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 
 from predictit_assets import cli
 from predictit_assets.errors import ExpectedError, SettingsError
+from predictit_assets.storage import snowflake_account
 from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.snowflake import Purpose
 from predictit_assets.storage.snowflake_account import connect
@@ -275,6 +278,36 @@ def test_a_second_key_lets_the_pipeline_in_while_the_first_is_renewed(
     for settings in (deployment.settings, renewed):
         with connect(settings)(Purpose.READ, {}) as connection:
             assert connection.cursor().execute("select 1 as one").fetchall() == [(1,)]
+
+
+def test_a_statement_may_take_longer_than_a_reader_waits(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connector cancels by the network's time-out what it can't tell from a dead server."""
+    done = deployment.emulator.access.done
+
+    def slow(connection: Any, command: str) -> None:
+        if "as slow" in command:
+            sleep(3)
+        done(connection, command)
+
+    monkeypatch.setattr(deployment.emulator.access, "done", slow)
+    monkeypatch.setattr(snowflake_account, "NETWORK_TIMEOUT", 1)
+    cancelled: list[str] = []
+    cancel = SnowflakeConnection._cancel_query
+
+    def cancelling(self: Any, sql: str, request_id: Any) -> Any:
+        cancelled.append(sql)
+        return cancel(self, sql, request_id)
+
+    monkeypatch.setattr(SnowflakeConnection, "_cancel_query", cancelling)
+    for purpose, statement in [
+        (Purpose.LOAD, "select 1 as slow"),
+        (Purpose.READ, "select 2 as slow"),
+    ]:
+        with connect(deployment.settings)(purpose, {}) as connection:
+            connection.cursor().execute(statement)
+    assert cancelled == ["select 2 as slow"]
 
 
 def test_at_home_there_is_nothing_to_set_up(tmp_path: Path) -> None:
