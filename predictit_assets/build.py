@@ -19,6 +19,7 @@ from predictit_assets.automation.dead_runs import dead_runs_sensor
 from predictit_assets.automation.drops import drop_sensor
 from predictit_assets.automation.due_days import fetch_schedule
 from predictit_assets.automation.good_days import good_days_sensor
+from predictit_assets.automation.heartbeat import heartbeat_sensor, signs_of_life
 from predictit_assets.automation.housekeeping import housekeeping, is_wanted
 from predictit_assets.automation.landed import landing_sensor
 from predictit_assets.automation.pending import fetch_job_name, pending_sensor
@@ -122,6 +123,8 @@ def build_definitions(
                 names=settings.asset_names,
             )
         )
+    if signs := signs_of_life(settings):
+        sensors.append(heartbeat_sensor(signs))
     schedules = [schedule for one in parts.values() for schedule in one.schedules]
     if is_wanted(settings) and streams:
         keys = [key for asset in assets for key in asset.keys]

@@ -173,6 +173,21 @@ class Settings(BaseSettings):
     # Secret, since the addresses hold passwords and tokens.
     alerts: SecretStr = Field(SecretStr(""), description="who is told of what is broken")
     ui_url: str = Field("http://127.0.0.1:3000", description="where people open the Dagster UI")
+    # Secret, since whoever has the address can feign to be alive.
+    heartbeat_url: SecretStr = Field(
+        SecretStr(""), description="what is called each minute for as long as Dagster lives"
+    )
+    cloudwatch_namespace: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._/#:-]{0,255}$",
+        description="the namespace of CloudWatch that gets the metrics",
+    )
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _called(cls, url: SecretStr) -> SecretStr:
+        web_address(url.get_secret_value())
+        return url
 
     @field_validator("ui_url", "s3_endpoint")
     @classmethod

@@ -113,6 +113,8 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "DUCKDB_MEMORY_MB": "300",
         "ALERTS": "json://user:hunter2@127.0.0.1",
         "UI_URL": "https://dagster.example.org",
+        "CLOUDWATCH_NAMESPACE": "odds/production",
+        "HEARTBEAT_URL": "https://example.org/ping/hunter2/",
         "EXPIRE_LANDING_DAYS": "3",
         "EXPIRE_QUARANTINE_DAYS": "4",
         "EXPIRE_RAW_DAYS": "5",
@@ -130,7 +132,8 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         name: values.pop(name) for name in of_source
     }
 
-    assert settings.alerts.get_secret_value() == values.pop("ALERTS")
+    for secret in ("ALERTS", "HEARTBEAT_URL"):
+        assert getattr(settings, secret.lower()).get_secret_value() == values.pop(secret)
     assert settings.lock_timeout == 0
     del values["LOCK_TIMEOUT"]
     assert {name: str(getattr(settings, name.lower())) for name in values} == values

@@ -115,7 +115,7 @@ class _Call:
     params: Mapping[str, str] = field(default_factory=dict)
     none: Collection[int] = ()
     """Statuses besides 200 that are answers."""
-    is_download: bool = False
+    is_secret: bool = False
     """Its address is a secret, and isn't the API's: it gets no key, and its texts say little."""
 
 
@@ -179,12 +179,14 @@ class Client:
 
     def download(self, url: str, to: Path) -> None:
         """Save what an address answers, of `max_body` bytes at most. The address is a secret."""
-        try:
-            host = urlsplit(url).hostname or "the address"
-        except ValueError:
-            raise FetchError("the address to download from can't be read") from None
+        call = _Call(url, _host(url), is_secret=True)
         with to.open("wb") as file:
-            self._retrying()(self._save, _Call(url, host, is_download=True), file)
+            self._retrying()(self._save, call, file)
+
+    def ping(self, url: str) -> None:
+        """Call an address, which answers with any 2xx. The address is a secret."""
+        call = _Call(url, _host(url), none=range(200, 300), is_secret=True)
+        self._retrying()(self._save, call, io.BytesIO())
 
     def mask(self, text: str) -> str:
         """A text without the key, however it is written."""
@@ -251,9 +253,9 @@ class Client:
             patience = NO_LIMIT if self.calls else self.rate_limit.patience
             turn = replace(self.rate_limit, patience=patience).acquire(self.log)
         self.calls += 1
-        credential = (None if call.is_download else self.credential) or Credential("")
+        credential = (None if call.is_secret else self.credential) or Credential("")
         headers = {
-            "Accept": "*/*" if call.is_download else "application/json",
+            "Accept": "*/*" if call.is_secret else "application/json",
             "Accept-Encoding": "gzip",
             "User-Agent": USER_AGENT,
             **credential.headers,
@@ -272,7 +274,7 @@ class Client:
             ) as response:
                 if response.status_code not in {requests.codes.ok, *call.none}:
                     raise self._refusal(call, response, deadline)
-                if self.clock_tolerance and not call.is_download:
+                if self.clock_tolerance and not call.is_secret:
                     _compare_clocks(call.shown, response, self.clock_tolerance)
                 self._read(call, response, deadline, to)
         except (OSError, HTTPError, UnicodeError) as error:  # requests' are OSErrors
@@ -352,7 +354,7 @@ class Client:
 
     def _refusal(self, call: _Call, response: requests.Response, deadline: float) -> FetchError:
         """The error for a status that is no answer: retryable, or final."""
-        start = "" if call.is_download else self._start(self._beginning(call, response, deadline))
+        start = "" if call.is_secret else self._start(self._beginning(call, response, deadline))
         reason = printable(self.mask(response.reason or ""))
         text = f"{call.shown} answered {response.status_code} {reason:.80}".rstrip()
         text += f": {start}" if start else ""
@@ -401,7 +403,7 @@ class Client:
 
     def _cause(self, call: _Call, error: BaseException) -> str:
         *_, first = _causes(error)
-        if call.is_download:
+        if call.is_secret:
             # What libraries say may quote the address; what the system says can't.
             said = first.strerror if isinstance(first, OSError) else ""
             return f"{type(first).__name__}{': ' if said else ''}{said or ''}"
@@ -447,6 +449,14 @@ def _broken_gzip(call: _Call, error: Exception) -> RetryableError:
     return RetryableError(
         f"{call.shown} answered with a gzip that was cut short: {said}", of_question=True
     )
+
+
+def _host(url: str) -> str:
+    """What texts say of an address that is a secret. Raises FetchError."""
+    try:
+        return urlsplit(url).hostname or "the address"
+    except ValueError:
+        raise FetchError("the address can't be read") from None
 
 
 def _auth_of(url: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:

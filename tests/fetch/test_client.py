@@ -773,6 +773,31 @@ def test_an_address_that_is_none_is_not_told(
     assert "hunter" not in text
 
 
+# Pings
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_a_ping_is_content_with_any_success_and_bears_no_key(
+    echo: SampleServer, status: int
+) -> None:
+    echo.fail_with(Answer(b"", status))
+    client_of(echo, credential=BEARER).ping(f"{echo.url}{ADDRESS}")
+    (request,) = echo.requests
+    assert request.path == ADDRESS
+    assert "Authorization" not in request.headers
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("how", ["403", "503", "redirect", "404", "truncated"])
+def test_a_ping_that_fails_tells_nothing_of_its_address(echo: SampleServer, how: str) -> None:
+    said: list[str] = []
+    echo.fail_with(*[how] * 3)
+    with pytest.raises(FetchError) as caught:
+        replace(client_of(echo), log=said.append).ping(f"{echo.url}{ADDRESS}")
+    for text in [str(caught.value), "".join(traceback.format_exception(caught.value)), *said]:
+        assert "hunter" not in text
+
+
 # What the user's own files and clocks say, and what servers do unasked
 
 
