@@ -117,7 +117,7 @@ check-deploy: $(TOOLS)/made ## Dockerfile, compose, Helm values, workflows and T
 	$(TOOLS)/bin/zizmor --offline --quiet .
 	$(TOOLS)/bin/checkov --config-file deploy/terraform/.checkov.yaml --skip-download
 	terraform fmt -check -diff -recursive deploy/terraform
-	terraform -chdir=deploy/terraform init -backend=false -input=false
+	terraform -chdir=deploy/terraform init -backend=false -input=false -lockfile=readonly
 	terraform -chdir=deploy/terraform validate
 
 audit: $(TOOLS)/made ## known holes in what is locked (asks the internet)

@@ -1,4 +1,5 @@
-# Who polls is watched from outside: a poll that wasn't made can't be made later.
+# Who polls and who builds is watched from outside: a poll that wasn't made can't be made later, and
+# Dagster can't tell of its own death. What sends no metric rings as if the metric were bad.
 
 resource "aws_sns_topic" "alarms" {
   name = "${var.name}-alarms"
@@ -43,6 +44,39 @@ resource "aws_cloudwatch_metric_alarm" "poller_silent" {
   evaluation_periods  = 2
   comparison_operator = "LessThanThreshold"
   threshold           = 1
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# The sensor `heartbeat` sends one a minute. It needs daemon, code location, database and these rights.
+resource "aws_cloudwatch_metric_alarm" "dagster_silent" {
+  count               = var.dagster_alarm ? 1 : 0
+  alarm_name          = "${var.name}-dagster-silent"
+  alarm_description   = "No heartbeat for fifteen minutes: see the daemon and the code location."
+  namespace           = var.name
+  metric_name         = "Heartbeat"
+  statistic           = "SampleCount"
+  period              = 300
+  evaluation_periods  = 3
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# The poller tells it of what others made: it goes on while Dagster's runs fail or stand still.
+resource "aws_cloudwatch_metric_alarm" "raw_is_old" {
+  alarm_name          = "${var.name}-raw-is-old"
+  alarm_description   = "Nothing newer than ${var.raw_max_hours} hours is in raw, or nobody looked: see the runs."
+  namespace           = var.name
+  metric_name         = "NewestRawAge"
+  statistic           = "Minimum"
+  period              = 300
+  evaluation_periods  = 3
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.raw_max_hours * 3600
   treat_missing_data  = "breaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]

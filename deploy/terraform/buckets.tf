@@ -50,7 +50,23 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   }
 }
 
-data "aws_iam_policy_document" "tls_only" {
+# AWS has no lock for a prefix: by default each version in the bucket is kept for so long, be it replaced
+# or deleted. Whoever has s3:BypassGovernanceRetention can lift it; none of these roles does.
+resource "aws_s3_bucket_object_lock_configuration" "objects" {
+  count  = var.object_lock_days > 0 ? 1 : 0
+  bucket = aws_s3_bucket.this["objects"].id
+
+  rule {
+    default_retention {
+      mode = "GOVERNANCE"
+      days = var.object_lock_days
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.this]
+}
+
+data "aws_iam_policy_document" "bucket" {
   for_each = aws_s3_bucket.this
 
   statement {
@@ -70,12 +86,63 @@ data "aws_iam_policy_document" "tls_only" {
       values   = ["false"]
     }
   }
+
+  # A payload is created, never replaced. Manifests and records beside those of raw are replaced: their
+  # names begin with _, those of payloads with a time.
+  dynamic "statement" {
+    for_each = each.key == "objects" && var.write_once ? [each.value.arn] : []
+
+    content {
+      sid     = "WriteOnce"
+      effect  = "Deny"
+      actions = ["s3:PutObject"]
+      resources = [
+        "${statement.value}/landing/*",
+        "${statement.value}/raw/*/date=????-??-??/????????T*",
+      ]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "Null"
+        variable = "s3:if-none-match"
+        values   = ["true"]
+      }
+
+      # The beginning and the parts of a multipart upload can't bear that header; its end has to.
+      condition {
+        test     = "Bool"
+        variable = "s3:ObjectCreationOperation"
+        values   = ["true"]
+      }
+    }
+  }
+
+  # The lifecycle of the bucket isn't bound by its policy: versions still go after their days.
+  dynamic "statement" {
+    for_each = each.key == "objects" && var.write_once ? [each.value.arn] : []
+
+    content {
+      sid       = "KeepVersions"
+      effect    = "Deny"
+      actions   = ["s3:DeleteObjectVersion"]
+      resources = ["${statement.value}/raw/*"]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+    }
+  }
 }
 
 resource "aws_s3_bucket_policy" "this" {
   for_each   = aws_s3_bucket.this
   bucket     = each.value.id
-  policy     = data.aws_iam_policy_document.tls_only[each.key].json
+  policy     = data.aws_iam_policy_document.bucket[each.key].json
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 
@@ -107,6 +174,28 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
     expiration {
       expired_object_delete_marker = true
+    }
+  }
+
+  # Where two rules cover an object, the shorter time holds.
+  dynamic "rule" {
+    for_each = each.key == "objects" ? [var.landing_noncurrent_days] : []
+
+    content {
+      id     = "moved-from-landing"
+      status = "Enabled"
+
+      filter {
+        prefix = "landing/"
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = rule.value
+      }
+
+      expiration {
+        expired_object_delete_marker = true
+      }
     }
   }
 

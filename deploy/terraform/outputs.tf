@@ -34,3 +34,13 @@ output "deployer_role_arn" {
   description = "The repository variable DEPLOYER_ROLE_ARN"
   value       = one(values(aws_iam_role.deployer)[*].arn)
 }
+
+output "housekeeping_role_arn" {
+  description = "The role of who lets raw payloads expire; null: there is none"
+  value       = one(aws_iam_role.housekeeping[*].arn)
+}
+
+output "cloudwatch_namespace" {
+  description = "PREDICTIT_CLOUDWATCH_NAMESPACE"
+  value       = var.name
+}

@@ -70,15 +70,17 @@ resource "aws_lambda_function" "poller" {
   description      = "Asks PredictIt once and lands the answer."
   role             = aws_iam_role.poller.arn
   filename         = var.poller_zip
-  source_code_hash = filebase64sha256(var.poller_zip)
+  source_code_hash = fileexists(var.poller_zip) ? filebase64sha256(var.poller_zip) : null
   handler          = "handler.handler"
   runtime          = "python3.13"
   architectures    = ["x86_64"]
   memory_size      = 256
   timeout          = 60
 
-  # PredictIt asks for a minute between two calls: never two at a time.
-  reserved_concurrent_executions = 1
+  # PredictIt asks for a minute between two calls. The clock calls once a minute and repeats nothing, and
+  # a call ends within 60 s, so two at a time are rare without a reservation, too; new accounts can't
+  # make one, since ten have to stay unreserved.
+  reserved_concurrent_executions = var.poller_concurrency
 
   environment {
     variables = merge(
@@ -86,6 +88,8 @@ resource "aws_lambda_function" "poller" {
         PREDICTIT_OBJECTS   = "s3"
         PREDICTIT_S3_BUCKET = aws_s3_bucket.this["objects"].id
         PREDICTIT_API_URL   = var.api_url
+        # It tells the age of the newest raw payload there (alarms.tf).
+        PREDICTIT_CLOUDWATCH_NAMESPACE = var.name
       },
       var.kms_key_arn == null ? {} : { PREDICTIT_S3_KMS_KEY = var.kms_key_arn },
     )

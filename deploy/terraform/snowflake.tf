@@ -1,5 +1,6 @@
 # The role that Snowflake's storage integration takes: it reads curated Parquet, and nothing else.
-# First apply, then `predictit setup-warehouse`, which tells whom to trust, then apply once more.
+# First apply with `snowflake_trust = null`, which lets nobody in; then `predictit setup-warehouse`, which
+# tells whom to trust; then apply with that.
 
 data "aws_iam_policy_document" "snowflake_trust" {
   statement {
@@ -7,13 +8,13 @@ data "aws_iam_policy_document" "snowflake_trust" {
 
     principals {
       type        = "AWS"
-      identifiers = [coalesce(var.snowflake_user_arn, "arn:aws:iam::${local.account}:root")]
+      identifiers = [try(var.snowflake_trust.user_arn, "arn:aws:iam::${local.account}:root")]
     }
 
     condition {
       test     = "StringEquals"
       variable = "sts:ExternalId"
-      values   = [var.snowflake_external_id]
+      values   = [try(var.snowflake_trust.external_id, "not known yet")]
     }
   }
 }

@@ -1,4 +1,5 @@
-# What differs from one installation to the next. Nothing here is a secret.
+# What differs from one installation to the next. Nothing here is a secret, so the values belong into
+# git, as terraform.tfvars: whoever applies next has them too. README.md says what each costs.
 
 variable "region" {
   description = "The region of everything; Snowflake's account should be in the same one."
@@ -23,7 +24,7 @@ variable "kms_key_arn" {
 }
 
 variable "poller_zip" {
-  description = "What `make lambda` makes."
+  description = "What `make lambda` makes. It has to be there when the function is made, not later."
   type        = string
   default     = "../../dist/poller.zip"
 }
@@ -34,22 +35,62 @@ variable "api_url" {
   default     = "https://www.predictit.org"
 }
 
+variable "poller_concurrency" {
+  description = "Calls of the poller at a time; -1: as many as the account has room for."
+  type        = number
+  default     = -1
+
+  validation {
+    condition     = contains([-1, 1], var.poller_concurrency)
+    error_message = "It is 1, or -1 where the account is too small to reserve any (below 11 at a time)."
+  }
+}
+
 variable "loader_services" {
   description = "The AWS services that run Dagster, and may take the loader's role."
   type        = list(string)
   default     = ["pods.eks.amazonaws.com"]
+
+  validation {
+    condition = length(var.loader_services) > 0 && length(setsubtract(var.loader_services, [
+      "pods.eks.amazonaws.com", "ec2.amazonaws.com", "ecs-tasks.amazonaws.com",
+    ])) == 0
+    error_message = "Known are pods.eks.amazonaws.com, ec2.amazonaws.com and ecs-tasks.amazonaws.com."
+  }
 }
 
-variable "snowflake_user_arn" {
-  description = "STORAGE_AWS_IAM_USER_ARN, which `predictit setup-warehouse` tells. Not known at first."
-  type        = string
-  default     = null
+variable "kubernetes" {
+  description = "Which pods may take the loader's role; a cluster is its ARN, null: any of this account."
+  type = object({
+    namespace        = optional(string, "predictit")
+    service_accounts = optional(list(string), ["predictit"])
+    housekeeping     = optional(string, "predictit-housekeeping")
+    cluster          = optional(string)
+  })
+  default = {}
 }
 
-variable "snowflake_external_id" {
-  description = "STORAGE_AWS_EXTERNAL_ID, which it tells too."
-  type        = string
-  default     = "not known yet"
+variable "raw_expires" {
+  description = "Whether there is a role that may delete raw payloads, for PREDICTIT_EXPIRE_RAW_DAYS."
+  type        = bool
+  default     = false
+}
+
+# No default: an apply that forgot it would take the role away from Snowflake, and loading would fail.
+variable "snowflake_trust" {
+  description = "Whom `predictit setup-warehouse` tells to trust; null: not known yet, or no Snowflake."
+  type = object({
+    user_arn    = string # STORAGE_AWS_IAM_USER_ARN
+    external_id = string # STORAGE_AWS_EXTERNAL_ID
+  })
+
+  validation {
+    condition = var.snowflake_trust == null || (
+      can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:[a-z]+/.+$", var.snowflake_trust.user_arn))
+      && try(length(var.snowflake_trust.external_id) > 1, false)
+    )
+    error_message = "user_arn is the ARN of a user, and external_id isn't empty."
+  }
 }
 
 variable "github_repository" {
@@ -80,4 +121,49 @@ variable "noncurrent_days" {
   description = "Days that what was deleted or replaced can still be brought back."
   type        = number
   default     = 90
+}
+
+variable "landing_noncurrent_days" {
+  description = "The same for landing, whose payloads are moved to raw: what is left is delete markers."
+  type        = number
+  default     = 3
+
+  validation {
+    condition     = var.landing_noncurrent_days >= 1 && var.landing_noncurrent_days <= 7
+    error_message = "1 to 7 days: each look at landing wades through the delete markers of so many days."
+  }
+}
+
+variable "write_once" {
+  description = "Whether S3 refuses to replace payloads in landing and raw, or to remove raw's versions."
+  type        = bool
+  default     = true
+}
+
+variable "object_lock_days" {
+  description = "Days for which nobody can remove a version of an object (governance); 0: no lock."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.object_lock_days >= 0 && floor(var.object_lock_days) == var.object_lock_days
+    error_message = "A whole number of days; 0: no lock."
+  }
+}
+
+variable "dagster_alarm" {
+  description = "Whether an alarm rings while Dagster sends no heartbeat (PREDICTIT_CLOUDWATCH_NAMESPACE)."
+  type        = bool
+  default     = true
+}
+
+variable "raw_max_hours" {
+  description = "Hours that the newest payload in raw may be old before an alarm rings."
+  type        = number
+  default     = 3
+
+  validation {
+    condition     = var.raw_max_hours >= 2
+    error_message = "At least 2: today's payloads move to raw once an hour."
+  }
 }
