@@ -63,7 +63,7 @@ variable "kubernetes" {
   description = "Which pods may take the loader's role; a cluster is its ARN, null: any of this account."
   type = object({
     namespace        = optional(string, "predictit")
-    service_accounts = optional(list(string), ["predictit"])
+    service_accounts = optional(list(string), ["predictit-code"])
     housekeeping     = optional(string, "predictit-housekeeping")
     cluster          = optional(string)
   })

@@ -226,7 +226,7 @@ def test_one_service_account_of_this_account_may_take_the_loaders_role(
     assert pods["Condition"] == {
         "StringEquals": {
             "aws:RequestTag/kubernetes-namespace": "predictit",
-            "aws:RequestTag/kubernetes-service-account": "predictit",
+            "aws:RequestTag/kubernetes-service-account": "predictit-code",
         },
         "StringLike": {"aws:RequestTag/eks-cluster-arn": "arn:aws:eks:*:123456789012:cluster/*"},
     }
