@@ -228,4 +228,5 @@ def amendment(day: date, original: Sequence[Record], added: int) -> Iterator[Rec
         }
         yield Record(member, [(appears(day), new | kept | {"amendment_number": 1})])
     for number in range(added):
-        yield record(day, 700 + number, member, report=report, amendment_number=1)
+        traded = day - timedelta(days=1 + number)
+        yield record(day, 700 + number, member, traded=traded, report=report, amendment_number=1)
