@@ -66,6 +66,9 @@ OWN_FAULT = 500
 BEFORE_A_PAGE = b"\xef\xbb\xbf\xfe\xff\x00 \t\r\n"
 """What may stand before the first character of a page, in whatever encoding."""
 
+# At DEBUG urllib3 writes each address with its query, which may hold the key.
+logging.getLogger("urllib3.connectionpool").addFilter(lambda line: line.levelno > logging.DEBUG)
+
 
 class RetryableError(FetchError):
     """A fault that may be gone at the next try, and how long the server asks to wait for it."""

@@ -25,12 +25,12 @@ def numbered_pages(
     for number in range(MAX_PAGES):
         answer = client.get(path, {**params, **page(number)}, none)
         if before is not None and answer.body == before:
-            raise FetchError(f"{path}: page {number} repeats the one before it")
+            raise FetchError(f"{path}: page {number} repeats the one before it", of_question=True)
         yield answer
         if is_last(answer):
             return
         before = answer.body
-    raise FetchError(f"{path}: there are more than {MAX_PAGES} pages")
+    raise FetchError(f"{path}: there are more than {MAX_PAGES} pages", of_question=True)
 
 
 def linked_pages(
@@ -52,4 +52,4 @@ def linked_pages(
         if link in seen:
             raise FetchError(f"{path}: a next page leads to itself")
         seen.add(link)
-    raise FetchError(f"{path}: there are more than {MAX_PAGES} pages")
+    raise FetchError(f"{path}: there are more than {MAX_PAGES} pages", of_question=True)

@@ -1,0 +1,1 @@
+"""Congress: what its members disclose of their trades, asked about by report day."""
