@@ -19,6 +19,3 @@ class CongressSettings(SourceSettings):
     api_url: str = Field("https://api.benzinga.com", description="the API that is asked")
     calls_a_minute: int = Field(30, ge=1, description="calls of the API in a minute, at most")
     max_calls: int = Field(500, ge=1, description="calls in one run; what is left stays due")
-    alert_above: float = Field(
-        250_000, ge=0, allow_inf_nan=False, description="dollars from which a trade is told of"
-    )
