@@ -69,10 +69,11 @@ def status(on: Enabled, streams: Sequence[Stream], warehouse: Warehouse) -> Stat
     """How a source stands. It lists the store and reads the warehouse, if that is free."""
     found = Status(on.name)
     valid: set[date] = set()
+    to_publish = required(streams)
     for stream in streams:
         payloads = stream.payloads
         found.held |= stream.known_days()
-        if stream in required(streams):
+        if stream in to_publish:
             valid |= set(payloads.days(Zone.RAW))
         for day in payloads.days(Zone.LANDING):
             if waiting := payloads.held(Zone.LANDING, day):

@@ -18,6 +18,7 @@ from dagster_k8s.models import k8s_snake_case_dict
 from kubernetes import client
 from pydantic_settings import BaseSettings
 
+from predictit_assets.contract.arrival import Polled
 from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.sources import SOURCES, load
 
@@ -31,7 +32,6 @@ NOT_FOR_OPERATORS = {
     "PREDICTIT_SNOWFLAKE_PRIVATE_KEY_FILE": "where SNOWFLAKE_KEY_FILE is mounted",
     "DAGSTER_HOME": "the image says where dagster.yaml is",
     "AWS_DEFAULT_REGION": "the same as AWS_REGION",
-    "PREDICTIT_CONGRESS_POLLER": "nothing of it is polled",
 }
 """Settings that deploy/.env doesn't name, and why."""
 OF_COMPOSE = {
@@ -80,7 +80,15 @@ def variables(settings: type[BaseSettings]) -> set[str]:
     return names
 
 
-SETTINGS = variables(Settings).union(*(variables(load(source).settings) for source in SOURCES))
+def of_source(name: str) -> set[str]:
+    """The variables of a source; where nothing is polled nobody says who polls."""
+    source = load(name)
+    ways = [way for dataset in source.datasets for way in dataset.arrivals]
+    polled = any(isinstance(way, Polled) for way in ways)
+    return variables(source.settings) - (set() if polled else {source.settings.variable("poller")})
+
+
+SETTINGS = variables(Settings).union(*map(of_source, SOURCES))
 
 
 def in_example() -> list[str]:
@@ -106,17 +114,18 @@ def test_what_is_set_in_composes_file_reaches_the_code_location() -> None:
         assert code["environment"][name].startswith(f"${{{name}:"), name
 
 
-def test_a_readme_explains_every_setting() -> None:
-    """That at the top, or that of the source."""
-    folders = (PROJECT_DIR, *(PROJECT_DIR / "predictit_assets/sources" / one for one in SOURCES))
-    readme = "".join((folder / "README.md").read_text() for folder in folders)
+@pytest.mark.parametrize("source", ["", *SOURCES])
+def test_a_readme_explains_every_setting(source: str) -> None:
+    """That at the top does; of a source that isn't on by default, its own."""
+    folder = f"predictit_assets/sources/{source}" if source in SOURCES[1:] else ""
+    readme = (PROJECT_DIR / folder / "README.md").read_text()
 
     def explained(name: str) -> bool:
         parts = name.split("_")
         tails = ["…_" + "_".join(parts[first:]) for first in range(1, len(parts))]
         return any(f"`{one}`" in readme for one in (name, *tails))
 
-    asked = SETTINGS - {"PREDICTIT_CONGRESS_POLLER"}
+    asked = of_source(source) if source else variables(Settings)
     assert {name for name in asked if not explained(name)} == set()
 
 

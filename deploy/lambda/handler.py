@@ -6,7 +6,8 @@ Dagster makes: whoever looks from here goes on while that stands still.
 """
 
 import json
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from predictit_assets import factory
@@ -65,12 +66,14 @@ def tell_age_of_raw(namespace: str) -> None:
 
 def newest_in_raw() -> datetime | None:
     """When the newest payload in raw was received; None when there is none."""
-    today = EASTERN.today()
-    # Nearly always it is in one of these, and they spare the list of all days.
-    for day in (today, today - timedelta(days=1)):
-        if held := payloads.held(Zone.RAW, day):
-            return held[-1].captured_at
-    for day in reversed(payloads.days(Zone.RAW)):
+    for day in _newest_first():
         if held := payloads.held(Zone.RAW, day):
             return held[-1].captured_at
     return None
+
+
+def _newest_first() -> Iterator[date]:
+    """Days that raw may hold. Nearly always it is one of the first two, without a list of all."""
+    today = EASTERN.today()
+    yield from (today, today - timedelta(days=1))
+    yield from reversed(payloads.days(Zone.RAW))

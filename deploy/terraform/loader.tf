@@ -6,15 +6,25 @@ locals {
   objects  = aws_s3_bucket.this["objects"].arn
   logs     = aws_s3_bucket.this["logs"].arn
   kms_keys = var.kms_key_arn == null ? [] : [var.kms_key_arn]
-}
-
-locals {
-  by_pods = contains(var.loader_services, "pods.eks.amazonaws.com")
+  by_pods  = contains(var.loader_services, "pods.eks.amazonaws.com")
   # The roles that pods may take, by the service accounts that may.
   taken_by = merge(
     { loader = var.kubernetes.service_accounts },
     var.raw_expires ? { housekeeping = [var.kubernetes.housekeeping] } : {},
   )
+}
+
+# Whoever writes objects needs their key, where there is one.
+data "aws_iam_policy_document" "encrypt" {
+  dynamic "statement" {
+    for_each = local.kms_keys
+
+    content {
+      sid       = "Encrypt"
+      actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -107,6 +117,8 @@ resource "aws_iam_role" "loader" {
 }
 
 data "aws_iam_policy_document" "loader" {
+  source_policy_documents = [data.aws_iam_policy_document.encrypt.json]
+
   statement {
     sid       = "List"
     actions   = ["s3:ListBucket"]
@@ -148,16 +160,6 @@ data "aws_iam_policy_document" "loader" {
     actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
     resources = ["${local.logs}/compute-logs/*"]
   }
-
-  dynamic "statement" {
-    for_each = local.kms_keys
-
-    content {
-      sid       = "Encrypt"
-      actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
-      resources = [statement.value]
-    }
-  }
 }
 
 resource "aws_iam_role_policy" "loader" {
@@ -174,6 +176,8 @@ resource "aws_iam_role" "housekeeping" {
 }
 
 data "aws_iam_policy_document" "housekeeping" {
+  source_policy_documents = [data.aws_iam_policy_document.encrypt.json]
+
   statement {
     sid       = "List"
     actions   = ["s3:ListBucket"]
@@ -198,16 +202,6 @@ data "aws_iam_policy_document" "housekeeping" {
     sid       = "Expire"
     actions   = ["s3:DeleteObject"]
     resources = [for layer in ["landing", "raw", "quarantine"] : "${local.objects}/${layer}/*"]
-  }
-
-  dynamic "statement" {
-    for_each = local.kms_keys
-
-    content {
-      sid       = "Encrypt"
-      actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
-      resources = [statement.value]
-    }
   }
 }
 

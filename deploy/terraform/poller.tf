@@ -22,6 +22,8 @@ resource "aws_iam_role" "poller" {
 }
 
 data "aws_iam_policy_document" "poller" {
+  source_policy_documents = [data.aws_iam_policy_document.encrypt.json]
+
   statement {
     sid       = "Land"
     actions   = ["s3:PutObject", "s3:AbortMultipartUpload"]
@@ -46,16 +48,6 @@ data "aws_iam_policy_document" "poller" {
     sid       = "Log"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
     resources = ["${aws_cloudwatch_log_group.poller.arn}:*"]
-  }
-
-  dynamic "statement" {
-    for_each = local.kms_keys
-
-    content {
-      sid       = "Encrypt"
-      actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
-      resources = [statement.value]
-    }
   }
 }
 

@@ -62,8 +62,9 @@ class Completeness:
         held: set[date] = set()
         waiting: set[date] = set()
         quarantined: set[date] = set()
+        to_publish = required(self.streams)
         for stream in self.streams:
-            if stream in required(self.streams):
+            if stream in to_publish:
                 held |= {day for day in stream.payloads.days(Zone.RAW) if day < today}
             waiting |= {
                 day

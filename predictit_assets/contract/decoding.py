@@ -1,7 +1,7 @@
 """Decoding JSON against a typed model: a fault becomes an invalid payload with its place."""
 
 import codecs
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,10 +24,22 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at ")
-        raise InvalidPayload(reason, path.strip("`") or "$") from None
+        raise _misfit(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidPayload(f"not JSON: {what_it_is(body) or error}") from None
+
+
+def convert(value: Any, kind: type[T]) -> T:
+    """What was decoded without a model, as one. Raises InvalidPayload with the JSON path."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _misfit(error) from None
+
+
+def _misfit(error: msgspec.ValidationError) -> InvalidPayload:
+    reason, _, path = str(error).partition(" - at ")
+    return InvalidPayload(reason, path.strip("`") or "$")
 
 
 def what_it_is(body: bytes) -> str:

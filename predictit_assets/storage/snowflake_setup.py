@@ -3,6 +3,7 @@
 The pipeline's own user could do none of it. Whoever sets up logs in as somebody else.
 """
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -106,7 +107,7 @@ def setup_script(settings: Settings, tables: Mapping[str, Schema], options: Opti
         writer=f"{database}_WRITER",
         reader=f"{database}_READER",
         user=settings.snowflake_user,
-        public_key=_bare(options.public_key or _public_key(settings)),
+        public_key=_public_key(settings, options.public_key),
         network_policy=f"{database}_SERVICE",
         allowed=[str(network) for network in options.allowed],
         monitor=f"{database}_BUDGET",
@@ -182,43 +183,38 @@ def _check_names(settings: Settings, options: Options) -> None:
             ) from None
 
 
-def _public_key(settings: Settings) -> str:
-    """The public half of the pipeline's key, as PEM. Raises SettingsError."""
+def _public_key(settings: Settings, given: str) -> str:
+    """The public key of the pipeline's user, as Snowflake wants it: base64 of its DER.
+
+    `given` is the text of a PEM file; without it the key comes from the pipeline's private one.
+    Raises SettingsError.
+    """
     from cryptography.hazmat.primitives.serialization import (
         Encoding,
         PublicFormat,
         load_pem_private_key,
+        load_pem_public_key,
     )
 
     file = settings.snowflake_private_key_file
     pem = settings.snowflake_private_key.get_secret_value()
-    if not pem and not file:
+    passphrase = settings.snowflake_private_key_passphrase.get_secret_value()
+    if not (given or pem or file):
         raise SettingsError(
             "setup-warehouse needs the public key of PREDICTIT_SNOWFLAKE_USER: --public-key FILE, "
             "or PREDICTIT_SNOWFLAKE_PRIVATE_KEY (or ..._PRIVATE_KEY_FILE) to take it from"
         )
-    passphrase = settings.snowflake_private_key_passphrase.get_secret_value()
     try:
-        key = load_pem_private_key(
-            pem.encode() or Path(file).read_bytes(), passphrase.encode() or None
-        )
+        if given:
+            key = load_pem_public_key(given.encode())
+        else:
+            private = pem.encode() or Path(file).read_bytes()
+            key = load_pem_private_key(private, passphrase.encode() or None).public_key()
     except (OSError, ValueError, TypeError) as error:
-        where = "PREDICTIT_SNOWFLAKE_PRIVATE_KEY" if pem else file
-        raise SettingsError(f"{where} can't be read as a private key: {error}") from None
-    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-
-
-def _bare(pem: str) -> str:
-    """A public key as Snowflake wants it: without its first and last line. Raises SettingsError."""
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        PublicFormat,
-        load_pem_public_key,
-    )
-
-    try:
-        key = load_pem_public_key(pem.encode())
-    except ValueError as error:
-        raise SettingsError(f"--public-key is no public key in a PEM file: {error}") from None
-    lines = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode().split("\n")
-    return "".join(line for line in lines if not line.startswith("-----"))
+        if given:
+            fault = "--public-key is no public key in a PEM file"
+        else:
+            where = "PREDICTIT_SNOWFLAKE_PRIVATE_KEY" if pem else file
+            fault = f"{where} can't be read as a private key"
+        raise SettingsError(f"{fault}: {error}") from None
+    return b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()

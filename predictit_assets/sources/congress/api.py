@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from predictit_assets.contract.decoding import decode
+from predictit_assets.contract.decoding import convert, decode
 from predictit_assets.contract.payload import InvalidPayload
 
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -177,7 +177,7 @@ def anything(record: msgspec.Raw) -> Any:
 
 def trade(value: Any) -> tuple[Trade, date | None]:
     """A record as it has to be, and the date of its notification. Raises InvalidPayload."""
-    found = _converted(value, Trade)
+    found = convert(value, Trade)
     keys = {
         "$.id": found.id,
         "$.transaction_id": found.transaction_id,
@@ -189,7 +189,7 @@ def trade(value: Any) -> tuple[Trade, date | None]:
     if not found.notification_date:
         return found, None
     try:
-        return found, _converted(found.notification_date, date)
+        return found, convert(found.notification_date, date)
     except InvalidPayload as fault:
         raise InvalidPayload(fault.reason, "$.notification_date") from None
 
@@ -207,11 +207,3 @@ def new_keys(value: Any) -> set[str]:
 def without_nul(text: str) -> str:
     """A text without the character that no warehouse keeps."""
     return text.replace("\0", "")
-
-
-def _converted(value: Any, kind: Any) -> Any:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at ")
-        raise InvalidPayload(reason, path.strip("`") or "$") from None
