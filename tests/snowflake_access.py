@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from fakesnow.dialect import parse_one
 from snowflake.connector.errors import ProgrammingError
+from snowflake_grammar import unfit, unfit_names
 from sqlglot import exp
 
 NOT_THERE, NO_RIGHT, NO_WAREHOUSE = 2003, 3001, 606
@@ -55,6 +56,12 @@ GRANT = re.compile(
     r"(?P<current>\s+(?:copy|revoke)\s+current\s+grants)?\s*$",
     re.IGNORECASE,
 )
+NO_NAMES = re.compile(
+    r"(copy|grant|use|desc\w*\s+integration|(create|alter|drop)\s+(?!or\s|transient\s|temporary\s"
+    r"|table|view|schema|database))",
+    re.IGNORECASE,
+)
+"""What fakesnow's grammar doesn't know: names in it are looked at one by one."""
 SECRETLESS = re.compile(r"(begin|commit|rollback|show|alter\s+session)\b", re.IGNORECASE)
 """What anybody may say. What `show` lists isn't narrowed to what the role may see."""
 
@@ -69,6 +76,8 @@ class User:
     kind: str = "PERSON"
     keys: dict[str, RSAPublicKey] = field(default_factory=dict)
     roles: set[str] = field(default_factory=set)
+    aborts_on_error: bool = False
+    """Whether an error aborts the transaction: a parameter of this name, off unless it is set."""
 
 
 @dataclass
@@ -77,6 +86,7 @@ class Session:
 
     role: str
     warehouse: str
+    aborts_on_error: bool = False
 
 
 @dataclass
@@ -126,7 +136,7 @@ class Access:
 
     def check(self, connection: Any, command: str) -> None:
         """Raise Snowflake's error for what the session's role may not do."""
-        command = _bare(command)
+        command = bare_statement(command)
         session = self.sessions[connection]
         if SECRETLESS.match(command):
             return
@@ -137,8 +147,10 @@ class Access:
         elif GRANT_ROLE.match(command) or GRANT.match(command):
             self._check_grant(connection, session, command)
         elif found := CREATE.match(command):
+            _end_of_name(found)
             self._check_create(connection, session, found, command)
         elif found := ALTER.match(command):
+            _end_of_name(found)
             thing = self._thing(connection, found["kind"], found["name"])
             self._see(session, thing)
             if thing in self.owners and self.owners[thing] not in self.all_roles({session.role}):
@@ -151,6 +163,9 @@ class Access:
             self._check_copy(connection, session, command)
         else:
             self._check_rows(connection, session, command)
+        if not NO_NAMES.match(command):
+            for name in unfit_names(command):
+                _refuse_name(name)
 
     def _check_grant(self, connection: Any, session: Session, command: str) -> None:
         mine = self.all_roles({session.role})
@@ -284,7 +299,7 @@ class Access:
 
     def done(self, connection: Any, command: str) -> None:
         """Remember what a statement has changed."""
-        command = _bare(command)
+        command = bare_statement(command)
         session = self.sessions[connection]
         if found := re.match(r"use\s+(role|warehouse)\s+(\w+)$", command, re.IGNORECASE):
             setattr(session, found[1].lower(), found[2].upper())
@@ -339,6 +354,10 @@ class Access:
         user = self.users[name]
         if found := re.search(r"\btype\s*=\s*(\w+)", properties, re.IGNORECASE):
             user.kind = found[1].upper()
+        if found := re.search(r"\btransaction_abort_on_error\s*=\s*(\w+)", properties, re.I):
+            user.aborts_on_error = found[1].lower() == "true"
+        elif re.search(r"\bunset\s+transaction_abort_on_error\b", properties, re.IGNORECASE):
+            user.aborts_on_error = False
         for which, key in re.findall(r"(rsa_public_key(?:_2)?)\s*=\s*'([^']+)'", properties, re.I):
             public = load_der_public_key(base64.b64decode(key))
             assert isinstance(public, RSAPublicKey)
@@ -382,19 +401,41 @@ class Access:
     def begin(self, connection: Any, user: str, role: str | None, warehouse: str | None) -> None:
         """A session, once somebody was let in."""
         self.who[connection] = user.upper()
-        self.sessions[connection] = Session((role or "PUBLIC").upper(), (warehouse or "").upper())
+        aborts = self.users[user.upper()].aborts_on_error
+        self.sessions[connection] = Session(
+            (role or "PUBLIC").upper(), (warehouse or "").upper(), aborts
+        )
+
+    def aborts_on_error(self, connection: Any) -> bool:
+        """Whether an error aborts the session's transaction."""
+        return self.sessions[connection].aborts_on_error
 
     def shown_users(self, like: str) -> Iterator[tuple[str, str]]:
         """The users that `show users like` lists: name and type."""
         yield from ((n, u.kind) for n, u in self.users.items() if n == like.upper())
 
 
-def _bare(command: str) -> str:
+def bare_statement(command: str) -> str:
+    """A statement without comments and what ends it."""
     return re.sub(r"/\*.*?\*/", "", command, flags=re.DOTALL).strip().rstrip(";").strip()
+
+
+def _end_of_name(found: re.Match[str]) -> None:
+    """Raise Snowflake's error where a name goes on with what no name holds without quotes."""
+    if re.match(r"[^\s(]", found["rest"]):
+        _refuse_name(found["name"] + found["rest"].split()[0])
+
+
+def _refuse_name(name: str) -> NoReturn:
+    text = f"SQL compilation error:\nsyntax error: unexpected '{name}'."
+    raise ProgrammingError(msg=text, errno=1003, sqlstate="42000")
 
 
 def _parts(name: str) -> list[str]:
     parts = re.findall(r'"([^"]+)"|([\w$]+)', name)
+    for _, bare in parts:
+        if bare and unfit(bare):
+            _refuse_name(bare)
     return [quoted or bare.upper() for quoted, bare in parts]
 
 

@@ -7,9 +7,11 @@ replacing insides of fakesnow: so its version is pinned, and none of this is mor
 import gzip
 import json
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from threading import Thread
@@ -18,7 +20,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-import duckdb
 import fakesnow.arrow
 import fakesnow.copy_into
 import fakesnow.cursor
@@ -28,7 +29,8 @@ import pyarrow.compute as pc
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from snowflake.connector.errors import Error, ProgrammingError
-from snowflake_access import Access
+from snowflake_access import Access, bare_statement
+from snowflake_transactions import Transactions
 from sqlglot import exp
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -62,6 +64,17 @@ ANSWERS = {
 SHOW_USERS = re.compile(r"\s*show\s+users\s+like\s+'([^']*)'", re.IGNORECASE)
 
 
+class Fate(Enum):
+    """What may happen to a statement."""
+
+    DONE = auto()
+    FAILS = auto()
+    CLIENT_DIES_BEFORE = auto()
+    """Whoever says it is killed before it arrives, and says nothing ever after."""
+    CLIENT_DIES_AFTER = auto()
+    """It is done, and its sender killed before the answer."""
+
+
 @dataclass
 class Told:
     """A statement, the session that it came by, and whether it failed."""
@@ -80,11 +93,57 @@ class Emulator:
     """Of each connection: user, role, warehouse, and the parameters of the session."""
     told: list[Told] = field(default_factory=list)
     access: Access = field(default_factory=Access)
+    transactions: Transactions = field(default_factory=Transactions)
+    fate: Callable[[Told], "Fate"] = lambda _told: Fate.DONE
+    """What happens to a statement that arrives."""
+    lost: set[Any] = field(default_factory=set)
+    """The sessions whose clients are gone."""
 
     @property
     def statements(self) -> list[str]:
         """What it was told, in the order of arrival."""
         return [one.statement for one in self.told]
+
+    def answer(self, told: Told, cursor: Any, execute: Callable[[str], Any]) -> Any:
+        """Do what a statement says, or what its fate is."""
+        session = cursor._conn
+        if session in self.lost:
+            raise ProgrammingError(msg="nobody is there", errno=390111, sqlstate="08001")
+        fate = self.fate(told)
+        if fate is Fate.CLIENT_DIES_BEFORE:
+            self.lost.add(session)
+            raise ProgrammingError(msg="killed before it", errno=390111, sqlstate="08001")
+        bare = bare_statement(told.statement)
+        command = self._instead_of(bare)
+
+        def say(one: str) -> Any:
+            if one is command:
+                self.access.check(session, bare)
+                if fate is Fate.FAILS:
+                    raise ProgrammingError(msg="it fails", errno=100183, sqlstate="22000")
+            return execute(told.statement if one is bare else one)
+
+        aborts = self.access.aborts_on_error(session)
+        result = self.transactions.run(cursor, command, say, aborts_on_error=aborts)
+        self.access.done(session, bare)
+        if fate is Fate.CLIENT_DIES_AFTER:
+            self.lost.add(session)
+            raise ProgrammingError(msg="killed after it", errno=390111, sqlstate="08001")
+        return result
+
+    def _instead_of(self, command: str) -> str:
+        """What fakesnow is asked where it doesn't know what is asked."""
+        if found := SHOW_USERS.match(command):
+            return _rows_of_users(self.access.shown_users(found[1]))
+        for pattern, answer in ANSWERS.items():
+            if re.match(pattern, command, re.IGNORECASE):
+                return answer
+        return command
+
+    def end_lost_sessions(self) -> None:
+        """Snowflake does it after a while: what a client that was killed left open is undone."""
+        for session in self.lost:
+            self.transactions.end(session)
 
 
 @contextmanager
@@ -108,12 +167,28 @@ def snowflake_server(s3: str, administrators: dict[str, RSAPublicKey]) -> Iterat
         emulator.logins.append({"user": user, **data["SESSION_PARAMETERS"], **asked})
         answer = await fakesnow.server.login_request(request)
         connection = fakesnow.server.sessions[json.loads(answer.body)["data"]["token"]]
+        _EMULATORS[connection] = emulator
         emulator.access.begin(connection, user, role, asked.get("warehouse"))
         return answer
 
-    _mend(emulator, boto3.client("s3", endpoint_url=s3))
-    routes = [Route("/session/v1/login-request", login, methods=["POST"])]
-    app = Starlette(routes=routes + fakesnow.server.routes[1:])
+    async def session(request: Request) -> JSONResponse:
+        """A logout rolls back what the session left open."""
+        ending = None
+        if request.query_params.get("delete"):
+            ending = fakesnow.server.to_conn(fakesnow.server.to_token(request))
+        if ending is not None and ending not in emulator.lost:
+            emulator.transactions.end(ending)
+        return await fakesnow.server.session(request)
+
+    _mend_once()
+    _STAGES.append(boto3.client("s3", endpoint_url=s3))
+    routes = [
+        Route("/session/v1/login-request", login, methods=["POST"]),
+        Route("/session", session, methods=["POST"]),
+    ]
+    known = {route.path for route in routes}
+    others = [route for route in fakesnow.server.routes if route.path not in known]
+    app = Starlette(routes=[*routes, *others])
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
     thread = Thread(target=server.run, daemon=True)
     thread.start()
@@ -126,16 +201,23 @@ def snowflake_server(s3: str, administrators: dict[str, RSAPublicKey]) -> Iterat
     thread.join()
 
 
-def _mend(emulator: Emulator, s3: Any) -> None:
+_EMULATORS: dict[Any, Emulator] = {}
+"""Of each session."""
+_STAGES: list[Any] = []
+"""Clients of the S3 that stages are on: the last one is asked."""
+
+
+@cache
+def _mend_once() -> None:
     fakesnow.server.shared_fs.nop_regexes = DONE_SILENTLY
-    _read_stages(s3)
+    _read_stages()
     _qualify_temporary_tables()
     _keep_decimals()
     _keep_unknown_timestamps()
-    _execute_as_snowflake_does(emulator)
+    _execute_as_snowflake_does()
 
 
-def _read_stages(s3: Any) -> None:
+def _read_stages() -> None:
     """COPY reads S3, which DuckDB couldn't without an extension that has to be downloaded."""
     folder = Path(mkdtemp())
     urls_of = fakesnow.copy_into._source_urls
@@ -145,7 +227,7 @@ def _read_stages(s3: Any) -> None:
         for n, url in enumerate(urls_of(source, files)):
             path = folder / f"{n}.parquet"
             where = urlsplit(url)
-            s3.download_file(where.netloc, where.path.lstrip("/"), str(path))
+            _STAGES[-1].download_file(where.netloc, where.path.lstrip("/"), str(path))
             paths.append(str(path))
         return paths
 
@@ -198,35 +280,24 @@ def _keep_unknown_timestamps() -> None:
     fakesnow.arrow.to_sf_schema = schema_with_nulls
 
 
-def _execute_as_snowflake_does(emulator: Emulator) -> None:
-    """Statements are remembered, and what fails fails alone and at once.
+def _execute_as_snowflake_does() -> None:
+    """Statements are remembered and judged, and what fails keeps its transaction open.
 
-    DuckDB would abort the transaction, and the connector would try again for minutes what fakesnow
-    answers with HTTP 500.
+    The connector would try again for minutes what fakesnow answers with HTTP 500.
     """
     execute = fakesnow.cursor.FakeSnowflakeCursor.execute
 
     def mended(self: Any, command: str, *args: Any, **kwargs: Any) -> Any:
+        emulator = _EMULATORS[self._conn]
         told = Told(self._conn, command)
         emulator.told.append(told)
-        access, said = emulator.access, command
-        if found := SHOW_USERS.match(command):
-            command = _rows_of_users(access.shown_users(found[1]))
-        for pattern, answer in ANSWERS.items():
-            if re.match(pattern, command, re.IGNORECASE):
-                command = answer
         try:
-            access.check(self._conn, said)
-            result = execute(self, command, *args, **kwargs)
-            access.done(self._conn, said)
-            return result
+            return emulator.answer(told, self, lambda one: execute(self, one, *args, **kwargs))
         except Error:
             told.failed = True
-            _roll_back(self)
             raise
         except Exception as error:
             told.failed = True
-            _roll_back(self)
             text = f"{type(error).__name__}: {error} in: {command[:2000]}"
             raise ProgrammingError(msg=text, errno=9998, sqlstate="99998") from error
 
@@ -236,9 +307,3 @@ def _execute_as_snowflake_does(emulator: Emulator) -> None:
 def _rows_of_users(users: Iterable[tuple[str, str]]) -> str:
     rows = [f"select '{name}' as \"name\", '{kind}' as \"type\"" for name, kind in users]
     return " union all ".join(rows) or "select '' as \"name\", '' as \"type\" where false"
-
-
-def _roll_back(cursor: Any) -> None:
-    with suppress(duckdb.Error):
-        cursor._duck_conn.rollback()
-    cursor._conn._in_transaction = False

@@ -7,7 +7,9 @@ import re
 from functools import cache
 from pathlib import Path
 
+from fakesnow.dialect import parse_one
 from sqlfluff.core import FluffConfig, Lexer, Parser
+from sqlglot import exp
 
 FUNCTIONS = frozenset(Path(__file__).with_name("snowflake_functions.txt").read_text().split())
 """Each looked up in Snowflake's reference when it was put there."""
@@ -18,6 +20,32 @@ takes a second for each. Of both, only the functions are looked at."""
 
 SYNTAX = {"decimal", "timestamp", "over", "in", "from", "and", "or", "not", "when", "then", "else"}
 """What stands before a bracket and calls nothing."""
+
+
+RESERVED_WORDS = """
+    all alter and any as between by case cast check column connect constraint create cross
+    current current_date current_time current_timestamp current_user delete distinct drop else
+    exists false following for from full grant group having ilike in increment inner insert
+    intersect into is join lateral left like localtime localtimestamp minus natural not null of on
+    or order qualify regexp revoke right rlike row rows sample select set some start table
+    tablesample then to trigger true try_cast union unique update using values when whenever where
+    with
+"""
+"""What names nothing without quotes, as Snowflake's reference lists it."""
+RESERVED = frozenset(RESERVED_WORDS.split())
+FIT = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+
+
+def unfit(name: str) -> bool:
+    """Whether a name can't stand without quotes."""
+    return not FIT.fullmatch(name) or name.lower() in RESERVED
+
+
+def unfit_names(statement: str) -> list[str]:
+    """Names of a statement that can't stand without quotes, and do."""
+    tree = parse_one(statement)
+    names = (one for one in tree.find_all(exp.Identifier) if not one.args.get("quoted"))
+    return [one.name for one in names if one.name and unfit(one.name)]
 
 
 @cache
