@@ -166,10 +166,12 @@ def snowflake_server(s3: str, administrators: dict[str, RSAPublicKey]) -> Iterat
             )
         emulator.logins.append({"user": user, **data["SESSION_PARAMETERS"], **asked})
         answer = await fakesnow.server.login_request(request)
-        connection = fakesnow.server.sessions[json.loads(answer.body)["data"]["token"]]
+        told = json.loads(answer.body)
+        connection = fakesnow.server.sessions[told["data"]["token"]]
         _EMULATORS[connection] = emulator
         emulator.access.begin(connection, user, role, asked.get("warehouse"))
-        return answer
+        told["data"]["masterToken"] = f"master of {told['data']['token']}"  # else none logs out
+        return JSONResponse(told)
 
     async def session(request: Request) -> JSONResponse:
         """A logout rolls back what the session left open."""

@@ -47,8 +47,9 @@ class Transactions:
         session = cursor._conn
         now = self.open.get(session)
         if END.match(command):
+            result = say("rollback" if now and now.aborted else command)
             self.open.pop(session, None)
-            return say("rollback" if now and now.aborted else command)
+            return result
         if now and now.aborted:
             raise ProgrammingError(msg=ABORTED, errno=90232, sqlstate="25000")
         if BEGIN.match(command):

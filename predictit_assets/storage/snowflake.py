@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +131,7 @@ class SnowflakeWarehouse:
             self._connect(Purpose.MIGRATE, {"table": ", ".join(tables)}) as connection,
             closing(connection.cursor()) as cursor,
         ):
-            for statement in _due(cursor, schema, tables):
+            for statement in _due(_columns(cursor, schema), schema, tables):
                 cursor.execute(statement)
 
     def replace_window(
@@ -143,6 +143,8 @@ class SnowflakeWarehouse:
         run_id: str,
     ) -> list[LoadedObject]:
         """Make staging tables hold, of the window, exactly what is curated; log it."""
+        from snowflake.connector.errors import Error
+
         loaded = []
         for one in curated:
             # Snowflake reads the bucket itself: here an object is only counted and hashed.
@@ -152,8 +154,14 @@ class SnowflakeWarehouse:
             self._connect(Purpose.LOAD, {"table": ", ".join(tables), "run": run_id}) as connection,
             closing(connection.cursor()) as cursor,
         ):
-            if pending := _due(cursor, STAGING, staging_columns(tables)):
-                # The loader may fill the tables, but an administrator makes them.
+            held = _columns(cursor, STAGING)
+            # The loader may fill the tables, but an administrator makes them.
+            if missing := [one for one in (*tables, LOAD_LOG) if one not in held]:
+                raise ExpectedError(
+                    f"`predictit setup-warehouse` has to make {', '.join(missing)} in {STAGING}: "
+                    "they aren't there, or this role may not see them"
+                )
+            if pending := _due(held, STAGING, staging_columns(tables)):
                 raise ExpectedError(
                     f"`predictit setup-warehouse` has to bring {STAGING} to this release: "
                     + "; ".join(pending)
@@ -165,7 +173,9 @@ class SnowflakeWarehouse:
                 cursor.execute("commit")
             except BaseException:
                 # Snowflake keeps a failed transaction open: a later DDL would commit half of it.
-                cursor.execute("rollback")
+                # Where the session is gone, so is what it left open.
+                with suppress(Error):
+                    cursor.execute("rollback")
                 raise
         return loaded
 
@@ -205,13 +215,20 @@ def snowflake_type(data_type: str) -> str:
     return TOLD_AS.get(name, name) + bracket + precision
 
 
-def _due(cursor: "SnowflakeCursor", schema: str, tables: Mapping[str, Columns]) -> list[str]:
-    """The statements that bring tables, as far as they are there, to this release."""
+def _columns(cursor: "SnowflakeCursor", schema: str) -> dict[str, dict[str, str]]:
+    """The tables of a schema that the role sees, with the types of their columns."""
     cursor.execute(COLUMNS, (schema.upper(),))
     found: dict[str, dict[str, str]] = {}
     for table, column, data_type, precision, scale in cursor.fetchall():
         held = f"NUMBER({precision}, {scale})" if data_type == "NUMBER" else data_type
         found.setdefault(table.lower(), {})[column] = held
+    return found
+
+
+def _due(
+    found: Mapping[str, Mapping[str, str]], schema: str, tables: Mapping[str, Columns]
+) -> list[str]:
+    """The statements that bring tables, as far as they are there, to this release."""
     wanted = {
         table: {column: snowflake_type(of) for column, of in columns.items()}
         for table, columns in tables.items()

@@ -52,7 +52,7 @@ def connect(
     @contextmanager
     def opened(purpose: Purpose, tag: Mapping[str, str]) -> Iterator["SnowflakeConnection"]:
         from dagster_snowflake import SnowflakeResource  # takes 10 s: only who connects pays
-        from snowflake.connector.errors import DatabaseError
+        from snowflake.connector.errors import Error, NonRetryableTlsError
 
         passing = passing_faults()
         if file and not key and not Path(file).is_file():
@@ -93,9 +93,11 @@ def connect(
             where = f"Snowflake ({settings.snowflake_account})"
             try:
                 connection = stack.enter_context(resource.get_connection())
+            except NonRetryableTlsError as error:
+                raise SettingsError(f"{where} can't be trusted: {error.msg}") from None
             except passing as error:
                 raise WarehouseUnreachable(f"{where} can't be reached: {error.msg}") from None
-            except DatabaseError as error:
+            except Error as error:
                 raise SettingsError(
                     f"Snowflake doesn't let {settings.snowflake_user} into "
                     f"{settings.snowflake_account}: {error.msg}"
@@ -123,6 +125,7 @@ def passing_faults() -> tuple[type["Error"], ...]:
         errors.GatewayTimeoutError,
         errors.InternalServerError,
         errors.OtherHTTPRetryableError,
+        errors.RequestExceedMaxRetryError,
         errors.RequestTimeoutError,
         errors.ServiceUnavailableError,
         errors.TooManyRequests,

@@ -23,6 +23,16 @@ PASSING = [
     errors.RequestTimeoutError,
     errors.TooManyRequests,
     errors.OtherHTTPRetryableError,
+    errors.RequestExceedMaxRetryError,
+]
+FINAL = [
+    errors.DatabaseError,
+    errors.ProgrammingError,
+    errors.ForbiddenError,
+    errors.BadRequest,
+    errors.HttpError,
+    errors.InterfaceError,
+    errors.TokenExpiredError,
 ]
 SETTINGS = Settings(
     snowflake_account="acme-odds",
@@ -80,7 +90,7 @@ def test_a_statement_that_broke_off_is_worth_another_try_and_the_session_is_clos
     assert connection.closed
 
 
-@pytest.mark.parametrize("kind", [errors.DatabaseError, errors.ProgrammingError])
+@pytest.mark.parametrize("kind", FINAL)
 def test_who_isnt_let_in_isnt_let_in_at_the_next_try_either(
     kind: type[errors.Error], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +101,17 @@ def test_who_isnt_let_in_isnt_let_in_at_the_next_try_either(
     ):
         pass
     assert not told.value.retryable
+
+
+def test_a_server_that_isnt_who_it_says_it_is_is_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answering(monkeypatch, errors.NonRetryableTlsError(msg="self-signed", errno=250001))
+    with (
+        pytest.raises(SettingsError, match=r"acme-odds\) can't be trusted: .*self-signed"),
+        connect(SETTINGS)(Purpose.READ, {}),
+    ):
+        pass
 
 
 def test_a_statement_that_is_wrong_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

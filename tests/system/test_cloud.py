@@ -34,7 +34,7 @@ from predictit_assets.checks.schema import violations, warning_checks, warning_v
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import NothingPublished, SettingsError
-from predictit_assets.instance.dbt_runner import DBT_DIR, Dbt
+from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
@@ -46,8 +46,13 @@ from predictit_assets.sources.predictit.schemas import ContractSnapshots
 from predictit_assets.storage import snowflake, snowflake_account
 from predictit_assets.storage.migrations import TableOutdated
 from predictit_assets.storage.objects import Bucket, ObjectStore
-from predictit_assets.storage.snowflake import MAX_FILES, Purpose, SnowflakeWarehouse
-from predictit_assets.storage.warehouse import CuratedObject, LoadedObject
+from predictit_assets.storage.snowflake import (
+    MAX_FILES,
+    Purpose,
+    SnowflakeWarehouse,
+    snowflake_type,
+)
+from predictit_assets.storage.warehouse import CuratedObject, LoadedObject, staging_columns
 
 FIRST = datetime(2026, 3, 7, 5, tzinfo=UTC)
 """A midnight in New York; a day later the clocks go forward."""
@@ -68,12 +73,6 @@ TABLES = [
 ]
 WORLD = FakePredictIt(markets=8, contracts=24)
 EMPTY = {"outcome_overrides"}
-KEPT = {
-    "fact_prices": "polled_at",
-    "market_attribute_runs": "first_seen_ts",
-    "contract_attribute_runs": "first_seen_ts",
-}
-"""The tables of core that are replaced day by day, and a column of each that is never NULL."""
 ENDS = [
     "2021-01-21T00:00:00",
     "02/4/2022 11:00:00 AM (ET)",
@@ -372,6 +371,11 @@ def unread(one: CuratedObject, file: str, schema: Any) -> LoadedObject:
     return LoadedObject(one.table, one.day, one.key, "", 1)
 
 
+def as_told(kind: str) -> tuple[Any, ...]:
+    name, _, size = snowflake_type(kind).rstrip(")").partition("(")
+    return (name, *map(int, size.split(","))) if name == "NUMBER" else (name, None, None)
+
+
 class Recorder:
     """A connection that remembers its statements, and fails at one of them."""
 
@@ -387,8 +391,12 @@ class Recorder:
     executemany = execute
 
     def fetchall(self) -> list[Any]:
-        """No table is there yet, so none is outdated."""
-        return []
+        """The columns of the staging tables, as the information schema tells them."""
+        return [
+            (table.upper(), column.upper(), *as_told(kind))
+            for table, columns in staging_columns(FEED.tables).items()
+            for column, kind in columns.items()
+        ]
 
     def cursor(self) -> "Recorder":
         return self
@@ -601,46 +609,3 @@ def test_a_key_may_be_a_file_with_a_passphrase(
     gone = Settings(**values | {"snowflake_private_key_file": str(tmp_path / "none")})
     with pytest.raises(SettingsError, match=r"PRIVATE_KEY_FILE=.*none is no file"):
         rows_of(factory.warehouse(gone), "select 1 as one")
-
-
-# A model that fails. Last, since its day is then missing in what this home holds.
-
-
-def test_dbt_says_nothing_after_what_fails_but_rollback(
-    homes: Homes, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By then it has deleted the days, and Snowflake keeps the transaction open.
-
-    The emulator doesn't: so what was said is looked at. One thread of dbt goes from model to model.
-    """
-    for table, column in KEPT.items():
-        deployment.execute(f"alter table core.{table} alter {column} set not null")
-    for staged in FEED.tables:
-        deployment.execute(
-            f"update staging.{staged} set polled_at = null",
-            role="PREDICTIT_OWNER",
-        )
-    warehouse = factory.warehouse(homes.second)
-    before = {table: rows_of(warehouse, f"select * from core.{table}") for table in KEPT}
-    emulator = deployment.emulator
-    begun = len(emulator.told)
-    invoke = Dbt._invoke
-    monkeypatch.setattr(
-        Dbt,
-        "_invoke",
-        lambda dbt, args, *more, **runner: invoke(dbt, [*args, "--threads", "1"], *more, **runner),
-    )
-
-    core = dg.AssetSelection.key_prefixes(["core", "predictit"]).without_checks()
-    assert not materialize(homes.second, core, DAYS).success
-
-    told = emulator.told[begun:]
-    failed = [n for n, one in enumerate(told) if one.failed]
-    assert len(failed) == len(KEPT)
-    for n in failed:
-        ours = [one for one in told if one.session is told[n].session]
-        assert any(re.match(r"(?is).*delete from", one.statement) for one in ours)
-        later = [one.statement for one in told[n + 1 :] if one.session is told[n].session]
-        assert {one.strip().lower() for one in later} <= {"rollback"}, later
-    for table, rows in before.items():
-        assert rows_of(warehouse, f"select * from core.{table}") == rows

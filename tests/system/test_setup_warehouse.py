@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from time import sleep
 from typing import Any
 
 import pytest
+from conftest import PREDICTIT
 from cryptography.hazmat.primitives import serialization
 from deployment import ADMINISTRATOR, Deployment, deployed, new_key, pem_of, predictit, variables
 from pydantic import SecretStr
@@ -17,10 +19,11 @@ from snowflake_access import Access
 from snowflake_grammar import faults
 from typer.testing import CliRunner
 
-from predictit_assets import cli
+from predictit_assets import cli, factory
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import ExpectedError, SettingsError
 from predictit_assets.storage import snowflake_account
-from predictit_assets.storage.objects import Bucket
+from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.snowflake import Purpose
 from predictit_assets.storage.snowflake_account import connect
 from predictit_assets.storage.snowflake_setup import statements
@@ -202,6 +205,20 @@ def test_the_project_owns_what_it_has(deployment: Deployment) -> None:
     }
     assert owners["DATABASE", "PREDICTIT"] == "PREDICTIT_OWNER"
     assert owners["TABLE", "PREDICTIT.CORE.SEEN"] == "PREDICTIT_LOADER"
+
+
+def test_a_table_of_a_source_that_was_switched_on_later_is_asked_for(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    def load(table: str) -> None:
+        schema = PREDICTIT.dataset("market_data").tables["market_snapshots"]
+        day = DayRange(date(2026, 3, 7), date(2026, 3, 7))
+        warehouse = factory.warehouse(deployment.settings)
+        warehouse.replace_window({table: schema}, day, ObjectStore(tmp_path), [], "a run")
+
+    load("market_snapshots")
+    with pytest.raises(ExpectedError, match="setup-warehouse` has to make tides in staging"):
+        load("tides")
 
 
 # What each role may do
