@@ -19,8 +19,8 @@ COMPLETENESS = "completeness"
 """The check's name."""
 QUARANTINED = "with payloads in quarantine"
 BACK = (
-    "when a release can read them, move them from quarantine/ back to landing/ (same path below), "
-    "then "
+    "when a release can read them, move them from quarantine/ back to landing/ (same path below; "
+    "docs/operations.md says how on a bucket that refuses copies), then "
 )
 RULE = (
     "each day of which payloads are held is published, none failed last, and no payload is in "

@@ -160,7 +160,12 @@ def _s3(bucket: Bucket) -> S3Store:
             "no AWS credentials are found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, or give this machine a role"
         ) from None
-    config: S3Config = {"region": bucket.region, "server_side_encryption": "AES256"}
+    config: S3Config = {
+        "region": bucket.region,
+        "server_side_encryption": "AES256",
+        # A bucket that locks its objects refuses what bears none.
+        "checksum_algorithm": "SHA256",
+    }
     if bucket.kms_key:
         config["server_side_encryption"] = "aws:kms"
         config["sse_kms_key_id"] = bucket.kms_key

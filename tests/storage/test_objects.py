@@ -292,3 +292,18 @@ def test_without_credentials_one_line_says_where_to_put_them(
 
     with pytest.raises(SettingsError, match="AWS_PROFILE"):
         ObjectStore(bucket)
+
+
+@pytest.mark.parametrize("size", [3, 12_000_000])
+def test_whatever_is_written_to_s3_bears_its_checksum(bucket: Bucket, size: int) -> None:
+    """A bucket that locks its objects refuses the rest. What is large goes in parts."""
+    store = ObjectStore(bucket)
+    with s3_log() as log:
+        store.put_if_absent("raw/new", b"1" * size)
+        store.replace("raw/new", b"2" * size)
+    written = [one for one in log if one.method == "PUT"]
+    assert len(written) >= 2
+    assert all(one.headers.get("x-amz-checksum-sha256") for one in written), [
+        (one.url, [*one.headers.keys()]) for one in written
+    ]
+    assert store.get("raw/new") == b"2" * size
