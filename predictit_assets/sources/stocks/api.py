@@ -177,6 +177,14 @@ def same_but_for_the_request(before: bytes, after: bytes) -> bool:
     return _said(first) == _said(second)
 
 
+def tells_nothing(body: bytes) -> bool:
+    """Whether a body is the 404 that means that there is nothing."""
+    try:
+        return is_not_found(_container(body))
+    except InvalidPayload:
+        return False
+
+
 def _said(container: dict[str, msgspec.Raw]) -> dict[str, bytes]:
     return {key: bytes(value) for key, value in container.items() if key != "request_id"}
 

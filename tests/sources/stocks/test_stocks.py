@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
+import pyarrow
 import pytest
 import requests
 from deaths import Killed, dying
@@ -33,11 +35,13 @@ from predictit_assets.sample.http import Answer
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
 from predictit_assets.sources import Enabled, load
+from predictit_assets.sources import enabled as enabled_sources
 from predictit_assets.sources.stocks import ask, sessions
 from predictit_assets.sources.stocks.api import number
 from predictit_assets.sources.stocks.fake import FakeStocks, traps
 from predictit_assets.sources.stocks.fake.companies import COMPANIES
 from predictit_assets.sources.stocks.fake.polygon import PAGE_SIZE
+from predictit_assets.sources.stocks.pending import due_pairs
 from predictit_assets.sources.stocks.rows import part_of, read_open_close, ticker_of
 from predictit_assets.sources.stocks.settings import StocksSettings
 from predictit_assets.storage.asked import Asked
@@ -1195,3 +1199,131 @@ def test_runs_ask_in_the_evening_and_in_the_morning(settings: Settings, on: Enab
         f"fetch_due_stocks_{name}": ["35 20 * * *", "5 9 * * *"]
         for name in ("daily_bars", "splits", "ticker_lists")
     }
+
+
+# Prices of one ticker and session, where another source tells what is traded
+
+
+OPEN_CLOSE_SET = STOCKS.dataset("open_close")
+
+
+@pytest.fixture
+def prices(settings: Settings, on: Enabled) -> Intake:
+    """How prices of one ticker and session are asked for."""
+    return factory.intake(settings, on, OPEN_CLOSE_SET)
+
+
+def there(*names: str) -> set[str]:
+    """The datasets of stocks while these sources are on."""
+    (on,) = enabled_sources(["stocks"], names)
+    return {dataset.name for dataset in on.source.datasets}
+
+
+def test_single_prices_are_there_only_where_wanted_and_beside_congress(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    always = {"daily_bars", "splits", "ticker_lists"}
+    assert there("congress") == always
+    monkeypatch.setenv("PREDICTIT_STOCKS_OPEN_CLOSE", "true")
+    assert there() == there("predictit") == always
+    assert there("congress") == always | {"open_close"}
+    both = enabled_sources(["stocks", "congress"])
+    assert "open_close" in {dataset.name for dataset in both[0].source.datasets}
+
+
+def test_what_was_traded_is_due_the_next_morning_and_after_a_404_twice_more() -> None:
+    saturday, monday = date(2024, 2, 3), "2024-02-05"
+    traded = [("EXPL", saturday), ("EXPL", date(2024, 2, 5)), ("KIMpL", date(2024, 2, 2))]
+
+    def due(now: datetime, *answers: tuple[datetime, bool]) -> list[tuple[str, str]]:
+        told = [("EXPL", date(2024, 2, 5), *answer) for answer in answers]
+        found = due_pairs(traded, told, now.replace(tzinfo=UTC))
+        return [pair for pair in found if pair[0] == "EXPL"]
+
+    def at(day: int, hour: int = 14, minute: int = 0) -> datetime:
+        return datetime(2024, 2, day, hour, minute)
+
+    assert due(at(6, 13, 59)) == []
+    assert due(at(6)) == [("EXPL", monday)]
+    assert due(at(7), (at(6), False)) == []
+    assert due(at(7), (at(6), True)) == []
+    assert due(at(8), (at(6), True)) == [("EXPL", monday)]
+    assert due(at(8, 15), (at(6), True), (at(8), True)) == []
+    assert due(at(12), (at(6), True), (at(8), True)) == [("EXPL", monday)]
+    assert due(at(12), (at(8), False), (at(6), True)) == []
+    assert due(at(28), (at(6), True), (at(12), True)) == []
+    # What was never asked is asked, however late; what says nothing is left at last.
+    assert due(at(28)) == [("EXPL", monday)]
+    assert due(at(19), (at(6), True)) == []
+    # The newest sessions first.
+    now = datetime(2024, 2, 28, tzinfo=UTC)
+    assert due_pairs(traded, [], now) == [("EXPL", monday), ("KIMpL", "2024-02-02")]
+
+
+def test_a_404_is_kept_and_dated_and_prices_come_at_last(
+    prices: Intake, clock: SettableClock, api: SampleServer
+) -> None:
+    pairs = [("KIMpL", str(traps.NOT_YET)), ("KIMPL", str(traps.NOT_YET))]
+    clock.set(traps.PRICES_FROM - timedelta(days=2))
+    for _ in range(2):
+        assert all(one.stored for one in prices.ask_pending(pairs, silent))
+    clock.set(traps.PRICES_FROM)
+    list(prices.ask_pending(pairs, silent))
+    assert [reply.stored for reply in prices.ask_pending(pairs, silent)] == [None, None]
+    rows = rows_of(OPEN_CLOSE_SET, *held(prices, traps.NOT_YET))["stock_open_close"]
+    for ticker in ("KIMpL", "KIMPL"):
+        missing = [row["is_missing"] for row in rows if row["ticker"] == ticker]
+        assert missing == [True, True, False]
+    assert {request.path for request in api.requests} == {
+        f"/v1/open-close/{ticker}/2024-02-07?adjusted=false" for ticker in ("KIMpL", "KIMPL")
+    }
+
+
+def test_an_answer_about_another_ticker_is_said_and_quarantined(
+    prices: Intake, api: SampleServer
+) -> None:
+    api.fail_with(Answer(json.dumps(OPEN_CLOSE | {"symbol": "KIMPL"}).encode()))
+    (reply,) = prices.ask_pending([("KIMpL", str(DAY))], silent)
+    assert "another ticker" in reply.fault
+
+
+def test_prices_are_pending_where_trades_have_none(
+    prices: Intake, settings: Settings, on: Enabled
+) -> None:
+    warehouse = factory.warehouse(settings)
+    assert prices.pending(warehouse) == []
+    with duckdb.connect(str(settings.duckdb_file)) as connection:
+        connection.execute("create schema core")
+        connection.execute("create schema staging")
+        connection.execute(
+            "create table core.fact_trades as select * from (values"
+            " ('EXPL', date '2024-02-03', 'stock'), ('EXPL', date '2024-02-05', 'stock'),"
+            " ('NWHR', date '2024-02-05', 'fund'), (null, date '2024-02-05', 'stock'),"
+            " ('SMPL', date '2023-06-30', 'stock'), ('SMPL', date '2202-02-05', 'stock'))"
+            " as trades (ticker, transaction_date, security_kind)"
+        )
+    # The table of answers isn't there yet.
+    assert prices.pending(warehouse) == []
+    asked = Payload(date(2024, 2, 5), LATER, json.dumps(NOT_FOUND).encode(), "KIMPL")
+    (batch,) = OPEN_CLOSE_SET.rows([asked]).values()
+    with duckdb.connect(str(settings.duckdb_file)) as connection:
+        connection.register("answers", pyarrow.Table.from_batches([batch]))
+        connection.execute("create table staging.stock_open_close as from answers")
+    # Nothing is asked from before the first day, nor from days to come.
+    assert prices.pending(warehouse) == [("EXPL", "2024-02-05")]
+    list(prices.ask_pending([("EXPL", "2024-02-05")], silent))
+    batch = OPEN_CLOSE_SET.rows(held(prices, date(2024, 2, 5)))["stock_open_close"]
+    with duckdb.connect(str(settings.duckdb_file)) as connection:
+        connection.register("answers", pyarrow.Table.from_batches([batch]))
+        connection.execute("insert into staging.stock_open_close from answers")
+    assert prices.pending(warehouse) == []
+
+
+def test_single_prices_are_staged(prices: Intake, settings: Settings, on: Enabled) -> None:
+    list(prices.ask_pending([("KIMpL", str(DAY)), ("NOBODY", str(DAY))], silent))
+    assert build(settings, on, DAY) == []
+    with factory.warehouse(settings).read_connection() as query:
+        found = query(
+            "select ticker, is_missing, close is null from staging.stock_open_close order by 1"
+        )
+    assert found == [("KIMpL", False, False), ("NOBODY", True, True)]
