@@ -11,6 +11,8 @@ from predictit_assets.contract.payload import Payload
 
 MAX_CALLS = 500
 """Calls of an API in one run, where a source doesn't say."""
+ANSWERED, NOTHING, REFUSED, FAILED = "answered", "nothing", "refused", "failed"
+"""What may come of asking about a day: what checkpoints are told."""
 
 
 class Answer(NamedTuple):
@@ -77,8 +79,15 @@ class ByDay(NamedTuple):
     """Roughly how many calls a day needs, of the source's settings: a backfill says it before."""
     max_calls: Callable[[Any], int] = lambda _settings: MAX_CALLS
     """Calls in one run, at most. What is left stays due."""
-    cron: str = "0 * * * *"
-    """When a run asks for what is due, in the dataset's time zone."""
+    cron: str | Sequence[str] = "0 * * * *"
+    """When a run asks for what is due, in the dataset's time zone: one cron expression, or some."""
+    holds: Callable[[Payload], bool] = lambda _payload: True
+    """Whether an answer holds anything. All are kept; the outcome of a day without one that does
+    is "nothing"."""
+    until: Callable[[date], datetime | None] = lambda _day: None
+    """From which moment on (UTC) a day isn't asked about any more, answered or not; None: never."""
+    advice: str = ""
+    """What may be done about a day that the API refuses, told with what it says."""
 
 
 class PerEntity(NamedTuple):
@@ -90,6 +99,8 @@ class PerEntity(NamedTuple):
     """The rows that aren't answered yet, the most urgent first."""
     ask: Callable[[Asking, Any], Iterable[Payload]]
     max_calls: Callable[[Any], int] = lambda _settings: MAX_CALLS
+    wants: Callable[[Any, Any], bool] = lambda _row, _settings: True
+    """Whether such a row is asked about, by the source's settings: not before its start, say."""
 
 
 class Pushed(NamedTuple):
