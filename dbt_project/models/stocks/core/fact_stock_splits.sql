@@ -2,7 +2,27 @@
 
 with
 
-{{ newest_answers(source("staging", "stock_split_answers")) }},
+page_answers as (
+    select
+        partition_date,
+        page,
+        part,
+        captured_at,
+        is_last
+    from {{ source("staging", "stock_split_answers") }}
+    where {{ in_window() }}
+    qualify
+        row_number() over (
+            partition by partition_date, page order by captured_at desc, part desc
+        ) = 1
+),
+
+newest_answers as (
+    select
+        *,
+        min(case when is_last then page end) over (partition by partition_date) as last_page
+    from page_answers
+),
 
 splits as (
     select
@@ -14,14 +34,14 @@ splits as (
         splits.captured_at,
         row_number() over (
             partition by splits.partition_date, splits.ticker
-            order by splits.split_id nulls last, newest_answers.page, splits.position
+            order by splits.split_id, newest_answers.page, splits.position
         ) as place
     from {{ source("staging", "stock_splits") }} as splits
     inner join newest_answers
         on
             splits.partition_date = newest_answers.partition_date
             and splits.captured_at = newest_answers.captured_at
-            and splits.page = newest_answers.page
+            and splits.part = newest_answers.part
     -- Where no page says that it is the last, what is held is all that is known.
     where newest_answers.page <= coalesce(newest_answers.last_page, newest_answers.page)
 ),

@@ -2,7 +2,9 @@
 
 with
 
-{{ newest_answers(source("staging", "stock_list_answers")) }},
+pages as (
+    {{ newest_pages(source("staging", "stock_list_answers")) }}
+),
 
 listed as (
     select
@@ -12,19 +14,15 @@ listed as (
             order by
                 tickers.last_updated_at desc nulls last,
                 tickers.cik asc nulls last,
-                newest_answers.page asc,
+                tickers.page asc,
                 tickers.position asc
         ) as place
     from {{ source("staging", "stock_tickers") }} as tickers
-    inner join newest_answers
+    inner join pages
         on
-            tickers.partition_date = newest_answers.partition_date
-            and tickers.page = newest_answers.page
-            and tickers.captured_at = newest_answers.captured_at
-    where
-        newest_answers.page <= newest_answers.last_page
-        -- Pages are numbered from 0: none is missing.
-        and newest_answers.pages_held = newest_answers.last_page + 1
+            tickers.partition_date = pages.partition_date
+            and tickers.part = pages.part
+            and tickers.captured_at = pages.captured_at
 )
 
 select
