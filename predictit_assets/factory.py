@@ -82,8 +82,8 @@ def _credential(on: "Enabled") -> Credential | None:
             f"{own.variable('api_url')} is http: a key is sent over https, or to this machine"
         )
     if auth.parameter:
-        return Credential(key, params={auth.parameter: key})
-    return Credential(key, headers={auth.header: auth.form.format(key)})
+        return Credential(key, params={auth.parameter: key}, refusal=auth.refusal)
+    return Credential(key, headers={auth.header: auth.form.format(key)}, refusal=auth.refusal)
 
 
 def make_home(settings: Settings) -> None:

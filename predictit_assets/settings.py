@@ -17,13 +17,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from predictit_assets.contract.names import AssetNames
 from predictit_assets.contract.settings import unusable, web_address
 from predictit_assets.errors import SettingsError
+from predictit_assets.paths import IN_CHECKOUT, PROJECT_DIR
 from predictit_assets.sources import SOURCES
 
-_PACKAGE = Path(__file__).resolve().parent
-IN_CHECKOUT = not (_PACKAGE / "dbt_project").is_dir()
-"""Whether the package lies in a checkout; a wheel has dbt_project/ and dagster.yaml inside it."""
-PROJECT_DIR = _PACKAGE.parent if IN_CHECKOUT else _PACKAGE
-"""What holds dbt_project/ and dagster.yaml: nothing but a checkout is ever written to."""
 RAW_CONFIRMED = "raw payloads are gone for ever"
 """What has to be said to let raw expire: nobody else has what is deleted."""
 

@@ -79,6 +79,13 @@ class ByDay(NamedTuple):
     """Calls in one run, at most. What is left stays due."""
     cron: str = "0 * * * *"
     """When a run asks for what is due, in the dataset's time zone."""
+    holds: Callable[[Payload], bool] = lambda _payload: True
+    """Whether an answer holds anything. All are kept; the outcome of a day without one that does
+    is "nothing"."""
+    until: Callable[[date], datetime | None] = lambda _day: None
+    """From which moment on (UTC) a day isn't asked about any more, answered or not; None: never."""
+    advice: str = ""
+    """What may be done about a day that the API refuses, told with what it says."""
 
 
 class PerEntity(NamedTuple):

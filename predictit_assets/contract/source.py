@@ -43,6 +43,8 @@ class Auth(NamedTuple):
     """The value of the header, with {} for the key."""
     parameter: str = ""
     """Or the query parameter, where the API knows no header."""
+    refusal: str = ""
+    """What a 400 says that refuses the key; a 401 always does."""
 
 
 class Dataset(Protocol):

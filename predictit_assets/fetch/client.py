@@ -106,6 +106,8 @@ class Credential:
     secret: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    refusal: str = ""
+    """What a 400 says that refuses the key."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,8 @@ class Client:
         own = urlsplit(self.base)
         if host not in {own.hostname, *self.hosts}:
             raise FetchError(
-                f"a next page is on another host, {self.mask(host)!r:.80}: it isn't followed"
+                f"a next page is on another host, {self.mask(host)!r:.80}: it isn't followed",
+                of_question=True,
             )
         return self._ask(urlunsplit((own.scheme, own.netloc, url.path, url.query, "")), {}, none)
 
@@ -357,13 +360,14 @@ class Client:
 
     def _refusal(self, call: _Call, response: requests.Response, deadline: float) -> FetchError:
         """The error for a status that is no answer: retryable, or final."""
-        start = "" if call.is_secret else self._start(self._beginning(call, response, deadline))
+        beginning = b"" if call.is_secret else self._beginning(call, response, deadline)
+        start = self._start(beginning)
         reason = printable(self.mask(response.reason or ""))
         text = f"{call.shown} answered {response.status_code} {reason:.80}".rstrip()
         text += f": {start}" if start else ""
         if response.is_redirect:
             return FetchError(f"{text} (a redirect, which isn't followed)")
-        if response.status_code == requests.codes.unauthorized:
+        if self._is_about_the_key(response.status_code, beginning):
             return KeyRefused(text)
         if response.status_code == requests.codes.forbidden:
             return RequestRefused(text)
@@ -378,6 +382,12 @@ class Client:
             return FetchError(f"{text} (it asks to wait {asked:.0f} s: try again then)")
         # Of an API that is down the first question can't tell; many in a row do.
         return RetryableError(text, asked, of_question=response.status_code >= OWN_FAULT)
+
+    def _is_about_the_key(self, status: int, beginning: bytes) -> bool:
+        refusal = self.credential.refusal.encode() if self.credential else b""
+        return status == requests.codes.unauthorized or (
+            status == requests.codes.bad_request and bool(refusal) and refusal in beginning
+        )
 
     def _beginning(self, call: _Call, response: requests.Response, deadline: float) -> bytes:
         """The first bytes of an answer, as far as they come in time and can be read."""

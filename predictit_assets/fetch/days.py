@@ -47,7 +47,10 @@ class DaysAsked:
 
 
 def is_due(by_day: ByDay, day: date, last: Note | None, now: datetime) -> bool:
-    """Whether a checkpoint of a day has passed since it was last asked."""
+    """Whether a checkpoint of a day has passed since it was last asked, and it isn't too late."""
+    until = by_day.until(day)
+    if until is not None and until <= now:
+        return False
     last = _unless_failed(last)
     passed = [at for at in by_day.checkpoints(day, last.outcome if last else "") if at <= now]
     return bool(passed) and (last is None or last.at < passed[-1])
@@ -104,17 +107,20 @@ def ask_days(
         began = datetime.now(UTC)
         before = calls_made()
         answers = 0
-        outcome = ANSWERED
+        outcome = NOTHING
         try:
             for payload in by_day.ask(asking, day):
                 answers += 1
+                if by_day.holds(payload):
+                    outcome = ANSWERED
                 if land(payload) is not None:
                     result.landed += 1
         except CallsSpent:
             result.left = list(days[position:])
             break
         except RequestRefused as refusal:
-            result.refused[day] = str(refusal)
+            advice = f"; {by_day.advice}" if by_day.advice else ""
+            result.refused[day] = f"{refusal}{advice}"
             outcome = REFUSED
         except FetchError as fault:
             failures += 1
@@ -126,8 +132,6 @@ def ask_days(
             result.failed[day] = str(fault)
             continue
         failures = 0
-        if outcome == ANSWERED and not answers:
-            outcome = NOTHING
         note(day, began, calls_made() - before, outcome)
         result.asked.append(day)
         progress(f"{day}: {answers} answers, {position + 1} of {len(days)} days")

@@ -50,6 +50,6 @@ def linked_pages(
         if not link:
             return
         if link in seen:
-            raise FetchError(f"{path}: a next page leads to itself")
+            raise FetchError(f"{path}: a next page leads to itself", of_question=True)
         seen.add(link)
     raise FetchError(f"{path}: there are more than {MAX_PAGES} pages", of_question=True)

@@ -26,9 +26,8 @@ from filelock import FileLock
 from predictit_assets.errors import ExpectedError
 from predictit_assets.instance.dbt_tests import read_by_people
 from predictit_assets.instance.lineage import Lineage, trace
-from predictit_assets.settings import IN_CHECKOUT, PROJECT_DIR
+from predictit_assets.paths import DBT_DIR, IN_CHECKOUT
 
-DBT_DIR = PROJECT_DIR / "dbt_project"
 PARSED_DIR = DBT_DIR / "target"
 PARSED_FROM = "parsed_from"
 """The file beside a manifest that says which state of the project it was made of."""

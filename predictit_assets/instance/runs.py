@@ -24,7 +24,8 @@ from predictit_assets.instance.parallel import DaysDone, listening
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.instance.steps import steps_of_layer
 from predictit_assets.interrupts import noticing_interrupts
-from predictit_assets.settings import PROJECT_DIR, Settings
+from predictit_assets.paths import PROJECT_DIR
+from predictit_assets.settings import Settings
 
 MAX_RUNS = 200
 """Ends of runs of one kind that are read at once."""

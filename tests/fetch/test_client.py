@@ -600,11 +600,25 @@ def test_a_next_page_on_another_host_is_not_followed(echo: SampleServer, link: s
     with pytest.raises(FetchError, match="another host") as caught:
         client.follow(link)
     assert not echo.requests
+    assert caught.value.of_question
     assert len(str(caught.value).splitlines()) == 1
     assert_nothing_is_given_away(caught.value)
 
 
 # Keys
+
+
+def test_a_400_that_says_so_refuses_the_key(echo: SampleServer) -> None:
+    told = replace(PARAMETER, refusal="no key was given")
+    page = Answer(b'{"request_id":"' + b"0" * 90 + b'","error":"no key was given"}', 400)
+    for credential, kind in ((told, KeyRefused), (PARAMETER, FetchError)):
+        echo.fail_with(page, Answer(b'{"error":"bad cursor"}', 400))
+        with pytest.raises(FetchError) as caught:
+            client_of(echo, credential=credential).get("/echo")
+        assert type(caught.value) is kind
+        with pytest.raises(FetchError, match="bad cursor") as other:
+            client_of(echo, credential=credential).get("/echo")
+        assert type(other.value) is FetchError
 
 
 FORMS = {SECRET, quote(SECRET, safe=""), quote_plus(SECRET), quote(SECRET, safe="").lower()}

@@ -77,6 +77,15 @@ def test_what_came_of_the_last_asking_may_say_when_to_ask_again() -> None:
         assert is_final(way, FIRST, Asked(later, 1, outcome))
 
 
+@given(st.lists(MOMENTS, max_size=5).map(sorted), MOMENTS, MOMENTS)
+def test_from_a_moment_on_a_day_is_not_asked_any_more(
+    checkpoints: list[datetime], until: datetime, now: datetime
+) -> None:
+    way = by_day(lambda _day, _outcome: checkpoints)
+    ends = way._replace(until=lambda _day: until)
+    assert is_due(ends, FIRST, None, now) == (is_due(way, FIRST, None, now) and now < until)
+
+
 @given(st.permutations(DAYS), st.sets(st.sampled_from(DAYS)), st.sets(st.sampled_from(DAYS)))
 def test_due_days_come_oldest_first_without_holidays(
     days: list[date], holidays: set[date], asked: set[date]
@@ -219,6 +228,38 @@ def test_what_came_of_each_day_is_noted() -> None:
     assert list(result.refused) == [DAYS[2]]
     assert "beyond the plan" in result.refused[DAYS[2]]
     assert (result.landed, result.calls, result.left) == (4, 5, [])
+
+
+def test_answers_that_hold_nothing_are_landed_and_noted_as_nothing() -> None:
+    notes: dict[date, str] = {}
+    landed = []
+    pages = {DAYS[0]: [b"[]"], DAYS[1]: [b"[]", b"[1]", b"[]"], DAYS[2]: [b"[]", b"[]"]}
+
+    def pages_of(_asking: Asking, day: date) -> Iterator[Payload]:
+        for number, body in enumerate(pages[day]):
+            yield Payload(day, NOON, body, f"p{number}")
+
+    way = by_day(lambda _day, _outcome: [NOON], pages_of)._replace(
+        holds=lambda payload: payload.read() != b"[]"
+    )
+
+    def note(day: date, _at: datetime, _calls: int, outcome: str) -> None:
+        notes[day] = outcome
+
+    asking = Asking(Api({}), None)  # type: ignore[arg-type]
+    ask_days(way, DAYS[:3], asking, lambda: 0, landed.append, note, lambda _text: None)
+    assert list(notes.values()) == [NOTHING, ANSWERED, NOTHING]
+    assert len(landed) == 6
+
+
+def test_what_may_be_done_about_a_refused_day_is_told_with_it() -> None:
+    def refuse(_asking: Asking, day: date) -> Iterator[Payload]:
+        raise RequestRefused(f"{day} is beyond the plan")
+
+    way = by_day(lambda _day, _outcome: [NOON], refuse)._replace(advice="begin later")
+    asking = Asking(Api({}), None)  # type: ignore[arg-type]
+    result = ask_days(way, DAYS[:1], asking, lambda: 0, id, lambda *_note: None, lambda _text: None)
+    assert result.refused == {DAYS[0]: f"{DAYS[0]} is beyond the plan; begin later"}
 
 
 @pytest.mark.parametrize("fault", [FetchError("is down"), KeyRefused("answered 401")])

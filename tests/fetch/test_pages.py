@@ -124,8 +124,9 @@ def test_a_numbered_page_that_repeats_the_one_before_is_an_error() -> None:
 @pytest.mark.parametrize("back_to", [0, 1, 2])
 def test_links_in_a_circle_are_an_error(back_to: int) -> None:
     book = Book(10, lambda n: f"https://api/items?cursor={n + 1 if n < 2 else back_to}")
-    with pytest.raises(FetchError, match="leads to itself"):
+    with pytest.raises(FetchError, match="leads to itself") as caught:
         linked(book)
+    assert caught.value.of_question
     assert len(book.asked) <= 6
 
 
