@@ -54,6 +54,20 @@
 {%- endmacro %}
 
 
+{# What the first group of a pattern matched, the nth time that the pattern is found; or NULL. #}
+{% macro nth_match(text, pattern, n) -%}
+    {{ adapter.dispatch("nth_match")(text, pattern, n) }}
+{%- endmacro %}
+
+{% macro duckdb__nth_match(text, pattern, n) -%}
+    regexp_extract_all({{ text }}, '{{ pattern }}', 1)[{{ n }}]
+{%- endmacro %}
+
+{% macro snowflake__nth_match(text, pattern, n) -%}
+    regexp_substr({{ text }}, {{ escaped(pattern) }}, 1, {{ n }}, 'e', 1)
+{%- endmacro %}
+
+
 {# Snowflake reads backslashes in a string as escapes. #}
 {% macro escaped(text) -%}
     '{{ text | replace("\\", "\\\\") }}'
