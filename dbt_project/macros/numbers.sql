@@ -19,3 +19,12 @@
 {% macro snowflake__round_half_even(value, scale) -%}
     round({{ value }}, {{ scale }}, 'HALF_TO_EVEN')
 {%- endmacro %}
+
+
+{#
+    A quotient as a decimal with 14 digits behind the point: engines give decimal quotients different
+    scales. As doubles it has 15 sure digits, so what ends within 14 is exact, and can be rounded.
+#}
+{% macro quotient(dividend, divisor) -%}
+    cast(cast({{ dividend }} as double) / cast({{ divisor }} as double) as decimal(32, 14))
+{%- endmacro %}

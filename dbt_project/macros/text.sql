@@ -72,3 +72,18 @@
 {% macro escaped(text) -%}
     '{{ text | replace("\\", "\\\\") }}'
 {%- endmacro %}
+
+
+{# The distinct texts of a group, sorted, with commas between them; NULL where there is none. #}
+{% macro sorted_list(text) -%}
+    {{ adapter.dispatch("sorted_list")(text) }}
+{%- endmacro %}
+
+{% macro duckdb__sorted_list(text) -%}
+    string_agg(distinct {{ text }}, ',' order by {{ text }})
+{%- endmacro %}
+
+{# Snowflake makes an empty text of no texts. #}
+{% macro snowflake__sorted_list(text) -%}
+    nullif(listagg(distinct {{ text }}, ',') within group (order by {{ text }}), '')
+{%- endmacro %}
