@@ -14,7 +14,7 @@ def fetch_schedule(intake: Intake, way: ByDay | Dropped) -> dg.ScheduleDefinitio
     @dg.schedule(
         name=f"fetch_due_{stream.name}",
         job_name=fetch_job_name(stream),
-        cron_schedule=way.cron,
+        cron_schedule=way.cron if isinstance(way.cron, str) else list(way.cron),
         execution_timezone=stream.calendar.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Asks {stream.source.name} for what of {stream.dataset.name} is due.",

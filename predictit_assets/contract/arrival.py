@@ -11,6 +11,8 @@ from predictit_assets.contract.payload import Payload
 
 MAX_CALLS = 500
 """Calls of an API in one run, where a source doesn't say."""
+ANSWERED, NOTHING, REFUSED, FAILED = "answered", "nothing", "refused", "failed"
+"""What may come of asking about a day: what checkpoints are told."""
 
 
 class Answer(NamedTuple):
@@ -77,8 +79,8 @@ class ByDay(NamedTuple):
     """Roughly how many calls a day needs, of the source's settings: a backfill says it before."""
     max_calls: Callable[[Any], int] = lambda _settings: MAX_CALLS
     """Calls in one run, at most. What is left stays due."""
-    cron: str = "0 * * * *"
-    """When a run asks for what is due, in the dataset's time zone."""
+    cron: str | Sequence[str] = "0 * * * *"
+    """When a run asks for what is due, in the dataset's time zone: one cron expression, or some."""
     holds: Callable[[Payload], bool] = lambda _payload: True
     """Whether an answer holds anything. All are kept; the outcome of a day without one that does
     is "nothing"."""

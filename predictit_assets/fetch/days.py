@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Protocol
 
-from predictit_assets.contract.arrival import Asking, ByDay
+from predictit_assets.contract.arrival import (
+    ANSWERED,
+    FAILED,
+    NOTHING,
+    REFUSED,
+    Asking,
+    ByDay,
+)
 from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import FetchError
 from predictit_assets.fetch.client import CallsSpent, RequestRefused
@@ -25,7 +32,6 @@ class Note(Protocol):
         ...
 
 
-ANSWERED, NOTHING, REFUSED, FAILED = "answered", "nothing", "refused", "failed"
 MAX_FAILURES = 3
 """Questions in a row that fail: then it is the API that does, and not the question."""
 
