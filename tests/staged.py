@@ -1,6 +1,7 @@
 """Staged rows that a test makes up, and the layers that dbt makes of them through the house."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,18 @@ def stage(settings: Settings, schemas: Mapping[str, Schema], rows: Mapping[str, 
 
 def build_layers(settings: Settings, source: str, layers: Sequence[str], window: DayRange) -> None:
     """Build layers of a source over a window, with their checks: all that block have to pass."""
+    house = build_definitions(settings)
     wanted = dg.AssetSelection.key_prefixes(*([layer, source] for layer in layers))
+    # The clock fails these, of days long ago: `predictit build` leaves them out too.
+    timed = [
+        key
+        for check in house.asset_checks or ()
+        for key in check.check_keys
+        if key.name in ("fresh", "completeness")
+    ]
+    wanted -= dg.AssetSelection.checks(*timed)
     definitions = dg.Definitions.merge(
-        build_definitions(settings),
-        dg.Definitions(jobs=[dg.define_asset_job("part", selection=wanted)]),
+        house, dg.Definitions(jobs=[dg.define_asset_job("part", selection=wanted)])
     )
     result = definitions.resolve_job_def("part").execute_in_process(
         instance=dg.DagsterInstance.ephemeral(),
@@ -72,7 +81,13 @@ def table(settings: Settings, name: str) -> list[Row]:
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
     """Rows in an order that depends on nothing but their values."""
-    return sorted(rows, key=lambda row: [(value is None, str(value)) for value in row.values()])
+
+    def plain(value: object) -> tuple[bool, str]:
+        # 1.5 is 1.50.
+        text = f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+        return value is None, text
+
+    return sorted(rows, key=lambda row: [plain(value) for value in row.values()])
 
 
 def assert_same(found: list[Row], expected: Sequence[Row]) -> None:
