@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import returns_oracle as oracle
-from staged import Row, assert_same, build_layers, home_of, stage, table
+from staged import Row, assert_same, build_layers, home_of, run_dbt, stage, table
 
 from predictit_assets.build import build_definitions
 from predictit_assets.contract.calendar import DayRange
@@ -23,6 +23,8 @@ from predictit_assets.sources import load
 WINDOW = DayRange(date(2024, 1, 2), date(2025, 6, 30))
 HELD = DayRange(date(2024, 2, 15), date(2025, 6, 13))
 """The sessions that have bars."""
+LAST_DAYS = DayRange(date(2025, 6, 1), WINDOW.last)
+"""Marts are made whole, whichever days a build is about."""
 OF_BOTH = {"trade_prices", "trade_coverage", "trade_returns", "return_summary"}
 ALONE = {"buyer_clusters", "late_filings", "disclosure_lag_1mo", "trade_breakdown_1d"}
 SCHEMAS: dict[str, Schema] = {
@@ -263,8 +265,8 @@ def built(staged: dict[str, list[Row]], tmp_path_factory: pytest.TempPathFactory
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREDICTIT_STOCKS_START", "2024-01-02")
         settings = filled(tmp_path_factory.mktemp("trades") / "home", staged)
-        build_layers(settings, "stocks", ["core"], WINDOW)
-        build_layers(settings, "congress", ["core", "marts"], WINDOW)
+        run_dbt(settings, WINDOW, "stocks.core", "congress.core")
+        build_layers(settings, "congress", ["marts"], LAST_DAYS)
     return settings
 
 
@@ -322,11 +324,10 @@ def test_days_in_any_order_late_splits_and_another_benchmark(
 ) -> None:
     half = date(2024, 9, 15)
     later, earlier = DayRange(half, WINDOW.last), DayRange(WINDOW.first, half)
-    build_layers(own, "stocks", ["core"], later)
-    build_layers(own, "congress", ["core", "marts"], later)
-    build_layers(own, "congress", ["core"], earlier)
-    build_layers(own, "stocks", ["core"], earlier)
-    build_layers(own, "congress", ["marts"], earlier)
+    run_dbt(own, later, "congress.core", "stocks.core", "congress.marts")
+    run_dbt(own, earlier, "stocks.core")
+    run_dbt(own, earlier, "congress.core")
+    build_layers(own, "congress", ["marts"], LAST_DAYS)
     for name in OF_BOTH | ALONE:
         assert table(own, f"marts.{name}") == table(built, f"marts.{name}"), name
 
@@ -371,6 +372,7 @@ def test_marts_of_congress_alone_are_built_without_prices(
     settings = home_of(tmp_path / "home", "congress")
     own = {name: rows for name, rows in staged.items() if name.startswith("congress")}
     stage(settings, SCHEMAS, own)
-    build_layers(settings, "congress", ["core", "marts"], WINDOW)
+    run_dbt(settings, WINDOW, "congress.core")
+    build_layers(settings, "congress", ["marts"], LAST_DAYS)
     for name in ALONE:
         assert table(settings, f"marts.{name}") == table(built, f"marts.{name}")
