@@ -4,7 +4,7 @@
 #}
 {% macro ticker_rules() -%}
     {{ return([
-        ["(N/A|[.-])?", none, "none"],
+        ["(N/A|[.-])", none, "none"],
         ["\\^.*", none, "index"],
         ["[A-Z]{1,6}[0-9]{6}[CP][0-9]{8}", none, "option"],
         ["[A-Z]{1,5}[-./]WI", none, "when_issued"],
@@ -24,9 +24,13 @@
 {%- endmacro %}
 
 
-{# A word as the rules read it: without a capital letter, it is raised to capitals. #}
+{#
+    A word as the rules read it: without a capital letter, it is raised to capitals. No word is a
+    hyphen, which says as much.
+#}
 {% macro raised(word) -%}
     case
+        when {{ word }} is null then '-'
         when {{ matches_whole(word, ".*[A-Z].*") }} then {{ word }}
         else upper({{ word }})
     end

@@ -69,7 +69,7 @@ words as (
 numbers as (
     select
         *,
-        coalesce({{ raised("first_word") }}, '') as ticker_word,
+        {{ raised("first_word") }} as ticker_word,
         {{ to_amount("first_number") | indent(8) }} as first_amount,
         {{ to_amount("second_number") | indent(8) }} as second_amount
     from words
@@ -83,7 +83,7 @@ kinds as (
             when second_number is not null then 'range'
             when {{ matches_whole("amount_lower", ".*less than \\$.*") }} then 'less_than'
             when {{ matches_whole("amount_lower", ".*[0-9] or less.*") }} then 'or_less'
-            when {{ matches_whole("amount_lower", ".*over.*|.*\\+") }} then 'open'
+            when {{ matches_whole("amount_lower", "(.*over.*|.*\\+)") }} then 'open'
             else 'exact'
         end as kind
     from numbers
