@@ -179,7 +179,7 @@ def _progress(doing: str, total: int | None) -> Iterator[tuple[Progress, TaskID]
 
 def _source(name: str) -> Enabled:
     """A source by name, on or off. Raises SettingsError."""
-    (one,) = enabled([name])
+    (one,) = enabled([name], load_settings().sources)
     return one
 
 
@@ -218,7 +218,7 @@ def status(names: SourceNames = None) -> None:
     settings = load_settings()
     warehouse = factory.warehouse(settings, patience=0)
     say(f"objects in {factory.objects(settings).address('')}")
-    for on in enabled(names or settings.sources):
+    for on in enabled(names or settings.sources, settings.sources):
         say("")
         say(f"{on.name}: {on.source.title}")
         found = look(on, factory.streams(settings, on), warehouse)

@@ -99,6 +99,8 @@ class PerEntity(NamedTuple):
     """The rows that aren't answered yet, the most urgent first."""
     ask: Callable[[Asking, Any], Iterable[Payload]]
     max_calls: Callable[[Any], int] = lambda _settings: MAX_CALLS
+    wants: Callable[[Any, Any], bool] = lambda _row, _settings: True
+    """Whether such a row is asked about, by the source's settings: not before its start, say."""
 
 
 class Pushed(NamedTuple):

@@ -1,6 +1,6 @@
 """The contract of a source: a declaration that needs no client, no key and no warehouse."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
@@ -86,6 +86,17 @@ class Dataset(Protocol):
         A table of `rejects` has its rejected rows under `rejected_<table>` (`rejected_batch`).
         """
         ...
+
+    def is_there(
+        self,
+        settings: SourceSettings,  # noqa: ARG002  # a dataset of its own uses them
+        on: Collection[str],  # noqa: ARG002
+    ) -> bool:
+        """Whether there is such a dataset, by the source's settings and the sources that are on.
+
+        One that asks for what another source names says so here.
+        """
+        return True
 
     def same_answer(self, before: bytes, after: bytes) -> bool:
         """Whether two answers to the same request say the same, though their bytes may differ."""

@@ -136,7 +136,8 @@ class Intake:
                 rows = per_entity.pending(query)
         except NothingPublished:
             return []
-        return self._asked_rows.due(rows, datetime.now(UTC))
+        wanted = [row for row in rows if per_entity.wants(row, self.settings)]
+        return self._asked_rows.due(wanted, datetime.now(UTC))
 
     def ask_pending(
         self, rows: Sequence[Any], log: Log, max_calls: int | None = None

@@ -3,7 +3,7 @@
 What is imported here is small: a poller that asks one source loads nothing of the others.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -39,7 +39,17 @@ def load(name: str) -> "Source":
     return source
 
 
-def enabled(names: Iterable[str]) -> "Sequence[Enabled]":
-    """These sources with their settings. Raises SettingsError."""
+def enabled(names: Iterable[str], beside: Iterable[str] = ()) -> "Sequence[Enabled]":
+    """These sources with their settings, each with the datasets that are there.
+
+    `beside` are others that are on. Raises SettingsError.
+    """
     sources = [load(name) for name in names]
-    return [Enabled(source, source.settings.load()) for source in sources]
+    on = {source.name for source in sources}.union(beside)
+    return [_with_settings(source, on) for source in sources]
+
+
+def _with_settings(source: "Source", on: Collection[str]) -> Enabled:
+    settings = source.settings.load()
+    there = tuple(one for one in source.datasets if one.is_there(settings, on))
+    return Enabled(source._replace(datasets=there), settings)

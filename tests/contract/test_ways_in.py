@@ -20,6 +20,7 @@ from contract.rivers import RIVERS, FakeRivers, RiverSettings
 from predictit_assets import factory
 from predictit_assets.automation import drops
 from predictit_assets.build import build_definitions, build_job_name
+from predictit_assets.contract.arrival import PerEntity
 from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange
 from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import FetchError, SettingsError
@@ -274,6 +275,21 @@ def test_what_a_table_names_is_asked_for_once_and_a_404_is_an_answer(
     build(settings, on)
     assert gauges.pending(warehouse) == []
     assert rows(settings, "select gauge from staging.river_gauges where not is_known") == [("g11",)]
+
+
+def test_rows_that_the_settings_leave_out_are_not_asked_about(
+    settings: Settings, on: Enabled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels, gauges = intake(settings, on, "levels"), intake(settings, on, "gauges")
+    list(levels.poll(levels.client(silent, None)))
+    build(settings, on)
+    way = gauges.stream.dataset.arrivals[0]
+    assert isinstance(way, PerEntity)
+    few = way._replace(wants=lambda gauge, own: own.max_calls == 100 and gauge.startswith("g1"))
+    monkeypatch.setattr(type(gauges.stream.dataset), "arrivals", (few,))
+    pending = gauges.pending(factory.warehouse(settings))
+    assert len(pending) == 3
+    assert {gauge[:2] for gauge in pending} == {"g1"}
 
 
 def test_what_never_gets_an_answer_waits_behind_the_others(

@@ -32,6 +32,8 @@ SURROGATES = re.compile(
 HALF_CHARACTER = rb"\ufffd"
 """What stands for half a character once a body is mended."""
 LARGEST = 2**63 - 1
+NULL = msgspec.Raw(b"null")
+"""Stands for a number that is missing, too."""
 
 
 class Answered(NamedTuple):
@@ -57,8 +59,8 @@ class Bar(msgspec.Struct):
     volume: msgspec.Raw = msgspec.field(name="v")
     time: msgspec.Raw = msgspec.field(name="t")
     """The end of the session here, midnight elsewhere: the day is that of the request."""
-    vwap: msgspec.Raw | None = msgspec.field(name="vw", default=None)
-    transactions: msgspec.Raw | None = msgspec.field(name="n", default=None)
+    vwap: msgspec.Raw = msgspec.field(name="vw", default=NULL)
+    transactions: msgspec.Raw = msgspec.field(name="n", default=NULL)
     otc: bool | None = None
 
 
@@ -104,8 +106,8 @@ class OpenClose(msgspec.Struct):
     close: msgspec.Raw
     volume: msgspec.Raw
     status: str | None = None
-    after_hours: msgspec.Raw | None = msgspec.field(name="afterHours", default=None)
-    pre_market: msgspec.Raw | None = msgspec.field(name="preMarket", default=None)
+    after_hours: msgspec.Raw = msgspec.field(name="afterHours", default=NULL)
+    pre_market: msgspec.Raw = msgspec.field(name="preMarket", default=NULL)
     otc: bool | None = None
     request_id: str | None = None
 
@@ -175,6 +177,14 @@ def same_but_for_the_request(before: bytes, after: bytes) -> bool:
     return _said(first) == _said(second)
 
 
+def tells_nothing(body: bytes) -> bool:
+    """Whether a body is the 404 that means that there is nothing."""
+    try:
+        return is_not_found(_container(body))
+    except InvalidPayload:
+        return False
+
+
 def _said(container: dict[str, msgspec.Raw]) -> dict[str, bytes]:
     return {key: bytes(value) for key, value in container.items() if key != "request_id"}
 
@@ -224,12 +234,12 @@ def new_keys(text: msgspec.Raw, kind: type[msgspec.Struct]) -> set[str]:
     return decode(_CONTAINER, bytes(text)).keys() - _KEYS_OF[kind]
 
 
-def number(value: msgspec.Raw | None, path: str, digits: tuple[int, int]) -> Decimal | None:
+def number(value: msgspec.Raw, path: str, digits: tuple[int, int]) -> Decimal | None:
     """A number from its text, rounded half even to a column; None when it is null or missing.
 
     Raises InvalidPayload for what is no number, below 0, or doesn't fit the column.
     """
-    text = bytes(value).decode(errors="replace").strip() if value is not None else "null"
+    text = bytes(value).decode(errors="replace")
     if text == "null":
         return None
     if not NUMBER.fullmatch(text) or len(text) > MOST_DIGITS:
@@ -250,7 +260,7 @@ def number(value: msgspec.Raw | None, path: str, digits: tuple[int, int]) -> Dec
     return abs(rounded)
 
 
-def needed_number(value: msgspec.Raw | None, path: str, digits: tuple[int, int]) -> Decimal:
+def needed_number(value: msgspec.Raw, path: str, digits: tuple[int, int]) -> Decimal:
     """The same for a number that must be there. Raises InvalidPayload."""
     found = number(value, path, digits)
     if found is None:
@@ -258,7 +268,7 @@ def needed_number(value: msgspec.Raw | None, path: str, digits: tuple[int, int])
     return found
 
 
-def whole_number(value: msgspec.Raw | None, path: str) -> int | None:
+def whole_number(value: msgspec.Raw, path: str) -> int | None:
     """A count from its text; None when it is null or missing. Raises InvalidPayload."""
     found = number(value, path, (40, 20))
     if found is None:

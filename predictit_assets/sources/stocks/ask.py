@@ -14,6 +14,7 @@ from predictit_assets.sources.stocks.sessions import ends_its_week, is_session, 
 
 SOURCE = "stocks"
 DAILY_BARS, SPLITS, TICKER_LISTS = "daily_bars", "splits", "ticker_lists"
+OPEN_CLOSE = "open_close"
 EASTERN = Calendar("America/New_York")
 HOSTS = ("api.polygon.io", "api.massive.com")
 """The vendor has two names: a link to the next page may have the other one."""

@@ -37,3 +37,10 @@ def ends_its_week(day: date) -> bool:
     """Whether a session is the last one of its week."""
     rest = (day + timedelta(days=n) for n in range(1, SATURDAY - day.weekday()))
     return is_session(day) and not any(map(is_session, rest))
+
+
+def session_of(day: date) -> date:
+    """The first session on a day or after it."""
+    while not is_session(day):
+        day += timedelta(days=1)
+    return day

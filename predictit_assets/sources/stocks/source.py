@@ -1,22 +1,24 @@
 """Stocks: prices of every session, splits and ticker lists, as Polygon's API tells them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
 import pyarrow
 
-from predictit_assets.contract.arrival import Arrival, ByDay
+from predictit_assets.contract.arrival import Arrival, ByDay, PerEntity
 from predictit_assets.contract.calendar import Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
+from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.contract.source import Auth, Dataset, Limits, RateLimit, Source
-from predictit_assets.sources.stocks import ask, rows
-from predictit_assets.sources.stocks.api import same_but_for_the_request
+from predictit_assets.sources.stocks import ask, pending, rows
+from predictit_assets.sources.stocks.api import same_but_for_the_request, tells_nothing
 from predictit_assets.sources.stocks.ask import EASTERN
 from predictit_assets.sources.stocks.schemas import (
     StockDays,
     StockListAnswers,
+    StockOpenClose,
     StockSplitAnswers,
     StockSplits,
     StockTickers,
@@ -151,12 +153,51 @@ class TickerLists(Dataset):
         return same_but_for_the_request(before, after)
 
 
+class OpenClose(Dataset):
+    """Opening and closing prices of what was traded, before and after the session too."""
+
+    name: ClassVar[str] = ask.OPEN_CLOSE
+    description: ClassVar[str] = "The prices of one ticker in one session, before and after it too."
+    calendar: ClassVar[Calendar] = EASTERN
+    arrivals: ClassVar[Sequence[Arrival]] = (
+        PerEntity(
+            pending.AFTER,
+            pending.pending_prices,
+            pending.open_close,
+            lambda settings: settings.max_calls,
+            pending.is_wanted,
+        ),
+    )
+    tables: ClassVar[Mapping[str, Schema]] = {"stock_open_close": StockOpenClose}
+    counts: ClassVar[Sequence[str]] = ("prices",)
+    one_per_moment: ClassVar[bool] = True
+    day_is_capture: ClassVar[bool] = False
+
+    def is_there(self, settings: SourceSettings, on: Collection[str]) -> bool:
+        """Where it is wanted, and somebody tells what is traded."""
+        wanted: bool = settings.open_close  # type: ignore[attr-defined]
+        return wanted and pending.AFTER[1] in on
+
+    def validate(self, payload: Payload) -> Validation:
+        """Check the answer. Raises InvalidPayload with the JSON path."""
+        row, new_fields = rows.read_open_close(payload)
+        return Validation({"prices": int(not row["is_missing"])}, new_fields)
+
+    def rows(self, payloads: Sequence[Payload]) -> dict[str, pyarrow.RecordBatch]:
+        """One row per answer."""
+        return rows.open_close_batches(payloads)
+
+    def same_answer(self, before: bytes, after: bytes) -> bool:
+        """Each answer has an id of its own. That there is nothing yet is dated by each answer."""
+        return not tells_nothing(after) and same_but_for_the_request(before, after)
+
+
 SOURCE = Source(
     name=ask.SOURCE,
     title="Prices, splits and tickers of US stocks",
     homepage="https://polygon.io/",
     licence="under Polygon's (Massive's) terms: for the subscriber's own use",
-    datasets=(DailyBars(), Splits(), TickerLists()),
+    datasets=(DailyBars(), Splits(), TickerLists(), OpenClose()),
     settings=StocksSettings,
     docs="https://polygon.io/docs/rest/stocks",
     rate_limit=lambda settings: RateLimit(settings.calls_a_minute, 60),

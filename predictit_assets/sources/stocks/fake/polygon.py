@@ -127,7 +127,7 @@ class FakeStocks:
                 self._admit(request)
                 return endpoint(request, clock())
             except Refusal as refusal:
-                said = {"error" if refusal.status == 400 else "message": refusal.text}
+                said = {"error" if refusal.word == "ERROR" else "message": refusal.text}
                 return json_answer(self._envelope(refusal.word) | said, refusal.status)
 
         return [
