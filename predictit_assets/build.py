@@ -26,7 +26,12 @@ from predictit_assets.automation.pending import fetch_job_name, pending_sensor
 from predictit_assets.automation.poll import poll_sensor
 from predictit_assets.checks import freshness
 from predictit_assets.checks.completeness import Completeness, completeness_check
-from predictit_assets.checks.model_schema import ModelSchema, in_steps, model_schemas
+from predictit_assets.checks.model_schema import (
+    ModelSchema,
+    buildable,
+    in_steps,
+    model_schemas,
+)
 from predictit_assets.checks.registry import landing_target, model_checks, stream_checks
 from predictit_assets.checks.schema import asset_checks
 from predictit_assets.contract.arrival import ByDay, Dropped, PerEntity, Polled
@@ -89,9 +94,12 @@ def build_definitions(
     streams = [intake.stream for of_source in intakes.values() for intake in of_source]
     staged = {table: schema for stream in streams for table, schema in stream.tables.items()}
     dbt = factory.dbt(settings)
-    models = model_schemas(dbt.manifest())
+    models = buildable(model_schemas(dbt.manifest()), [one.name for one in on], staged)
+    told = {name: value for one in on for name, value in one.settings.dbt_vars().items()}
     parts = {
-        one.name: _source_parts(settings, one, intakes[one.name], staged, dbt, models, channels)
+        one.name: _source_parts(
+            settings, one, intakes[one.name], staged, dbt, models, told, channels
+        )
         for one in on
     }
 
@@ -147,6 +155,7 @@ def _source_parts(
     staged: Mapping[str, Schema],
     dbt: Dbt,
     models: Mapping[tuple[str, str, str], ModelSchema],
+    told: Mapping[str, str],
     channels: Sequence[Channel],
 ) -> _Parts:
     source = on.source
@@ -186,6 +195,7 @@ def _source_parts(
                     products.previews,
                     partitions,
                     partial(held_days, streams),
+                    variables=told,
                     owners=[source.owner],
                     names=settings.asset_names,
                     pool=settings.pool,

@@ -54,7 +54,36 @@
 {%- endmacro %}
 
 
+{# What the first group of a pattern matched, the nth time that the pattern is found; or NULL. #}
+{% macro nth_match(text, pattern, n) -%}
+    {{ adapter.dispatch("nth_match")(text, pattern, n) }}
+{%- endmacro %}
+
+{% macro duckdb__nth_match(text, pattern, n) -%}
+    regexp_extract_all({{ text }}, '{{ pattern }}', 1)[{{ n }}]
+{%- endmacro %}
+
+{% macro snowflake__nth_match(text, pattern, n) -%}
+    regexp_substr({{ text }}, {{ escaped(pattern) }}, 1, {{ n }}, 'e', 1)
+{%- endmacro %}
+
+
 {# Snowflake reads backslashes in a string as escapes. #}
 {% macro escaped(text) -%}
     '{{ text | replace("\\", "\\\\") }}'
+{%- endmacro %}
+
+
+{# The distinct texts of a group, sorted, with commas between them; NULL where there is none. #}
+{% macro sorted_list(text) -%}
+    {{ adapter.dispatch("sorted_list")(text) }}
+{%- endmacro %}
+
+{% macro duckdb__sorted_list(text) -%}
+    string_agg(distinct {{ text }}, ',' order by {{ text }})
+{%- endmacro %}
+
+{# Snowflake makes an empty text of no texts. #}
+{% macro snowflake__sorted_list(text) -%}
+    nullif(listagg(distinct {{ text }}, ',') within group (order by {{ text }}), '')
 {%- endmacro %}

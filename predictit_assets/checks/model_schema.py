@@ -6,7 +6,7 @@ unique is said by the dbt tests of the model.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,8 @@ class ModelSchema:
     unique: tuple[str, ...] = ()
     """The columns that are unique together, when no single one is."""
     materialized: str = "table"
+    parents: frozenset[Key] = frozenset()
+    """The models, seeds and staging tables that it is made of, of whichever source."""
 
     def __post_init__(self) -> None:
         # As classes have it, for what tells people about a schema.
@@ -134,8 +136,13 @@ def model_schemas(manifest: Mapping[str, Any]) -> dict[Key, ModelSchema]:
     for node in manifest["nodes"].values():
         if node["resource_type"] == "test" and node.get("attached_node"):
             tests.setdefault(node["attached_node"], []).append(node)
+    keys = {
+        name: (*source_and_layer(node), str(node["name"]))
+        for name, node in {**manifest["sources"], **manifest["nodes"]}.items()
+        if node["resource_type"] in {"source", "model", "seed"}
+    }
     schemas = (
-        _model_schema(node, tests.get(name, ()))
+        _model_schema(node, tests.get(name, ()), keys)
         for name, node in manifest["nodes"].items()
         if node["resource_type"] in {"model", "seed"}
     )
@@ -155,7 +162,9 @@ def source_and_layer(node: Mapping[str, Any]) -> tuple[str, str]:
     return source, layer
 
 
-def _model_schema(node: Mapping[str, Any], tests: Iterable[Mapping[str, Any]]) -> ModelSchema:
+def _model_schema(
+    node: Mapping[str, Any], tests: Iterable[Mapping[str, Any]], keys: Mapping[str, Key]
+) -> ModelSchema:
     source, layer = source_and_layer(node)
     names = list(node["columns"])
     alone, together, accepted = _tested(tests, set(names))
@@ -190,6 +199,8 @@ def _model_schema(node: Mapping[str, Any], tests: Iterable[Mapping[str, Any]]) -
         tuple(columns),
         next((key for key in together if not alone & set(key)), ()),
         node["config"]["materialized"],
+        # Seeds are made of nothing, and dbt says so by saying nothing.
+        frozenset(keys[parent] for parent in node["depends_on"].get("nodes", ()) if parent in keys),
     )
 
 
@@ -215,6 +226,27 @@ def _tested(
         elif name == "accepted_values":
             accepted[arguments["column_name"]] = arguments["values"]
     return alone, sorted(together), accepted
+
+
+def buildable(
+    models: Mapping[Key, ModelSchema], sources: Collection[str], staged: Collection[str]
+) -> dict[Key, ModelSchema]:
+    """The models of these sources that can be made while these staging tables are loaded.
+
+    A model that reads another source's tables exists only while both are on.
+    """
+    made = {key: model for key, model in models.items() if model.source in sources}
+
+    def lacks(model: ModelSchema) -> bool:
+        return any(
+            table not in staged if layer == STAGING else (source, layer, table) not in made
+            for source, layer, table in model.parents
+        )
+
+    while lacking := [key for key, model in made.items() if lacks(model)]:
+        for key in lacking:
+            del made[key]
+    return made
 
 
 def in_steps(schemas: Mapping[Key, ModelSchema]) -> Iterator[tuple[str, str, list[ModelSchema]]]:

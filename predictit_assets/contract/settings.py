@@ -1,5 +1,6 @@
 """What every source can be told by the environment, beside what is its own."""
 
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -79,6 +80,13 @@ class SourceSettings(BaseSettings):
         if self.needs_key and not (self.api_key.get_secret_value() or self.api_key_file):
             return [f"{self.variable('api_key')} (or {self.variable('api_key_file')})"]
         return []
+
+    def dbt_vars(self) -> Mapping[str, str]:
+        """What models are told of the settings: dbt variables, which models of all sources see.
+
+        Each begins with the source's name.
+        """
+        return {}
 
     def key(self) -> str:
         """The key of the API, or nothing. Raises SettingsError."""

@@ -78,6 +78,18 @@ class Translator(DagsterDbtTranslator):
             "layer": layer,
         }
 
+    def get_partition_mapping(
+        self,
+        dbt_resource_props: Mapping[str, Any],
+        dbt_parent_resource_props: Mapping[str, Any],
+    ) -> dg.PartitionMapping | None:
+        """A day of another source may be one that this one hasn't: they begin when they like."""
+        own, _ = source_and_layer(dbt_resource_props)
+        parents, _ = source_and_layer(dbt_parent_resource_props)
+        if own == parents:
+            return None
+        return dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """Those of the source."""
         return self._owners
@@ -124,9 +136,10 @@ def column_schema(schema: ModelSchema) -> dg.TableSchema:
     )
 
 
-def window_variables(window: DayRange) -> str:
+def dbt_variables(window: DayRange, of_sources: Mapping[str, str]) -> str:
     """The dbt variables (YAML) of a build of these days; the end isn't included."""
-    return json.dumps({"start_date": str(window.first), "end_date": str(window.end)})
+    days = {"start_date": str(window.first), "end_date": str(window.end)}
+    return json.dumps({**of_sources, **days})
 
 
 def model_assets(
@@ -140,15 +153,17 @@ def model_assets(
     partitions: dg.DailyPartitionsDefinition,
     held: HeldDays,
     *,
+    variables: Mapping[str, str],
     owners: Sequence[str],
     names: AssetNames,
     pool: str,
 ) -> dg.AssetsDefinition:
     """The dbt models of one layer of a source: a range of days is one dbt invocation.
 
-    `models` are those of this layer: see model_schema.in_steps.
+    `models` are those of this layer that can be built: see model_schema.buildable and in_steps.
     `staged` are the staging tables, which models may read before anything was loaded into them.
     `previews` are shown of the models that they are named for, once a build, with its last day.
+    `variables` are what the sources that are on tell models: see SourceSettings.dbt_vars.
     `pool` is of what writes to the warehouse.
     """
     manifest = dbt.manifest()
@@ -159,12 +174,19 @@ def model_assets(
     translator = Translator(manifest, schemas, dbt.lineage(), owners, names)
     # dbt replaces the others whole.
     kept = {model.table: model.types for model in models if model.is_kept}
+    built = {model.table for model in models}
+    left_out = [
+        one.table
+        for one in schemas.values()
+        if (one.source, one.layer) == (source, layer) and one.table not in built
+    ]
 
     @dbt_assets(
         name=f"{layer}_{source}",
         manifest=manifest,
         project=dbt.project,
         select=f"fqn:{manifest['metadata']['project_name']}.{source}.{layer}",
+        exclude=" ".join(f"fqn:{table}" for table in left_out),
         dagster_dbt_translator=translator,
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -177,7 +199,7 @@ def model_assets(
             warehouse.prepare(staged)
             warehouse.migrate(layer, kept)
             with warehouse.read_connection() as query:
-                for event in dbt.build(context, translator, window_variables(window)):
+                for event in dbt.build(context, translator, dbt_variables(window, variables)):
                     if isinstance(event, dg.AssetCheckResult):
                         yield _checked(event, manifest, window, context.instance)
                         continue

@@ -16,12 +16,18 @@ import pytest
 from conftest import NOON
 
 from predictit_assets import factory
-from predictit_assets.checks.model_schema import ModelSchema, in_steps, model_schemas
+from predictit_assets.checks.model_schema import (
+    Key,
+    ModelSchema,
+    buildable,
+    in_steps,
+    model_schemas,
+)
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import ibis_schema
 from predictit_assets.contract.source import all_tables
 from predictit_assets.instance.dbt_runner import DBT_DIR
-from predictit_assets.layers.models import column_schema, window_variables
+from predictit_assets.layers.models import column_schema, dbt_variables
 from predictit_assets.settings import Settings
 from predictit_assets.sources import SOURCES, load
 from predictit_assets.sources.predictit.ask import EASTERN
@@ -97,7 +103,8 @@ def test_the_unit_tests_of_dbt_pass(settings: Settings, manifest: Any) -> None:
 
 def test_the_window_of_a_build_ends_before_the_day_after_it() -> None:
     day = EASTERN.day_of(NOON)
-    assert json.loads(window_variables(DayRange(day, day))) == {
+    assert json.loads(dbt_variables(DayRange(day, day), {"rivers_unit": "m", "end_date": "x"})) == {
+        "rivers_unit": "m",
         "start_date": "2026-03-04",
         "end_date": "2026-03-05",
     }
@@ -188,6 +195,44 @@ def test_each_model_is_built_in_the_step_of_its_source_and_layer(manifest: Any) 
     assert own == ["core", "marts", "live"]
     assert {source for source, _ in steps} <= set(SOURCES)
     assert "fees" in steps["predictit", "marts"]
+
+
+def made_of(key: Key, *parents: Key) -> ModelSchema:
+    return ModelSchema(*key, "One row per day.", (), parents=frozenset(parents))
+
+
+def test_a_model_of_two_sources_is_built_while_both_are_on() -> None:
+    levels, rain = ("rivers", "staging", "levels"), ("clouds", "staging", "rain")
+    fact_levels, fact_rain = ("rivers", "core", "fact_levels"), ("clouds", "core", "fact_rain")
+    floods, board = ("rivers", "marts", "floods"), ("rivers", "live", "board")
+    models = {
+        model: made_of(model, *parents)
+        for model, parents in {
+            # A seed has no parents.
+            ("rivers", "core", "gauges"): (),
+            fact_levels: (levels, ("rivers", "core", "gauges")),
+            fact_rain: (rain,),
+            floods: (fact_levels, fact_rain),
+            # What is made of what can't be made can't either.
+            board: (floods,),
+        }.items()
+    }
+    assert buildable(models, ["rivers", "clouds"], ["levels", "rain"]) == models
+    alone = buildable(models, ["rivers"], ["levels"])
+    assert [table for _, _, table in alone] == ["gauges", "fact_levels"]
+    # The dataset isn't asked for.
+    dry = buildable(models, ["rivers", "clouds"], ["rain"])
+    assert [table for _, _, table in dry] == ["gauges", "fact_rain"]
+
+
+def test_what_models_are_made_of_is_told_by_their_sql(models: dict[str, ModelSchema]) -> None:
+    assert models["fees"].parents == frozenset()
+    assert models["resolutions"].parents == {
+        ("predictit", "core", "dim_contracts"),
+        ("predictit", "core", "dim_markets"),
+        ("predictit", "marts", "outcome_overrides"),
+        ("predictit", "staging", "closed_contracts"),
+    }
 
 
 # --- The schemas that are read from the YAML -----------------------------------------------------

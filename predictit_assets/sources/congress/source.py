@@ -10,7 +10,14 @@ from predictit_assets.contract.arrival import Arrival, ByDay
 from predictit_assets.contract.calendar import Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
-from predictit_assets.contract.source import Auth, Dataset, Limits, RateLimit, Source
+from predictit_assets.contract.source import (
+    Auth,
+    Dataset,
+    Limits,
+    Published,
+    RateLimit,
+    Source,
+)
 from predictit_assets.sources.congress import rows
 from predictit_assets.sources.congress.ask import CRON, EASTERN, TRADES, checkpoints, trades
 from predictit_assets.sources.congress.ask import SOURCE as NAME
@@ -70,4 +77,10 @@ SOURCE = Source(
     # The API knows no header for it.
     auth=Auth(parameter="token"),
     max_age=DAILY,
+    published=Published(
+        table="fact_trades",
+        # A day on which nothing was reported is published, too.
+        days="select distinct partition_date from core.trade_listing_days",
+        newest="select max(newest_answer_at) as newest from core.trade_listing_days",
+    ),
 )

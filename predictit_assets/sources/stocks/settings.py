@@ -1,5 +1,6 @@
 """What the environment says of the stocks: each variable begins with PREDICTIT_STOCKS_."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import ClassVar
 
@@ -23,3 +24,7 @@ class StocksSettings(SourceSettings):
         False, description="whether opening and closing prices of traded tickers are asked for too"
     )
     benchmark: str = Field("SPY", min_length=1, description="the ticker returns are compared with")
+
+    def dbt_vars(self) -> Mapping[str, str]:
+        """The benchmark, for the models that compare with it."""
+        return {"stocks_benchmark": self.benchmark}
