@@ -185,9 +185,10 @@ def materialize(
 
 
 def published(settings: Settings) -> dict[tuple[str, str], ModelSchema]:
-    """What dbt builds, by schema and table."""
+    """What dbt builds of the sources that are on, by schema and table."""
     models = model_schemas(factory.dbt(settings).manifest()).values()
-    return {(model.layer, model.table): model for model in models}
+    on = settings.sources
+    return {(model.layer, model.table): model for model in models if model.source in on}
 
 
 STEPS_BEGUN = "select step_key from event_logs where dagster_event_type = 'STEP_START'"
