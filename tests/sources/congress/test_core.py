@@ -248,10 +248,39 @@ def _colliding(chance: random.Random) -> Iterator[Payload]:
                     yield Payload(day, at, json.dumps({"data": records}).encode(), f"p{page}")
 
 
+PIECES = {
+    "ticker": [
+        *("A", "B", "P", "p", "C", "WS", "WI", "EXPL", "expl", "EXPLAN", "^", "-", ".", "/", "--"),
+        *(" ", "\t", "<b>", "</b>", "&nbsp;", "&amp;", "N/A", "1", "240119C00150000", "é"),
+    ],
+    "amount": [
+        *("$", "$ ", "1,001", "15,001", "15,000", "0.5", ".125", ".375", "999,999,999,999", "0"),
+        *(" - ", "over ", "Over", "+", " +", " or less", " OR LESS", "less than ", "Less  than"),
+        *("$1,001", "$15,001", "$1,000,000", "$2.345", "\n", "-", "1", "?"),
+    ],
+}
+
+
+def _spelled(chance: random.Random, records: int) -> Payload:
+    """A page whose tickers and amounts are put together of what the rules look at."""
+
+    def text(kind: str, most: int) -> str:
+        return "".join(chance.choices(PIECES[kind], k=chance.randrange(1, most)))
+
+    page = []
+    for n in range(records):
+        record = _record(chance) | {"transaction_id": f"s{n:04}", "amount": text("amount", 7)}
+        record["security"]["ticker"] = text("ticker", 5)
+        page.append(record)
+    body = json.dumps({"data": page}).encode()
+    return Payload(FIRST, datetime(2024, 3, 19, tzinfo=UTC), body, "p0")
+
+
 def test_colliding_rows_are_the_oracles(settings: Settings, tmp_path: Path) -> None:
     on = Enabled(CONGRESS, CongressSettings(api_key=TOKEN))
     payloads = factory.stream(settings, on, TRADES).payloads
-    for payload in _colliding(random.Random(1)):  # noqa: S311
+    chance = random.Random(1)  # noqa: S311
+    for payload in (_spelled(chance, 2000), *_colliding(chance)):
         payloads.land(payload)
     build(settings, FIRST, FIRST + timedelta(days=COLLIDING - 1))
     found = built(settings)
@@ -260,6 +289,8 @@ def test_colliding_rows_are_the_oracles(settings: Settings, tmp_path: Path) -> N
     assert {fact["member_as_of"] for fact in facts} == {"dated", "first known"}
     for column in ("is_withdrawn", "counts", "is_late", "dates_plausible"):
         assert {fact[column] for fact in facts} == {True, False}, column
+    for column, cases in (("ticker_reason", 7), ("amount_kind", 5), ("amount_bucket", 6)):
+        assert len({fact[column] for fact in facts}) >= cases, column
     assert max(fact["occurrence"] or 0 for fact in facts) > 1
     assert any(fact["repeats_transaction_id"] and fact["counts"] for fact in facts)
     assert {row["is_complete"] for row in found["trade_listing_days"]} == {True, False}
