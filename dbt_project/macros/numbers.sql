@@ -26,5 +26,7 @@
     scales. As doubles it has 15 sure digits, so what ends within 14 is exact, and can be rounded.
 #}
 {% macro quotient(dividend, divisor) -%}
-    cast(cast({{ dividend }} as double) / cast({{ divisor }} as double) as decimal(32, 14))
+    cast(
+        cast({{ dividend }} as double) / nullif(cast({{ divisor }} as double), 0) as decimal(32, 14)
+    )
 {%- endmacro %}

@@ -11,6 +11,7 @@ import pytest
 import stocks_oracle as oracle
 from staged import assert_same, build_layers, home_of, stage, table
 
+from predictit_assets.build import build_definitions
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.source import all_tables
@@ -243,3 +244,15 @@ def test_days_in_any_order_make_the_same_core(
         build_layers(settings, "stocks", ["core"], window)
     for name in TABLES:
         assert table(settings, f"core.{name}") == table(built, f"core.{name}"), name
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_single_prices_have_a_fact_while_they_are_asked_for(
+    wanted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREDICTIT_STOCKS_OPEN_CLOSE", str(wanted).lower())
+    settings = Settings(home=tmp_path / "home", sources=("stocks", "congress"))
+    keys = {
+        spec.key.to_user_string() for spec in build_definitions(settings).resolve_all_asset_specs()
+    }
+    assert ("core/stocks/fact_open_close" in keys) == wanted

@@ -35,8 +35,8 @@ clusters as (
         count(*) as purchases,
         min(purchases.report_date) as first_report_date,
         {{ sorted_list("purchases.party") }} as parties,
-        count_if(purchases.party = 'D') > 0
-        and count_if(purchases.party = 'R') > 0 as is_bipartisan,
+        count(case when purchases.party = 'D' then 1 end) > 0
+        and count(case when purchases.party = 'R' then 1 end) > 0 as is_bipartisan,
         sum(purchases.amount_low) as amount_low,
         sum(purchases.amount_estimate) as amount_estimate
     from report_days
