@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from snowflake.connector.errors import Error, ProgrammingError
 from snowflake_access import Access, bare_statement
 from snowflake_transactions import Transactions
-from sqlglot import exp
+from sqlglot import exp, parse_one
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -216,6 +216,7 @@ def _mend_once() -> None:
     _qualify_temporary_tables()
     _keep_decimals()
     _keep_unknown_timestamps()
+    _describe_in_duckdbs_words()
     _execute_as_snowflake_does()
 
 
@@ -253,6 +254,29 @@ def _qualify_temporary_tables() -> None:
 def _keep_decimals() -> None:
     """A sum of decimals is one; fakesnow makes it a double."""
     fakesnow.cursor.transforms.numeric_agg_implicit_cast = lambda expression: expression
+
+
+class _Describes:
+    """A connection that is asked in no dialect in particular, as fakesnow asks for columns."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str) -> None:
+        query = parse_one(statement.removeprefix("DESCRIBE "))
+        self._connection.execute(f"DESCRIBE {query.sql(dialect='duckdb')}")
+
+    def fetchall(self) -> list[Any]:
+        rows: list[Any] = self._connection.fetchall()
+        return rows
+
+
+def _describe_in_duckdbs_words() -> None:
+    """The columns of what a table is made of are asked of DuckDB, which knows its own SQL only."""
+    create_table_as = fakesnow.cursor.transforms.create_table_as
+    fakesnow.cursor.transforms.create_table_as = lambda expression, connection: create_table_as(
+        expression, _Describes(connection)
+    )
 
 
 def _keep_unknown_timestamps() -> None:

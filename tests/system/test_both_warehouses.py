@@ -48,6 +48,8 @@ class Homes:
 @pytest.fixture(scope="module")
 def homes(s3: str, new_bucket: Callable[[], Bucket], tmp_path_factory: Any) -> Iterator[Homes]:
     """What fakes tell about some days, built in both, all sources on."""
+    # Before any variable says that the warehouse is elsewhere.
+    first = Settings(home=tmp_path_factory.mktemp("first"), sources=OTHERS)
     with (
         deployed(s3, new_bucket(), tmp_path_factory.mktemp("second")) as deployment,
         ExitStack() as stack,
@@ -57,7 +59,6 @@ def homes(s3: str, new_bucket: Callable[[], Bucket], tmp_path_factory: Any) -> I
             server = stack.enter_context(SampleServer(fake))
             told |= {**fake.defaults, **fake.environment(server.url)}
         stack.enter_context(variables({**deployment.environment, **told}))
-        first = Settings(home=tmp_path_factory.mktemp("first"), sources=OTHERS)
         second = deployment.settings.model_copy(update={"sources": OTHERS})
         windows = {name: receive(first, name, tmp_path_factory.mktemp(name)) for name in OTHERS}
         move_landing(first, second)

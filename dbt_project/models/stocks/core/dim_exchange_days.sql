@@ -6,15 +6,22 @@ digits as (
     from (values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) as ten (digit)
 ),
 
-numbers as (
+counted as (
     select
-        cast(
-            ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit as integer
-        ) as day_number
+        ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit as day_number
     from digits as ones
     cross join digits as tens
     cross join digits as hundreds
     cross join digits as thousands
+),
+
+numbers as (
+    select
+        day_number,
+        cast(
+            {{ dbt.dateadd("day", "day_number", "cast('2012-01-01' as date)") }} as date
+        ) as exchange_date
+    from counted
 ),
 
 -- What closes in a year is known for all of it.
@@ -25,14 +32,12 @@ known as (
 
 days as (
     select
-        cast('2012-01-01' as date) + numbers.day_number as exchange_date,
-        -- It was a Sunday.
+        numbers.exchange_date,
+        -- The first was a Sunday.
         mod(numbers.day_number + 6, 7) < 5 as is_weekday
     from numbers
     cross join known
-    where
-        date_trunc('year', cast('2012-01-01' as date) + numbers.day_number)
-        <= date_trunc('year', known.last_closure)
+    where date_trunc('year', numbers.exchange_date) <= date_trunc('year', known.last_closure)
 ),
 
 marked as (
