@@ -140,6 +140,7 @@ def ask_days(
         failures = 0
         note(day, began, calls_made() - before, outcome)
         result.asked.append(day)
-        progress(f"{day}: {answers} answers, {position + 1} of {len(days)} days")
+        answered = "1 answer" if answers == 1 else f"{answers} answers"
+        progress(f"{day}: {answered}, {position + 1} of {len(days)} days")
     result.calls = calls_made()
     return result

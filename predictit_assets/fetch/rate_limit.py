@@ -50,8 +50,9 @@ class HostRateLimit:
                 wait = min(before + self.interval - time.time(), self.interval)
                 if wait > self.patience:
                     raise RateLimited(f"the next call is allowed in {wait:.0f} s")
-                if wait > 0:
+                if wait >= 1:
                     log(f"one call every {self.interval:g} s is allowed: waiting {wait:.0f} s")
+                if wait > 0:
                     time.sleep(wait)
                 self.file.touch()
                 return Turn(before, self.file.stat().st_mtime)
