@@ -1,6 +1,6 @@
 """The page: what was read, as HTML that loads nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -144,7 +144,7 @@ def _numbered(contents: Contents) -> Iterator[tuple[int, queries.Course]]:
     return enumerate(contents.courses)
 
 
-FILTERS = {
+FILTERS: Mapping[str, Callable[..., Any]] = {
     "cents": cents,
     "price": price,
     "minutes": minutes,
