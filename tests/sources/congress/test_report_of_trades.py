@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pages import faults
 from test_marts_of_trades import built, staged  # noqa: F401  # fixtures
 
 from predictit_assets.build import build_definitions
 from predictit_assets.errors import NothingHeld, NothingPublished
+from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers import report
 from predictit_assets.settings import Settings
 from predictit_assets.sources.congress.products import words
@@ -370,7 +372,14 @@ def test_a_range_is_told_as_the_report_gives_it(
 
 
 def test_every_status_has_words() -> None:
-    sql = Path(__file__).parents[3] / "dbt_project/models/congress/marts/trade_prices.sql"
+    sql = DBT_DIR / "models/congress/marts/trade_prices.sql"
     told = set(re.findall(r"then '(\w+)'", sql.read_text()))
     assert told
     assert told <= set(words.STATUSES)
+
+
+def test_dbt_knows_which_tables_the_report_reads() -> None:
+    file = DBT_DIR / "models" / "congress" / "exposures.yml"
+    (exposure,) = yaml.safe_load(file.read_text())["exposures"]
+    tables = [name for _, name in (*queries.TABLES, *queries.OF_PRICES)]
+    assert exposure["depends_on"] == [f"ref('{name}')" for name in tables]

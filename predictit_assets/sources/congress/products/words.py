@@ -72,12 +72,12 @@ def amount_range(low: Decimal | None, high: Decimal | None, text: str) -> str:
 
 
 def spread(low: Decimal | None, high: Decimal | None, open_ended: int) -> str:
-    """Between which sums the truth lies: open-ended amounts have no high."""
+    """Between which sums the truth lies: with an open-ended amount there is no upper one."""
     if low is None:
         return UNKNOWN
-    if high is None:
+    if high is None or open_ended:
         return f"{rough(low)} or more"
-    return f"{rough(low)} – {rough(high)}{' or more' if open_ended else ''}"
+    return f"{rough(low)} – {rough(high)}"
 
 
 def price(close: Decimal | None) -> str:
@@ -91,7 +91,7 @@ def signed(share: Decimal | None) -> str:
     """A return in per cent, with its sign."""
     if share is None:
         return UNKNOWN
-    return f"{share * 100:+.1f} %".replace("-", "−")
+    return f"{share * 100:+.1f}%".replace("-", "−")
 
 
 def member(name: str | None, party: str | None, state: str | None) -> str:

@@ -135,6 +135,7 @@ def lags(by_days: Mapping[int, int]) -> Spec:
             x=x,
             x2="to:Q",
             y=alt.Y("trades:Q", title=None, axis=alt.Axis(tickCount=5, format=",d")),
+            y2=alt.datum(0),
             color=alt.Color("told:N", scale=told, legend=None),
             tooltip=[alt.Tooltip("days:N"), alt.Tooltip("trades:Q", format=",d")],
         )
@@ -147,7 +148,7 @@ def lags(by_days: Mapping[int, int]) -> Spec:
 
 
 def returns(found: Sequence[Returns], side: str) -> Spec:
-    """The median excess by horizon: a bar a basis, and a dot for the mean."""
+    """The median excess by horizon, a bar a basis."""
     import altair as alt
 
     rows = [
@@ -175,13 +176,13 @@ def returns(found: Sequence[Returns], side: str) -> Spec:
             alt.Tooltip("hit:Q", format=".0f", title="beat the market, %"),
         ],
     )
-    axis = alt.Axis(tickCount=5, format="+~g")
-    bars = base.mark_bar(opacity=0.75).encode(y=alt.Y("median:Q", title=None, axis=axis))
-    dots = base.mark_point(filled=True, size=40, opacity=1).encode(y="mean:Q")
+    axis = alt.Axis(tickCount=5, format="+~f")
+    # One stock that rose a hundredfold would set the scale of means: the table has them.
+    bars = base.mark_bar().encode(y=alt.Y("median:Q", title=None, axis=axis))
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(style="fair")
     return finished(
-        alt.layer(bars, dots, zero.encode(y="zero:Q")),
-        f"Excess return after a {side}, in per cent: bars are medians, dots are means",
+        alt.layer(bars, zero.encode(y="zero:Q")),
+        f"The median excess return after a {side}, in per cent",
     )
 
 
@@ -229,7 +230,7 @@ def _amounts(step: int) -> list[Any]:
         alt.Tooltip("trades:Q", format=",d"),
         alt.Tooltip("usd:Q", format="$,.0f", title="estimate"),
         alt.Tooltip("low:Q", format="$,.0f"),
-        alt.Tooltip("high:Q", format="$,.0f", title="high, where there is one"),
+        alt.Tooltip("high:Q", format="$,.0f", title="high, where it has one"),
     ]
 
 

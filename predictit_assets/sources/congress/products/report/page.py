@@ -140,7 +140,7 @@ def days(number: Decimal | float | None) -> str:
 
 def share(part: int, whole: int) -> str:
     """A part in per cent."""
-    return f"{100 * part / whole:.0f} %" if whole else UNKNOWN
+    return f"{100 * part / whole:.0f}%" if whole else UNKNOWN
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

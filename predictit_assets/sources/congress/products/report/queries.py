@@ -131,12 +131,13 @@ where date_basis = 'report' and dimension = 'all' and activity_date between ? an
 order by activity_date, side, is_partial
 """
 
+# A range without an end reaches at least to its beginning.
 BY_TRANSACTION = """
 select
     transaction_date,
     count(*) as trades,
     sum(amount_low) as amount_low,
-    sum(amount_high) as amount_high,
+    sum(coalesce(amount_high, amount_low)) as amount_high,
     sum(amount_estimate) as amount_estimate
 from core.fact_trades
 where counts and dates_plausible and report_date between ? and ?
