@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
 
 import dagster as dg
 
@@ -11,6 +13,9 @@ from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.settings import Settings
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Query, Warehouse
+from predictit_assets.text import printable
+
+Plain = str | int | float | None
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,27 @@ class Preview:
         """What it adds to the metadata of a materialization."""
         value = self(query)
         return {} if value is None else {self.name: value}
+
+
+def table(sql: str, **columns: str) -> Callable[[Query], dg.MetadataValue | None]:
+    """Reads rows for a preview; `columns` are their names and types, in the order of the query."""
+    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()])
+
+    def read(query: Query) -> dg.MetadataValue | None:
+        records = [
+            dg.TableRecord(dict(zip(columns, map(_plain, row), strict=True))) for row in query(sql)
+        ]
+        return dg.MetadataValue.table(records, schema) if records else None
+
+    return read
+
+
+def _plain(value: Any) -> Plain:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, str):
+        return printable(value)
+    return value if value is None or isinstance(value, int | float) else str(value)
 
 
 @dataclass(frozen=True)

@@ -19,3 +19,6 @@ class CongressSettings(SourceSettings):
     api_url: str = Field("https://api.benzinga.com", description="the API that is asked")
     calls_a_minute: int = Field(30, ge=1, description="calls of the API in a minute, at most")
     max_calls: int = Field(500, ge=1, description="calls in one run; what is left stays due")
+    alert_above: int = Field(
+        250_000, ge=0, description="estimated dollars above which a trade is told of"
+    )

@@ -77,6 +77,7 @@ SOURCE = Source(
     # The API knows no header for it.
     auth=Auth(parameter="token"),
     max_age=DAILY,
+    products="predictit_assets.sources.congress.products",
     published=Published(
         table="fact_trades",
         # A day on which nothing was reported is published, too.

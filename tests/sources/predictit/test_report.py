@@ -20,6 +20,7 @@ from predictit_assets.contract.names import UNPREFIXED
 from predictit_assets.errors import NothingHeld, NothingPublished
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers import report
+from predictit_assets.report.page import digest
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
@@ -99,7 +100,7 @@ def test_the_page_tells_its_age_when_it_is_opened(whole: str) -> None:
     scripts = re.findall(r"(?s)<script>(.*?)</script>", whole)
     assert "tellAge" in scripts[-1]
     for script in scripts:
-        assert f"'sha256-{page.digest(script)}'" in whole
+        assert f"'sha256-{digest(script)}'" in whole
 
 
 def test_made_up_odds_are_not_said_to_be_predictits(whole: str) -> None:

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from predictit_assets.contract.calendar import age_text
+from predictit_assets.report.links import host_of
 from predictit_assets.sources.predictit.ask import EASTERN
-from predictit_assets.sources.predictit.products.links import host_of
 from predictit_assets.storage.warehouse import Warehouse
 from predictit_assets.text import cell, escaped_json, printable, writes_unicode
 

@@ -1,39 +1,13 @@
 """A few rows of the marts for the Dagster UI, read when they were built."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
 
 import dagster as dg
 
-from predictit_assets.layers.products import Preview
+from predictit_assets.layers.products import Preview, table
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.storage.warehouse import Query
-from predictit_assets.text import printable
-
-Plain = str | int | float | None
-
-
-def _table(sql: str, **columns: str) -> Callable[[Query], dg.MetadataValue | None]:
-    """Reads rows as a table; `columns` are their names and types, in the order of the query."""
-    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()])
-
-    def read(query: Query) -> dg.MetadataValue | None:
-        records = [
-            dg.TableRecord(dict(zip(columns, map(_plain, row), strict=True))) for row in query(sql)
-        ]
-        return dg.MetadataValue.table(records, schema) if records else None
-
-    return read
-
-
-def _plain(value: Any) -> Plain:
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, str):
-        return printable(value)
-    return value if value is None or isinstance(value, int | float) else str(value)
 
 
 def _newest(query: Query) -> dg.MetadataValue | None:
@@ -48,7 +22,7 @@ def _eastern(at: datetime) -> str:
 PREVIEWS: Mapping[str, Preview] = {
     "market_board": Preview(
         "biggest_moves",
-        _table(
+        table(
             """
             select
                 market_short_name, contract_short_name,
@@ -66,7 +40,7 @@ PREVIEWS: Mapping[str, Preview] = {
     ),
     "market_books": Preview(
         "best_arbitrage_a_day",
-        _table(
+        table(
             """
             select partition_date, max(best_no_net) * 100 as best_no_net
             from marts.market_books
@@ -81,7 +55,7 @@ PREVIEWS: Mapping[str, Preview] = {
     ),
     "feed_health": Preview(
         "polls_a_day",
-        _table(
+        table(
             """
             select partition_date, polls, longest_gap_minutes
             from marts.feed_health
@@ -95,7 +69,7 @@ PREVIEWS: Mapping[str, Preview] = {
     ),
     "calibration": Preview(
         "came_true_by_price_a_day_before",
-        _table(
+        table(
             """
             select mean_price * 100 as mean_price, contracts, yes_share * 100 as yes_share
             from marts.calibration

@@ -4,13 +4,13 @@ Times are Eastern wall times that are told to Vega as if they were UTC, so that 
 shows the same. Altair is imported late: it takes seconds, and only rendering needs it.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from predictit_assets.report.charts import Spec, distinct, finished, hover, rule
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.products.report.queries import (
     Bin,
@@ -19,23 +19,12 @@ from predictit_assets.sources.predictit.products.report.queries import (
     FeedDay,
 )
 
-Spec = dict[str, Any]
-
-HEIGHT = 200
 HOUR = timedelta(hours=1)
 LONGEST_LINE = timedelta(hours=3)
 SPARSE = 4
 """A line is broken where nothing was seen for longer, and for so many times as long as usual."""
 FEW = 60
 """So few moments are drawn as points too: one shows what was seen, and what a line only joins."""
-NO_BREAK_SPACE = "\u00a0"
-
-
-def vega_lite() -> str:
-    """The version of Vega-Lite that the specs are written for, as vl-convert names it."""
-    import altair
-
-    return altair.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
 
 
 def odds(course: Course, name: str) -> Spec:
@@ -49,7 +38,7 @@ def odds(course: Course, name: str) -> Spec:
             by_hour.setdefault(hour, {})[field] = _cents(price)
     rows = _over_time(by_hour)
 
-    titles = _distinct([line.contract for line in course.lines])
+    titles = distinct([line.contract for line in course.lines])
     shown = {title: (field, ".0f") for title, field in zip(titles, fields, strict=True)}
     height = alt.Y("price:Q", title=None, axis=alt.Axis(tickCount=5, format=".0f"))
     colour = alt.Color("contract:N", scale=alt.Scale(domain=fields), legend=None)
@@ -58,15 +47,15 @@ def odds(course: Course, name: str) -> Spec:
     drawn = lines.mark_line(interpolate="step-after", point=len(rows) < FEW).encode(
         x=_time(), y=height, color=colour
     )
-    hover = _hover(name)
+    hovered = hover(name, "t")
     dots = (
-        lines.transform_filter(hover)
+        lines.transform_filter(hovered)
         .transform_filter("isValid(datum.price)")
         .mark_point(filled=True, size=50, opacity=1)
         .encode(x=_time(), y=height, color=colour)
     )
-    rule = _rule(base, hover, shown, f"{name}_rule")
-    return _finished(alt.layer(drawn, rule, dots), f"Prices in cents: {course.name}")
+    rule = _rule(base, hovered, shown, f"{name}_rule")
+    return finished(alt.layer(drawn, rule, dots), f"Prices in cents: {course.name}")
 
 
 def overround(books: Sequence[BookHour]) -> Spec:
@@ -90,8 +79,8 @@ def overround(books: Sequence[BookHour]) -> Spec:
     ]
     fair = alt.Chart(alt.InlineData(values=[{"fair": 100}])).mark_rule(style="fair")
     shown = {"buying all": ("ask", ".1f"), "selling all": ("bid", ".1f")}
-    rule = _rule(base, _hover("overround"), shown, "overround_rule")
-    return _finished(
+    rule = _rule(base, hover("overround", "t"), shown, "overround_rule")
+    return finished(
         alt.layer(band, fair.encode(y="fair:Q"), *marks, rule),
         "Median sum of YES asks and of YES bids of a market, in cents",
     )
@@ -112,8 +101,8 @@ def arbitrage(books: Sequence[BookHour]) -> Spec:
     gain = gained.mark_area(style="gain", interpolate="step-after")
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(style="fair")
     shown = {"best market": ("net", ".2f")}
-    rule = _rule(base, _hover("arbitrage"), shown, "arbitrage_rule")
-    return _finished(
+    rule = _rule(base, hover("arbitrage", "t"), shown, "arbitrage_rule")
+    return finished(
         alt.layer(
             gain.encode(x=_time(), y=alt.Y("gain:Q", title=None)),
             zero.encode(y="zero:Q"),
@@ -157,7 +146,7 @@ def polls(feed: Sequence[FeedDay]) -> Spec:
             ],
         )
     )
-    return _finished(bars, "Sound polls a day")
+    return finished(bars, "Sound polls a day")
 
 
 def reliability(bins: Sequence[Bin]) -> Spec:
@@ -194,7 +183,7 @@ def reliability(bins: Sequence[Bin]) -> Spec:
             alt.Tooltip("share:Q", format=".0f", title="came true, %"),
         ],
     )
-    return _finished(
+    return finished(
         alt.layer(fair.encode(x="price:Q", y="share:Q"), lines, dots),
         "The share of contracts that came true by their price, at 1, 7 and 30 days before the end",
     )
@@ -208,44 +197,14 @@ def _time() -> Any:
     return alt.X("t:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
-def _hover(name: str) -> Any:
-    import altair as alt
-
-    return alt.selection_point(
-        name=f"hover_{name}",
-        nearest=True,
-        on="pointerover",
-        clear="pointerout",
-        fields=["t"],
-        empty=False,
-    )
-
-
-def _rule(base: Any, hover: Any, shown: Mapping[str, tuple[str, str]], name: str) -> Any:
+def _rule(base: Any, hovered: Any, shown: Mapping[str, tuple[str, str]], name: str) -> Any:
     """The upright line under the pointer, and the cents there: by title a field and its format."""
-    import altair as alt
-
-    # Vega-Lite looks for text in the wrong place when the pointer is only near: so by hand.
-    # (The space at the end of a title keeps it from being a name that means something to Vega.)
-    row = "(datum.datum || datum)"
-    parts = [f'"Eastern": utcFormat({row}.t, "%a %d %b %Y, %H:%M")']
-    parts += [
-        f"{json.dumps(title + NO_BREAK_SPACE)}: "
-        f'isValid({row}.{field}) ? format({row}.{field}, "{form}") + "¢" : "–"'
+    cents = {
+        title: f'isValid({{row}}.{field}) ? format({{row}}.{field}, "{form}") + "¢" : "–"'
         for title, (field, form) in shown.items()
-    ]
-    return (
-        base.transform_filter("!datum.gap")
-        .mark_rule(style="pointer")
-        .encode(
-            x=_time(),
-            opacity=alt.condition(hover, alt.value(1), alt.value(0)),
-            tooltip=alt.value({"expr": "{" + ", ".join(parts) + "}"}),
-        )
-        .add_params(hover)
-        # Altair would number it by how many charts this process has made.
-        .properties(name=name)
-    )
+    }
+    at = ("Eastern", 'utcFormat({row}.t, "%a %d %b %Y, %H:%M")')
+    return rule(base, hovered, _time(), at, cents, name)
 
 
 def _over_time(
@@ -276,21 +235,3 @@ def _wall(at: datetime) -> int:
 
 def _cents(price: Decimal | float | None) -> float | None:
     return None if price is None else round(float(price) * 100, 2)
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, numbered where they repeat: a tooltip shows one value a name."""
-    return [
-        name if names.index(name) == n else f"{name} #{names[: n + 1].count(name)}"
-        for n, name in enumerate(names)
-    ]
-
-
-def _finished(chart: Any, description: str) -> Spec:
-    """The spec of a chart that fills the width of its place."""
-    spec: Spec = chart.properties(
-        width="container", height=HEIGHT, description=description
-    ).to_dict()
-    # The page says what it is and how it looks.
-    del spec["$schema"], spec["config"]
-    return {**spec, "autosize": {"type": "fit-x", "contains": "padding"}}

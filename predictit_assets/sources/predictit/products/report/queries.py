@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 from predictit_assets.errors import NothingHeld
-from predictit_assets.sources.predictit.products.links import host_of
+from predictit_assets.report.links import host_of
 from predictit_assets.storage.warehouse import Query, Warehouse
 
 MARTS = (

@@ -1,4 +1,4 @@
-"""Addresses in the feed, which may be none."""
+"""Addresses out of payloads, which may be none."""
 
 from urllib.parse import SplitResult, urlsplit
 
