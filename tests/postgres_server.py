@@ -44,6 +44,8 @@ def postgres() -> Iterator[str]:
 
     # Not in pytest's folder: root's Postgres runs as somebody else, who mayn't look into it.
     server = pgserver.get_server(Path(mkdtemp(prefix="postgres-")), cleanup_mode="delete")
+    # What outlives the machine is nothing to tests.
+    Database(server.get_uri()).rows("alter system set fsync = off", "select pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
 
