@@ -130,8 +130,9 @@ def test_a_database_that_is_down_costs_serving_alone_and_the_next_run_catches_up
         assert not broken.success
         (failure,) = [one for one in broken.all_events if one.is_step_failure]
         assert failure.step_key == "serving_predictit"
-        said = str(failure.step_failure_data.user_failure_data)
-        assert "PostgreSQL (127.0.0.1:1/odds) can't be reached" in said
+        assert failure.step_failure_data.user_failure_data
+        said = str(failure.step_failure_data.user_failure_data.description)
+        assert said.startswith("PostgreSQL (127.0.0.1:1/odds) can't be reached: ")
         assert len([one for one in broken.all_events if one.is_step_up_for_retry]) == 2
         old = "select count(*) from marts.odds_1h where trade_close = 0.77"
         assert database.value(old) == 0
