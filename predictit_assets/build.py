@@ -47,9 +47,11 @@ from predictit_assets.layers.landing import landing_asset
 from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.products import House, Products
 from predictit_assets.layers.raw import raw_asset
+from predictit_assets.layers.served import served_tables
+from predictit_assets.layers.serving import serving_assets, serving_checks
 from predictit_assets.layers.specs import origin
 from predictit_assets.layers.staging import staging_assets
-from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome
+from predictit_assets.settings import ObjectsHome, ServingMode, Settings, WarehouseHome
 from predictit_assets.sources import Enabled, enabled
 from predictit_assets.storage.stream import Stream, held_by, held_days
 from predictit_assets.storage.warehouse import Warehouse
@@ -204,6 +206,26 @@ def _source_parts(
             steps.append(model_checks(source.name, layer, tables, warehouse, streams[0]))
     assets += products.assets
     checks = [*asset_checks(steps), *products.checks]
+    serving = factory.serving(settings)
+    if serving and source.serving:
+        published = served_tables(source.name, source.serving, models)
+        assets.append(
+            serving_assets(
+                source.name,
+                published,
+                serving,
+                warehouse,
+                partitions,
+                partial(held_days, streams),
+                whole=settings.serving_mode is ServingMode.REPLACE,
+                owner=source.owner,
+                names=settings.asset_names,
+                pool=settings.pool,
+            )
+        )
+        checks.append(
+            serving_checks(source.name, published, serving, warehouse, settings.asset_names)
+        )
 
     ages = freshness.ages(source, streams, sensor_warehouse)
     timed = freshness.fresh_checks(ages)

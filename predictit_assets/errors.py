@@ -69,6 +69,16 @@ class WarehouseUnusable(ExpectedError):
     """The file of the warehouse can't be opened, and waiting doesn't help."""
 
 
+class ServingUnreachable(ExpectedError):
+    """PostgreSQL didn't answer, broke off, or is too busy just now."""
+
+    retryable = True
+
+
+class ServingFailed(ExpectedError):
+    """PostgreSQL refused something, or what it holds isn't what was sent."""
+
+
 STORES = {"obstore", "_obstore", "botocore"}
 """Libraries that keep objects: each of their errors is of the surroundings."""
 DATABASES = {"duckdb", "_duckdb", "sqlite3", "sqlalchemy", "psycopg2"}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from predictit_assets.instance.dbt_runner import Dbt
     from predictit_assets.layers.intake import Intake
     from predictit_assets.sources import Enabled
+    from predictit_assets.storage.serving import Serving
     from predictit_assets.storage.stream import Stream
     from predictit_assets.storage.warehouse import Warehouse
 
@@ -168,6 +169,16 @@ def warehouse(settings: Settings, patience: float | None = None) -> "Warehouse":
     from predictit_assets.storage.snowflake_account import connect
 
     return SnowflakeWarehouse(connect(settings), settings.snowflake_database)
+
+
+def serving(settings: Settings) -> "Serving | None":
+    """Where published tables are served, or None where the settings name nothing."""
+    url = settings.serving_url.get_secret_value()
+    if not url:
+        return None
+    from predictit_assets.storage.serving import Serving
+
+    return Serving(url, settings.serving_reader, settings.lock_timeout)
 
 
 def dbt(settings: Settings) -> "Dbt":

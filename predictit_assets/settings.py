@@ -1,5 +1,6 @@
 """The environment, typed: every value that moves the project from a laptop to production."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +43,19 @@ class WarehouseHome(StrEnum):
     SNOWFLAKE = "snowflake"
 
 
+class ServingMode(StrEnum):
+    """What a run replaces in PostgreSQL of tables by day."""
+
+    APPEND = "append"
+    REPLACE = "replace"
+
+
+POSTGRES = re.compile(
+    r"postgres(ql)?://([^:@/?#]*(:[^@/?#]*)?@)?[^@/?#]*(/[^@/?#]*)?(\?[^#]*)?", re.IGNORECASE
+)
+"""The address of a PostgreSQL database. What is special in a password has to be encoded: else a
+part of it could be taken for the host, which texts name."""
+BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """A name in Snowflake that needs no quotes."""
 
@@ -155,6 +169,31 @@ class Settings(BaseSettings):
         "", description="the AWS role that Snowflake takes to read the bucket"
     )
     snowflake_host: str = Field("", description="another host than the account's own")
+
+    # Secret, since it holds a password.
+    serving_url: SecretStr = Field(
+        SecretStr(""), description="the PostgreSQL database that published tables are served from"
+    )
+    serving_mode: ServingMode = Field(
+        ServingMode.APPEND,
+        description="whether a run replaces its days of the tables by day, or all of them",
+    )
+    serving_reader: str = Field(
+        "predictit_reader",
+        pattern=r"^[^\x00-\x1f]{1,63}$",
+        description="the role that may read what is served",
+    )
+
+    @field_validator("serving_url")
+    @classmethod
+    def _postgres(cls, url: SecretStr) -> SecretStr:
+        value = url.get_secret_value()
+        if value and (not POSTGRES.fullmatch(value) or BAD_ESCAPE.search(value)):
+            raise ValueError(
+                "should be postgresql://user:password@host/database, with what is special in the "
+                "password percent-encoded"
+            )
+        return url
 
     @field_validator("expire_raw_confirmed")
     @classmethod

@@ -40,7 +40,7 @@ os.environ["PREDICTIT_POLL_INTERVAL"] = "0"
 # Partitions begin where the source's do, not with the first day of a test's home.
 os.environ["PREDICTIT_START"] = "2014-11-01"
 
-pytest_plugins = ("story",)
+pytest_plugins = ("story", "postgres_server")
 """Whose fixtures every test may use."""
 
 PREDICTIT = load("predictit")

@@ -177,6 +177,7 @@ def test_a_home_is_a_place_whatever_the_current_folder_becomes(
         ("MAX_BODY_MB", "1.5", "valid integer"),
         ("LOCK_TIMEOUT", "-0.1", "greater than or equal to 0"),
         ("LOCK_TIMEOUT", "nan", "Input should be"),
+        ("SERVING_MODE", "sometimes", "'append' or 'replace'"),
         ("SOURCES", "predictit,weather", "unknown: weather; known are predictit"),
     ],
 )
@@ -273,6 +274,37 @@ def test_a_secret_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert "a key" not in repr(settings) + str(settings)
     assert "open sesame" not in repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://me:open-sesame@host/odds",
+        "host=here password=open-sesame",
+        # A part of such a password would be taken for the host, which texts name.
+        "postgresql://me:12/open-sesame@host/odds",
+        "postgresql://me:12#open-sesame@host/odds",
+        "postgresql://me:12@open-sesame@host/odds",
+        "postgresql://me:12%open-sesame@host/odds",
+    ],
+)
+def test_an_address_of_a_database_that_cannot_be_read_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("PREDICTIT_SERVING_URL", url)
+    with pytest.raises(
+        SettingsError, match=r"^PREDICTIT_SERVING_URL=: .*percent-encoded"
+    ) as caught:
+        load_settings()
+    assert "sesame" not in str(caught.value)
+
+
+def test_an_address_of_a_database_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://me:open%2Fsesame@host:5433/odds?sslmode=verify-full"
+    monkeypatch.setenv("PREDICTIT_SERVING_URL", url)
+    settings = load_settings()
+    assert settings.serving_url.get_secret_value() == url
+    assert "sesame" not in repr(settings) + str(settings)
 
 
 # Which sources are on, and what each is told

@@ -114,6 +114,25 @@ class Published(NamedTuple):
     """A query that gives the newest moment in the data (UTC), one row."""
 
 
+class Reference(NamedTuple):
+    """Columns of a served table that name a row of another one, by the key of that one."""
+
+    columns: Sequence[str]
+    table: str
+
+
+class Serving(NamedTuple):
+    """What of a source is published to PostgreSQL, where applications read it."""
+
+    tables: Sequence[str]
+    """Layers and single models, by name. A view needs its SQL over served tables in
+    `dbt_project/serving/<source>/<view>.sql`."""
+    private: Mapping[str, Sequence[str]] = {}
+    """The columns that readers don't get, by table."""
+    references: Mapping[str, Sequence[Reference]] = {}
+    """The foreign keys, by table. In a table by day `partition_date` is a part of each key."""
+
+
 class Source(NamedTuple):
     """A system whose payloads are kept: who runs it, what it holds, how it may be asked."""
 
@@ -136,6 +155,7 @@ class Source(NamedTuple):
     published: Published | None = None
     max_age: Limits | None = HOURLY
     """How old what is made of its payloads may be; None where nothing new is nothing unusual."""
+    serving: Serving | None = None
     products: str = ""
     """The module of what only this source has; its function `products` makes it."""
 

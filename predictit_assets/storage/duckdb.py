@@ -4,8 +4,9 @@ A process that writes shuts out every other one, so a connection is opened late 
 once, and a busy file is waited for.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from predictit_assets.storage.warehouse import (
     LoadedObject,
     Query,
     identify,
+    selected,
     staging_columns,
 )
 
@@ -32,11 +34,14 @@ from predictit_assets.storage.warehouse import (
 if TYPE_CHECKING:
     import duckdb
     import ibis
+    import pyarrow
 
     from predictit_assets.contract.schema import Schema
 
 LOCKED = "Could not set lock"
 """What DuckDB says of a file that another process holds."""
+BATCH_ROWS = 50_000
+"""Rows that are given at a time, where somebody reads them all."""
 MEMORY_MB = 400
 """What DuckDB may take; beyond it, it uses the disk."""
 
@@ -143,6 +148,15 @@ class DuckDBWarehouse:
 
         with self.connect() as connection:
             yield ibis.duckdb.from_connection(connection).table(name, database=schema)
+
+    @contextmanager
+    def batches(
+        self, schema: str, table: str, columns: Sequence[str], days: Collection[date] | None
+    ) -> "Iterator[Iterator[pyarrow.RecordBatch]]":
+        """The rows of a table, of some days or all of them, some at a time."""
+        with self.connect(only_read=True) as connection:
+            query = selected(schema, table, columns, days)
+            yield connection.sql(query, params=list(days or ())).to_arrow_reader(BATCH_ROWS)
 
     def prepare(self, tables: "Mapping[str, Schema]") -> None:
         """Make the staging tables that aren't there yet, empty; bring the others up to date."""

@@ -3,8 +3,9 @@
 `predictit setup-warehouse` makes what is used here: the staging tables, the load log, the stage.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,12 @@ from predictit_assets.storage.warehouse import (
     LoadedObject,
     Query,
     identify,
+    selected,
     staging_columns,
 )
 
 if TYPE_CHECKING:
+    import pyarrow
     from snowflake.connector import SnowflakeConnection
     from snowflake.connector.cursor import SnowflakeCursor
 
@@ -60,6 +63,7 @@ class Purpose(StrEnum):
     MIGRATE = "migrate"
     CHECK = "check"
     READ = "read"
+    SERVE = "serve"
     SETUP = "setup"
 
 
@@ -118,6 +122,24 @@ class SnowflakeWarehouse:
             backend = ibis.snowflake.from_connection(connection, create_object_udfs=False)
             table = backend.table(name.upper(), database=(self._database, schema.upper()))
             yield _as_at_home(table)
+
+    @contextmanager
+    def batches(
+        self, schema: str, table: str, columns: Sequence[str], days: Collection[date] | None
+    ) -> "Iterator[Iterator[pyarrow.RecordBatch]]":
+        """The rows of a table, of some days or all of them, some at a time."""
+        tag = {"table": f"{schema}.{table}"}
+        with (
+            self._connect(Purpose.SERVE, tag) as connection,
+            closing(connection.cursor()) as cursor,
+        ):
+            cursor.execute(selected(schema, table, columns, days), list(days or ()) or None)
+            # Snowflake shouts names.
+            yield (
+                batch.rename_columns(list(columns))
+                for chunk in cursor.fetch_arrow_batches()
+                for batch in chunk.to_batches()
+            )
 
     def prepare(self, tables: Mapping[str, Schema]) -> None:
         """Nothing: the loader may fill the staging tables, but an administrator makes them."""

@@ -79,6 +79,8 @@ def connect(
             login_timeout=LOGIN_TIMEOUT,
             network_timeout=network_timeout(purpose),
             additional_snowflake_connection_args={
+                # Else Arrow gets decimals as floats.
+                "arrow_number_to_decimal": purpose is Purpose.SERVE,
                 **_elsewhere(settings.snowflake_host),
                 "socket_timeout": SOCKET_TIMEOUT,
                 "session_parameters": {

@@ -1,7 +1,7 @@
 """What a warehouse is to the layers, whichever engine it runs on, and what all of them share."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +15,7 @@ from predictit_assets.storage.objects import ObjectStore
 
 if TYPE_CHECKING:  # who only reads needs neither
     import ibis
+    import pyarrow
 
     from predictit_assets.contract.schema import Schema
 
@@ -102,6 +103,12 @@ class Warehouse(Protocol):
         """A table as an Ibis expression, its columns named and typed as the schemas do."""
         ...
 
+    def batches(
+        self, schema: str, table: str, columns: Sequence[str], days: Collection[date] | None
+    ) -> "AbstractContextManager[Iterator[pyarrow.RecordBatch]]":
+        """The rows of a table, of some days or all of them, some at a time."""
+        ...
+
     def prepare(self, tables: "Mapping[str, Schema]") -> None:
         """See to it that the staging tables are there, be they empty."""
         ...
@@ -127,6 +134,17 @@ class Warehouse(Protocol):
         doesn't grow with the days.
         """
         ...
+
+
+def selected(schema: str, table: str, columns: Sequence[str], days: Collection[date] | None) -> str:
+    """The query of some columns of some days (a `?` each), or of all rows."""
+    query = f"select {', '.join(columns)} from {schema}.{table}"
+    return query if days is None else f"{query} where {among(days)}"
+
+
+def among(days: Collection[date]) -> str:
+    """The condition that a row is of one of these days: a `?` each."""
+    return f"partition_date in ({', '.join('?' * len(days)) or 'null'})"
 
 
 def rows_by_day(

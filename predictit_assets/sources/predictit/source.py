@@ -28,6 +28,7 @@ from predictit_assets.contract.source import (
     Limits,
     Published,
     RateLimit,
+    Serving,
     Source,
 )
 from predictit_assets.sources.predictit.api import (
@@ -263,6 +264,10 @@ SOURCE = Source(
         table="fact_prices",
         days="select distinct partition_date from core.market_attribute_runs",
         newest="select max(last_seen_ts) as newest from core.dim_markets",
+    ),
+    # Not every poll: what applications ask is told by the hours and days.
+    serving=Serving(
+        ("dim_markets", "dim_contracts", "dim_markets_history", "dim_contracts_history", "marts")
     ),
     products="predictit_assets.sources.predictit.products",
 )
