@@ -195,7 +195,7 @@ def _source_parts(
     assets += products.assets
     checks = [*asset_checks(steps), *products.checks]
 
-    ages = freshness.ages(source, streams, sensor_warehouse)
+    ages = freshness.ages(source, on.settings, streams, sensor_warehouse)
     timed = freshness.fresh_checks(ages)
     landed = {
         stream.name: landing_checks(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import ClassVar
 
 import pyarrow
@@ -11,7 +11,8 @@ from predictit_assets.contract.arrival import Arrival, Dropped, FileBounds, File
 from predictit_assets.contract.calendar import Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
-from predictit_assets.contract.source import Dataset, Limits, Published, Source
+from predictit_assets.contract.settings import SourceSettings
+from predictit_assets.contract.source import Dataset, Limits, Source
 from predictit_assets.sources.orders import rows
 from predictit_assets.sources.orders.schemas import OrderDumps, OrderLines, OrderManifest, Orders
 from predictit_assets.sources.orders.settings import OrdersSettings
@@ -71,6 +72,11 @@ class OrderFiles(Dataset):
     day_is_capture: ClassVar[bool] = False
     warnings: ClassVar[type[OrderManifest]] = OrderManifest
 
+    def age_of_newest(self, settings: SourceSettings) -> Limits | None:
+        """As the settings say: from so many hours on a warning, from twice as many on an error."""
+        hours = settings.max_age_hours if isinstance(settings, OrdersSettings) else None
+        return Limits(timedelta(hours=hours), timedelta(hours=2 * hours)) if hours else None
+
     def validate(self, payload: Payload) -> Validation:
         """Check the container, and count. Raises InvalidPayload with the JSON path."""
         seen = rows.look_through(payload)
@@ -94,10 +100,5 @@ SOURCE = Source(
     datasets=(OrderFiles(),),
     settings=OrdersSettings,
     docs="https://shopify.dev/docs/api/admin-rest/latest/resources/order",
-    published=Published(
-        table="fact_orders",
-        days="select distinct partition_date from core.fact_orders",
-        newest="select max(updated_at) as newest from core.fact_orders",
-    ),
     max_age=None,
 )
