@@ -12,7 +12,7 @@ from predictit_assets.contract.calendar import Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.settings import SourceSettings
-from predictit_assets.contract.source import Dataset, Limits, Source
+from predictit_assets.contract.source import Dataset, Limits, Published, Source
 from predictit_assets.sources.orders import rows
 from predictit_assets.sources.orders.schemas import OrderDumps, OrderLines, OrderManifest, Orders
 from predictit_assets.sources.orders.settings import OrdersSettings
@@ -100,5 +100,10 @@ SOURCE = Source(
     datasets=(OrderFiles(),),
     settings=OrdersSettings,
     docs="https://shopify.dev/docs/api/admin-rest/latest/resources/order",
+    published=Published(
+        table="fact_orders",
+        days="select distinct partition_date from core.fact_orders",
+        newest="select max(updated_at) as newest from core.fact_orders",
+    ),
     max_age=None,
 )
