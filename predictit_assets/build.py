@@ -227,7 +227,7 @@ def _source_parts(
             serving_checks(source.name, published, serving, warehouse, settings.asset_names)
         )
 
-    ages = freshness.ages(source, streams, sensor_warehouse)
+    ages = freshness.ages(source, on.settings, streams, sensor_warehouse)
     timed = freshness.fresh_checks(ages)
     landed = {
         stream.name: landing_checks(

@@ -18,7 +18,7 @@ from dagster_k8s.models import k8s_snake_case_dict
 from kubernetes import client
 from pydantic_settings import BaseSettings
 
-from predictit_assets.contract.arrival import Polled
+from predictit_assets.contract.arrival import ByDay, PerEntity, Polled
 from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.sources import SOURCES, load
 
@@ -81,11 +81,16 @@ def variables(settings: type[BaseSettings]) -> set[str]:
 
 
 def of_source(name: str) -> set[str]:
-    """The variables of a source; where nothing is polled nobody says who polls."""
+    """The variables of a source, but for those of ways in that it doesn't have.
+
+    Where nothing is polled nobody says who polls, and where no API is asked nobody says which.
+    """
     source = load(name)
     ways = [way for dataset in source.datasets for way in dataset.arrivals]
-    polled = any(isinstance(way, Polled) for way in ways)
-    return variables(source.settings) - (set() if polled else {source.settings.variable("poller")})
+    unused = set() if any(isinstance(way, Polled) for way in ways) else {"poller"}
+    if not any(isinstance(way, Polled | ByDay | PerEntity) for way in ways):
+        unused |= {"api_url", "api_key", "api_key_file"}
+    return variables(source.settings) - set(map(source.settings.variable, unused))
 
 
 SETTINGS = variables(Settings).union(*map(of_source, SOURCES))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from predictit_assets.contract.payload import is_in_the_future
+from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.contract.source import Limits, Source
 from predictit_assets.errors import NothingPublished
 from predictit_assets.layers.landing import held_in
@@ -54,12 +55,14 @@ class DataAge:
         )
 
 
-def ages(source: Source, streams: Sequence[Stream], warehouse: Warehouse) -> list[DataAge]:
+def ages(
+    source: Source, settings: SourceSettings, streams: Sequence[Stream], warehouse: Warehouse
+) -> list[DataAge]:
     """What is as old as its data: the payloads received, and what is published of them."""
     found = [
-        DataAge(dg.AssetKey(stream.key("landing")), _newest_payload(stream), stream.dataset.max_age)
+        DataAge(dg.AssetKey(stream.key("landing")), _newest_payload(stream), limits)
         for stream in streams
-        if stream.dataset.max_age
+        if (limits := stream.dataset.age_of_newest(settings))
     ]
     published = source.published
     if published and found and source.max_age:

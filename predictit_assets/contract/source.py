@@ -98,6 +98,10 @@ class Dataset(Protocol):
         """
         return True
 
+    def age_of_newest(self, settings: SourceSettings) -> Limits | None:  # noqa: ARG002
+        """How old the newest payload may be; a dataset whose settings say so looks there."""
+        return self.max_age
+
     def same_answer(self, before: bytes, after: bytes) -> bool:
         """Whether two answers to the same request say the same, though their bytes may differ."""
         return before == after

@@ -1,5 +1,6 @@
 """The ways in at work: what a stream's source is asked for, within its limits, and landed."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,7 +21,7 @@ from predictit_assets.contract.arrival import (
 from predictit_assets.contract.payload import InvalidPayload, Payload
 from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.errors import FetchError, NothingPublished, SettingsError
-from predictit_assets.fetch.client import CallsSpent, Client
+from predictit_assets.fetch.client import CallsSpent, Client, RequestRefused
 from predictit_assets.fetch.days import MAX_FAILURES, DaysAsked, ask_days, due_days, forecast
 from predictit_assets.fetch.files import Imported, dropped_files, import_files, is_payload
 from predictit_assets.storage.asked import Asked, AskedRows
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 Way = TypeVar("Way", Polled, ByDay, PerEntity, Pushed, Dropped)
 Log = Callable[[str], None]
 """What is told of progress, waits and retries."""
+DOWNLOAD_TIMEOUT = 900.0
+"""Seconds for a whole download: a dump is many times as large as an answer."""
 
 
 class Reply(NamedTuple):
@@ -43,6 +46,13 @@ class Reply(NamedTuple):
     """What was landed; None when that was held already, or nothing came."""
     fault: str = ""
     """Why the answer says nothing, or why there is none."""
+
+
+class Fetched(NamedTuple):
+    """What an address of files answered."""
+
+    host: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -200,8 +210,10 @@ class Intake:
         yield from left
         yield from self._import(files, dropped)
 
-    def fetch_address(self, log: Log) -> list[Imported]:
-        """Land what the address of a drop answers. Raises FetchError."""
+    def fetch_address(
+        self, log: Log, note: Callable[["Fetched"], None] = lambda _fetched: None
+    ) -> list[Imported]:
+        """Land what the address of a drop answers; `note` is told what came. Raises FetchError."""
         dropped = self.way(Dropped)
         url = dropped.url(self.settings) if dropped else ""
         if dropped is None or not url:
@@ -212,7 +224,16 @@ class Intake:
             file = Path(folder) / (name if is_payload(name, dropped) else "drop.zip")
             client = self.client(log, None)
             client.max_body = self._bounds(dropped).max_archive
-            client.download(url, file)
+            client.total_timeout = DOWNLOAD_TIMEOUT
+            try:
+                client.download(url, file)
+            except RequestRefused as refusal:
+                raise FetchError(f"{refusal}: the URL was refused: has it run out?") from None
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            fetched = Fetched(urlsplit(url).hostname or "", digest)
+            log(f"{fetched.host} answered with {file.stat().st_size} bytes, SHA-256 {digest}")
+            note(fetched)
             imported = list(self._import([file], dropped))
         if imported and all(one.refused for one in imported):
             raise FetchError(f"nothing could be landed: {imported[0].refused}")

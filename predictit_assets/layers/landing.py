@@ -22,7 +22,7 @@ from predictit_assets.contract.schema import record_batch
 from predictit_assets.errors import NothingHeld
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.instance.partitions import days_of_context, mark_days
-from predictit_assets.layers.intake import Intake
+from predictit_assets.layers.intake import Fetched, Intake
 from predictit_assets.layers.specs import layer_asset, origin_key, rows_table, spec
 from predictit_assets.storage.payloads import PayloadStore, StoredPayload, Zone
 from predictit_assets.storage.stream import HeldDays, Stream
@@ -40,6 +40,8 @@ WAYS: dict[type[Arrival], str] = {
     Dropped: "Files are landed by `predictit import`, from a folder, or from an address.",
 }
 """How payloads arrive, for the UI."""
+FETCHED_HOST, FETCHED_SHA256 = "predictit/fetched_host", "predictit/fetched_sha256"
+"""Tags of a run that fetched an address: whom it asked, and the hash of what came."""
 
 
 class LandingConfig(dg.Config):
@@ -113,7 +115,11 @@ def landing_asset(
         window = days_of_context(context)
         with fail_on_expected_error(context.op_execution_context):
             if not config.held_only:
-                _fetch(intake, warehouse, window, context.log.info, context.log.warning)
+                told = _fetch(intake, warehouse, window, context.log.info, context.log.warning)
+                if told:
+                    # No day is the one that a dump is about: what came is told of the run.
+                    tags = {FETCHED_HOST: told.host, FETCHED_SHA256: told.sha256}
+                    context.instance.add_run_tags(context.run_id, tags)
             days = held(window)
             # A run that asks about due days needs nothing of its own day.
             if not (days or stream.may_be_empty or config.held_only or intake.way(ByDay)):
@@ -148,8 +154,9 @@ def _fetch(
     days: DayRange,
     log: Callable[[str], None],
     warn: Callable[[str], None],
-) -> None:
-    """Ask for what these partitions may ask for. Raises FetchError."""
+) -> Fetched | None:
+    """Ask for what these partitions may ask for; what an address gave. Raises FetchError."""
+    fetched: list[Fetched] = []
     today = intake.stream.calendar.today()
     is_today = days == DayRange(today, today)
     if intake.way(ByDay):
@@ -162,7 +169,7 @@ def _fetch(
         if result.left:
             warn(f"{len(result.left)} days stay due: the calls of one run are spent")
     if not is_today:
-        return
+        return None
     if intake.way(Polled):
         for stored in intake.poll(intake.client(log, None)):
             log(f"landed {stored.key}" if stored else "the answer is held already")
@@ -176,9 +183,10 @@ def _fetch(
             else:
                 log("the answer is held already")
     if intake.way(Dropped):
-        for one in intake.fetch_address(log):
+        for one in intake.fetch_address(log, fetched.append):
             if one.refused:
                 warn(printable(f"refused: {one.file}: {one.refused}"))
+    return fetched[0] if fetched else None
 
 
 def landing_event(

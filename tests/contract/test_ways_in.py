@@ -4,6 +4,7 @@ PredictIt is on beside it: two calendars in one code location, and neither knows
 """
 
 import errno
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -389,6 +390,29 @@ def test_a_zip_lands_member_by_member_and_a_second_one_brings_only_what_changed(
         settings, "select partition_date, count(*) from staging.river_surveys group by 1 order by 1"
     )
     assert counts == [(day, 5 if day == days[3] else 2) for day in days]
+
+
+def test_a_run_that_fetches_an_address_tells_its_host_and_what_came(
+    settings: Settings, on: Enabled, api: SampleServer, tmp_path: Path
+) -> None:
+    day = week()[0]
+    content = zip_of(tmp_path / "a.zip", {f"{day}.json": "[1]"}).read_bytes()
+    url = f"{api.url}/levels?signature=hunter2"
+    fetching = Enabled(RIVERS, on.settings.model_copy(update={"url": url}))
+    api.fail_with(http.Answer(content, 200, "application/zip"))
+    definitions = dg.Definitions.merge(
+        build_definitions(settings, [fetching]),
+        dg.Definitions(jobs=[dg.define_asset_job("land", ["landing/rivers/surveys"])]),
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = definitions.resolve_job_def("land").execute_in_process(
+            instance=instance, partition_key=str(TODAY)
+        )
+        tags = instance.get_run_by_id(run.run_id).tags  # type: ignore[union-attr]
+    assert tags["predictit/fetched_host"] == "127.0.0.1"
+    assert tags["predictit/fetched_sha256"] == hashlib.sha256(content).hexdigest()
+    assert "hunter2" not in str(tags)
+    assert len(landed(intake(settings, on, "surveys"), day)) == 1
 
 
 def test_files_of_one_day_and_moment_are_no_rivals(

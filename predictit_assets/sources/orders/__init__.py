@@ -1,0 +1,1 @@
+"""Dumps of a shop's orders."""
