@@ -42,3 +42,17 @@
         try_to_timestamp_ntz({{ text }}, 'MM/DD/YYYY HH12:MI:SS AM')
     )
 {%- endmacro %}
+
+
+{# So many days after a date. #}
+{% macro days_after(day, days) -%}
+    {{ adapter.dispatch("days_after")(day, days) }}
+{%- endmacro %}
+
+{% macro duckdb__days_after(day, days) -%}
+    ({{ day }} + cast({{ days }} as integer))
+{%- endmacro %}
+
+{% macro snowflake__days_after(day, days) -%}
+    dateadd(day, {{ days }}, {{ day }})
+{%- endmacro %}

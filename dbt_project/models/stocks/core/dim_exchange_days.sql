@@ -18,9 +18,7 @@ counted as (
 numbers as (
     select
         day_number,
-        cast(
-            {{ dbt.dateadd("day", "day_number", "cast('2012-01-01' as date)") }} as date
-        ) as exchange_date
+        {{ days_after("cast('2012-01-01' as date)", "day_number") }} as exchange_date
     from counted
 ),
 
