@@ -8,7 +8,9 @@ digits as (
 
 counted as (
     select
-        ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit as day_number
+        cast(
+            ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit as integer
+        ) as day_number
     from digits as ones
     cross join digits as tens
     cross join digits as hundreds
