@@ -166,7 +166,8 @@ def test_the_newest_disclosures_tell_dates_ranges_and_prices_or_why_there_are_no
         assert row[2] == (delay if plausible else "– dates can't be right")
         assert not ticker or ticker in row[4]
         for cell, close, status in ((row[6], *prices[:2]), (row[7], *prices[2:])):
-            assert cell.startswith(words.price(close) if close else f"– {words.STATUSES[status]}")
+            known_price = words.price(close) if close is not None else None
+            assert cell.startswith(known_price or f"– {words.STATUSES[status]}")
             statuses.add(status)
         late += bool(days_late)
         if name in since:
@@ -369,6 +370,14 @@ def test_a_range_is_told_as_the_report_gives_it(
     low: Decimal | None, high: Decimal | None, text: str, says: str
 ) -> None:
     assert words.amount_range(low, high, text) == says
+
+
+@pytest.mark.parametrize(
+    ("close", "says"),
+    [("1234.5", "$1,234.50"), ("0.5", "$0.50"), ("0.000001", "$0.000001"), ("0", "$0.00")],
+)
+def test_a_price_of_less_than_a_dollar_keeps_its_digits(close: str, says: str) -> None:
+    assert words.price(Decimal(close)) == says
 
 
 def test_every_status_has_words() -> None:
