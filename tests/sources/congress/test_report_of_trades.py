@@ -7,9 +7,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from html import unescape
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import dagster as dg
 import pytest
+import snowflake_grammar
 import yaml
 from pages import faults
 from test_marts_of_trades import built, staged  # noqa: F401  # fixtures
@@ -19,7 +22,8 @@ from predictit_assets.errors import NothingHeld, NothingPublished
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers import report
 from predictit_assets.settings import Settings
-from predictit_assets.sources.congress.products import words
+from predictit_assets.sources.congress.products import alerts, words
+from predictit_assets.sources.congress.products.previews import PREVIEWS
 from predictit_assets.sources.congress.products.report import charts, page, queries
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import ObjectStore
@@ -100,6 +104,44 @@ def test_the_page_is_whole_loads_nothing_and_is_the_same_each_time(rendered: Ren
     for side in ("purchase", "sale"):
         assert f'id="spec-returns_{side}"' in text
     assert 'id="spec-types_30"' in text
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (("data-charts=", "data-none="), "no charts are announced"),
+        (('<script type="application/json" id="spec-lags"', "<p"), "have a spec"),
+        (("</html>", ""), "doesn't end with </html>"),
+    ],
+)
+def test_the_check_finds_a_page_that_isnt_whole(
+    rendered: Render, harm: tuple[str, str], says: str
+) -> None:
+    text = rendered()
+    assert text.count(harm[0]) >= 1
+    before, _, after = text.rpartition(harm[0])
+    assert says in "; ".join(report.faults((before + harm[1] + after).encode()))
+
+
+def test_each_mart_but_the_returns_is_previewed_in_the_ui(warehouse: DuckDBWarehouse) -> None:
+    marts = {name for layer, name in (*queries.TABLES, *queries.OF_PRICES) if layer == "marts"}
+    assert set(PREVIEWS) == marts - {"trade_returns"}
+    with warehouse.read_connection() as query:
+        shown = {name: preview(query) for name, preview in PREVIEWS.items()}
+        ((newest, late),) = query(
+            "select report_date, worst_days_late from marts.late_filings "
+            "order by report_date desc, worst_days_late desc, report_id limit 1"
+        )
+        coverage = query(
+            "select transaction_status, count(*) from marts.trade_prices where counts group by 1"
+        )
+    for name, value in shown.items():
+        assert isinstance(value, dg.TableMetadataValue), name
+        assert value.records
+    rows = {name: [record.data for record in value.records] for name, value in shown.items()}  # type: ignore[union-attr]
+    assert rows["late_filings"][0]["told_on"] == str(newest)
+    assert rows["late_filings"][0]["days_late"] == late
+    assert {(row["status"], row["trades"]) for row in rows["trade_coverage"]} == set(coverage)
 
 
 def test_sums_by_member_are_those_of_the_trades_in_the_window(
@@ -327,6 +369,19 @@ def test_the_page_reads_no_table_that_it_doesnt_name() -> None:
     sql = Path(queries.__file__).read_text()
     found = set(re.findall(r"\b(marts|core|staging)\.(\w+)", sql))
     assert found == {*queries.TABLES, *queries.OF_PRICES}
+
+
+@pytest.mark.parametrize("module", [queries, alerts])
+def test_what_is_asked_is_sql_of_snowflake_too(module: ModuleType) -> None:
+    asked = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, str) and value.lstrip().startswith(("select", "with"))
+    }
+    assert len(asked) > 5
+    for name, statement in asked.items():
+        assert snowflake_grammar.faults(statement) == [], name
+        assert snowflake_grammar.unfit_names(statement) == [], name
 
 
 def test_before_any_trade_one_sentence_says_what_to_do(
