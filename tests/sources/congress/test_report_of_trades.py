@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -22,6 +24,7 @@ from predictit_assets.errors import NothingHeld, NothingPublished
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers import report
 from predictit_assets.settings import Settings
+from predictit_assets.sources.congress.ask import SOURCE
 from predictit_assets.sources.congress.products import alerts, words
 from predictit_assets.sources.congress.products.previews import PREVIEWS
 from predictit_assets.sources.congress.products.report import charts, page, queries
@@ -363,6 +366,29 @@ def test_the_asset_reads_prices_while_their_source_is_on(tmp_path: Path) -> None
     assert above("stocks", "congress") == alone | {
         f"{layer}/congress/{name}" for layer, name in queries.OF_PRICES
     }
+
+
+@pytest.mark.parametrize(("sources", "prices"), [("stocks,congress", True), ("congress", False)])
+def test_the_command_writes_the_page_of_what_is_on(
+    built: Settings,  # noqa: F811
+    sources: str,
+    prices: bool,
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", "from predictit_assets.cli import main; main()", "report", SOURCE],
+        env={
+            "PREDICTIT_HOME": str(built.home),
+            "PREDICTIT_SOURCES": sources,
+            "PATH": str(Path(sys.executable).parent),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    body = Path(run.stdout.strip()).read_bytes()
+    assert faults(body) == []
+    assert (b"Price at the trade" in body) is prices
 
 
 def test_the_page_reads_no_table_that_it_doesnt_name() -> None:
