@@ -26,6 +26,10 @@ HOME_OF_FEED := $(if $(filter sample,$(FEED)),$(SAMPLE_HOME),$(LIVE_HOME))
 WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run)
 # Polled each minute as the real one is, and built more often: people watch it.
 PACE := $(if $(filter sample,$(FEED)),PREDICTIT_POLL_INTERVAL=60 PREDICTIT_TODAY_MINUTES=5)
+# The other sources that are on in the demo. They have a past: four weeks of it are asked about.
+ASKED_BY_DAY = $(filter stocks congress,$(subst $(comma), ,$(PREDICTIT_SOURCES)))
+FOUR_WEEKS_AGO = $(shell $(VENV)/bin/python -c 'import datetime as d; print(d.date.today() - d.timedelta(weeks=4))')
+comma := ,
 # The project decides dbt's flags, not the shell.
 unexport $(filter DBT_%,$(.VARIABLES))
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
@@ -40,13 +44,17 @@ demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, an
 	predictit sample archive "$$PREDICTIT_HOME/archive"
 	predictit import "$$PREDICTIT_HOME/archive"
 	predictit sample run predictit poll
+	@set -e; for source in $(ASKED_BY_DAY); do \
+		echo "predictit sample run predictit fetch $$source --from $(FOUR_WEEKS_AGO)"; \
+		predictit sample run predictit fetch "$$source" --from $(FOUR_WEEKS_AGO); \
+	done
 	predictit sample run predictit build
 	predictit sample run predictit fetch
 	predictit sample run predictit build --from today
 	predictit board
 	@place="$${PREDICTIT_HOME#"$$PWD/"}"; \
 	printf 'The board again:            PREDICTIT_HOME=%q $(VENV)/bin/predictit board\n' "$$place"; \
-	printf 'Its page, for a browser:    %s\n' "$$place/objects/report/predictit.html"
+	printf 'Its page, for a browser:    %s\n' "$$place"/objects/report/*.html
 	@echo "The same graph in the UI:   make dev FEED=sample"
 
 run: export PREDICTIT_HOME := $(LIVE_HOME)

@@ -16,7 +16,7 @@ EXPORTED = {"dagster", "dagster_dbt", "pandera", "pandera.ibis", "pandera.config
 INTERNALS = re.compile(
     r"dagster\._|dagster_dbt\.|pandera\.(api|backends|engines)(\.|$)|ibis\.backends(\.|$)"
 )
-WITHOUT_DAGSTER = ("contract", "storage", "fetch", "sources")
+WITHOUT_DAGSTER = ("contract", "storage", "fetch", "report", "sources")
 SOURCE_WORDS = re.compile(
     r"(?<![a-z])(markets?|odds|coins?|tickers?|eastern|new_york|contracts)(?![a-z])"
     r"|contract_(?:id|ids|name|names)(?![a-z])",

@@ -1,8 +1,11 @@
 """Alerts of trades: what a reader wants to know, once, and nothing of long ago."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import dagster as dg
@@ -12,7 +15,12 @@ from pydantic import SecretStr
 
 from predictit_assets.alerts.channels import open_channels
 from predictit_assets.build import build_definitions
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.instance.partitions import window_tags
+from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
+from predictit_assets.sources.congress.ask import EASTERN
+from predictit_assets.sources.congress.fake import FakeCongress
 from predictit_assets.sources.congress.products.alerts import (
     MAX_LINES,
     RECENT,
@@ -212,6 +220,59 @@ def test_each_is_told_once_after_the_marts_were_built(
     tick(MARTS[1])
     assert sent[-1][1].endswith("and 5 more: `predictit report congress`")
     assert sent[-1][1].count("number") == MAX_LINES
+
+
+@pytest.fixture
+def posts() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The address of a webhook, and what was posted to it."""
+    posted: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"json://127.0.0.1:{server.server_port}/alerts", posted
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_refused_key_is_told_once_in_a_line_that_doesnt_hold_it(
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    posts: tuple[str, list[dict[str, Any]]],
+) -> None:
+    address, posted = posts
+    monkeypatch.setenv("PREDICTIT_CONGRESS_API_KEY", "a-key-of-long-ago")
+    monkeypatch.setenv("PREDICTIT_CONGRESS_START", str(datetime.now(UTC).date() - RECENT))
+    with SampleServer(FakeCongress()) as server:
+        monkeypatch.setenv("PREDICTIT_CONGRESS_API_URL", server.url)
+        settings = Settings(
+            home=tmp_path / "home", sources=("congress",), alerts=SecretStr(address)
+        )
+        definitions = build_definitions(settings)
+        job = definitions.resolve_job_def("fetch_congress_trades")
+        today = EASTERN.day_of(datetime.now(UTC))
+        window = window_tags(DayRange(today - RECENT, today))
+        for _ in range(2):
+            run = job.execute_in_process(instance=instance, tags=window, raise_on_error=False)
+            assert not run.success
+    (sensor,) = [sensor for sensor in definitions.sensors or () if sensor.name == "alerts"]
+    cursor = None
+    for _ in range(2):
+        context = dg.build_sensor_context(instance=instance, cursor=cursor)
+        sensor(context)
+        cursor = context.cursor
+    (post,) = posted
+    assert "answered 401" in post["message"]
+    assert "a-key-of-long-ago" not in json.dumps(post)
 
 
 def test_no_channel_no_sensor(tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from html import unescape
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import dagster as dg
 import pytest
+import snowflake_grammar
 import yaml
 from pages import faults
 from test_marts_of_trades import built, staged  # noqa: F401  # fixtures
@@ -19,7 +24,9 @@ from predictit_assets.errors import NothingHeld, NothingPublished
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers import report
 from predictit_assets.settings import Settings
-from predictit_assets.sources.congress.products import words
+from predictit_assets.sources.congress.ask import SOURCE
+from predictit_assets.sources.congress.products import alerts, words
+from predictit_assets.sources.congress.products.previews import PREVIEWS
 from predictit_assets.sources.congress.products.report import charts, page, queries
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.objects import ObjectStore
@@ -102,6 +109,44 @@ def test_the_page_is_whole_loads_nothing_and_is_the_same_each_time(rendered: Ren
     assert 'id="spec-types_30"' in text
 
 
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (("data-charts=", "data-none="), "no charts are announced"),
+        (('<script type="application/json" id="spec-lags"', "<p"), "have a spec"),
+        (("</html>", ""), "doesn't end with </html>"),
+    ],
+)
+def test_the_check_finds_a_page_that_isnt_whole(
+    rendered: Render, harm: tuple[str, str], says: str
+) -> None:
+    text = rendered()
+    assert text.count(harm[0]) >= 1
+    before, _, after = text.rpartition(harm[0])
+    assert says in "; ".join(report.faults((before + harm[1] + after).encode()))
+
+
+def test_each_mart_but_the_returns_is_previewed_in_the_ui(warehouse: DuckDBWarehouse) -> None:
+    marts = {name for layer, name in (*queries.TABLES, *queries.OF_PRICES) if layer == "marts"}
+    assert set(PREVIEWS) == marts - {"trade_returns"}
+    with warehouse.read_connection() as query:
+        shown = {name: preview(query) for name, preview in PREVIEWS.items()}
+        ((newest, late),) = query(
+            "select report_date, worst_days_late from marts.late_filings "
+            "order by report_date desc, worst_days_late desc, report_id limit 1"
+        )
+        coverage = query(
+            "select transaction_status, count(*) from marts.trade_prices where counts group by 1"
+        )
+    for name, value in shown.items():
+        assert isinstance(value, dg.TableMetadataValue), name
+        assert value.records
+    rows = {name: [record.data for record in value.records] for name, value in shown.items()}  # type: ignore[union-attr]
+    assert rows["late_filings"][0]["told_on"] == str(newest)
+    assert rows["late_filings"][0]["days_late"] == late
+    assert {(row["status"], row["trades"]) for row in rows["trade_coverage"]} == set(coverage)
+
+
 def test_sums_by_member_are_those_of_the_trades_in_the_window(
     warehouse: DuckDBWarehouse, rendered: Render
 ) -> None:
@@ -166,7 +211,8 @@ def test_the_newest_disclosures_tell_dates_ranges_and_prices_or_why_there_are_no
         assert row[2] == (delay if plausible else "– dates can't be right")
         assert not ticker or ticker in row[4]
         for cell, close, status in ((row[6], *prices[:2]), (row[7], *prices[2:])):
-            assert cell.startswith(words.price(close) if close else f"– {words.STATUSES[status]}")
+            known_price = words.price(close) if close is not None else None
+            assert cell.startswith(known_price or f"– {words.STATUSES[status]}")
             statuses.add(status)
         late += bool(days_late)
         if name in since:
@@ -322,10 +368,46 @@ def test_the_asset_reads_prices_while_their_source_is_on(tmp_path: Path) -> None
     }
 
 
+@pytest.mark.parametrize(("sources", "prices"), [("stocks,congress", True), ("congress", False)])
+def test_the_command_writes_the_page_of_what_is_on(
+    built: Settings,  # noqa: F811
+    sources: str,
+    prices: bool,
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", "from predictit_assets.cli import main; main()", "report", SOURCE],
+        env={
+            "PREDICTIT_HOME": str(built.home),
+            "PREDICTIT_SOURCES": sources,
+            "PATH": str(Path(sys.executable).parent),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    body = Path(run.stdout.strip()).read_bytes()
+    assert faults(body) == []
+    assert (b"Price at the trade" in body) is prices
+
+
 def test_the_page_reads_no_table_that_it_doesnt_name() -> None:
     sql = Path(queries.__file__).read_text()
     found = set(re.findall(r"\b(marts|core|staging)\.(\w+)", sql))
     assert found == {*queries.TABLES, *queries.OF_PRICES}
+
+
+@pytest.mark.parametrize("module", [queries, alerts])
+def test_what_is_asked_is_sql_of_snowflake_too(module: ModuleType) -> None:
+    asked = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, str) and value.lstrip().startswith(("select", "with"))
+    }
+    assert len(asked) > 5
+    for name, statement in asked.items():
+        assert snowflake_grammar.faults(statement) == [], name
+        assert snowflake_grammar.unfit_names(statement) == [], name
 
 
 def test_before_any_trade_one_sentence_says_what_to_do(
@@ -369,6 +451,14 @@ def test_a_range_is_told_as_the_report_gives_it(
     low: Decimal | None, high: Decimal | None, text: str, says: str
 ) -> None:
     assert words.amount_range(low, high, text) == says
+
+
+@pytest.mark.parametrize(
+    ("close", "says"),
+    [("1234.5", "$1,234.50"), ("0.5", "$0.50"), ("0.000001", "$0.000001"), ("0", "$0.00")],
+)
+def test_a_price_of_less_than_a_dollar_keeps_its_digits(close: str, says: str) -> None:
+    assert words.price(Decimal(close)) == says
 
 
 def test_every_status_has_words() -> None:

@@ -32,11 +32,11 @@ PREVIEWS: Mapping[str, Preview] = {
         "prices_on_the_day_of_the_trade",
         table(
             """
-            select status, sum(trades) as trades
+            select status, sum(trades) as all_trades
             from marts.trade_coverage
             where basis = 'transaction'
             group by status
-            order by trades desc, status
+            order by all_trades desc, status
             """,
             status="string",
             trades="int",

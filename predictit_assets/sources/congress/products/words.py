@@ -84,7 +84,9 @@ def price(close: Decimal | None) -> str:
     """A price of a share."""
     if close is None:
         return UNKNOWN
-    return f"${close:,.2f}" if close >= 1 else f"${close:,.4f}"
+    if close >= 1:
+        return f"${close:,.2f}"
+    return f"${f'{close:.6f}'.rstrip('0'):0<4}"
 
 
 def signed(share: Decimal | None) -> str:

@@ -92,11 +92,11 @@ with summed as (
     select
         dimension,
         value,
-        sum(trades) as trades,
-        sum(amount_low) as amount_low,
-        sum(amount_high) as amount_high,
-        sum(open_ended) as open_ended,
-        sum(amount_estimate) as amount_estimate,
+        sum(trades) as all_trades,
+        sum(amount_low) as low,
+        sum(amount_high) as high,
+        sum(open_ended) as without_high,
+        sum(amount_estimate) as estimate,
         sum(case when side = 'purchase' then amount_estimate end) as purchases,
         sum(case when side = 'sale' then amount_estimate end) as sales
     from marts.trade_breakdown_1d
@@ -105,23 +105,23 @@ with summed as (
         and dimension <> 'all'
         and activity_date between ? and ?
     group by dimension, value
-    qualify row_number() over (
-        partition by dimension order by sum(amount_estimate) desc nulls last, value
-    ) <= ?
 )
 
 select
     summed.dimension, summed.value,
     coalesce(members.member_name, states.state_name) as name,
-    summed.trades, summed.amount_low, summed.amount_high, summed.open_ended,
-    summed.amount_estimate, summed.purchases, summed.sales,
+    summed.all_trades, summed.low, summed.high, summed.without_high,
+    summed.estimate, summed.purchases, summed.sales,
     members.party, members.state, members.chamber, members.committees
 from summed
 left join core.dim_members as members
     on summed.dimension = 'member' and summed.value = members.member_id
 left join core.us_states as states
     on summed.dimension = 'state' and summed.value = states.state
-order by summed.dimension, summed.amount_estimate desc nulls last, summed.value
+qualify row_number() over (
+    partition by summed.dimension order by summed.estimate desc nulls last, summed.value
+) <= ?
+order by summed.dimension, summed.estimate desc nulls last, summed.value
 """
 
 TYPES = """
@@ -232,11 +232,11 @@ order by side, horizon_sessions, basis
 """
 
 COVERAGE = """
-select basis, status, sum(trades) as trades
+select basis, status, sum(trades) as all_trades
 from marts.trade_coverage
 where report_date between ? and ?
 group by basis, status
-order by trades desc, status
+order by all_trades desc, status
 """
 
 
