@@ -496,7 +496,7 @@ def test_two_publications_of_a_source_follow_each_other(
 def test_who_is_busy_is_tried_again_later(database: Database, shop: Shop) -> None:
     holder = psycopg2.connect(database.url)
     with holder.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(hashtextextended('shop', 0))")
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended('predictit shop', 0))")
         with pytest.raises(ServingUnreachable, match="lock timeout"):
             publish(Serving(database.url, READER, 0.2), shop)
     holder.close()

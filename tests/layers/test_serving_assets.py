@@ -123,7 +123,7 @@ def test_a_database_that_is_down_costs_serving_alone_and_the_next_run_catches_up
         # The first day gets other values, in as many rows.
         with duckdb.connect(str(home.duckdb_file)) as connection:
             connection.execute(
-                "update core.fact_prices set last_trade_price = 0.77 where partition_date = ?",
+                "update core.fact_prices set last_trade_price = 0.1237 where partition_date = ?",
                 [FIRST],
             )
         broken = run(down, instance, first, "marts", "serving")
@@ -134,7 +134,7 @@ def test_a_database_that_is_down_costs_serving_alone_and_the_next_run_catches_up
         said = str(failure.step_failure_data.user_failure_data.description)
         assert said.startswith("PostgreSQL (127.0.0.1:1/odds) can't be reached: ")
         assert len([one for one in broken.all_events if one.is_step_up_for_retry]) == 2
-        old = "select count(*) from marts.odds_1h where trade_close = 0.77"
+        old = "select count(*) from marts.odds_1h where trade_close = 0.1237"
         assert database.value(old) == 0
 
         caught_up = run(home, instance, second, "serving")
@@ -182,9 +182,9 @@ def test_replace_publishes_every_day(home: Settings, database: Database) -> None
         # Nothing tells of this change: only who replaces all days sees it.
         with duckdb.connect(str(home.duckdb_file)) as connection:
             connection.execute(
-                "update marts.odds_1h set trade_close = 0.77 where partition_date = ?", [FIRST]
+                "update marts.odds_1h set trade_close = 0.1237 where partition_date = ?", [FIRST]
             )
-        changed = "select count(*) from marts.odds_1h where trade_close = 0.77"
+        changed = "select count(*) from marts.odds_1h where trade_close = 0.1237"
         assert run(home, instance, second, "serving").success
         assert database.value(changed) == 0
         assert run(whole, instance, second, "serving").success
