@@ -11,8 +11,9 @@ import pytest
 from conftest import NOON, build, observe, predictit, stream_of
 from postgres_server import Database
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
-from predictit_assets import factory
+from predictit_assets import cli, factory
 from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.checks.model_schema import ModelColumn, ModelSchema, model_schemas
 from predictit_assets.contract.calendar import DayRange
@@ -211,6 +212,17 @@ def test_url_and_password_are_in_nothing_that_is_written(
     said = capfd.readouterr()
     assert PASSWORD not in said.out + said.err
     assert PASSWORD not in repr(home)
+
+
+def test_status_says_where_from_without_the_password(
+    built: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREDICTIT_HOME", str(built.home))
+    assert "served from" not in CliRunner().invoke(cli.app, ["status"]).output
+    monkeypatch.setenv("PREDICTIT_SERVING_URL", NOBODY.get_secret_value())
+    said = CliRunner().invoke(cli.app, ["status"]).output
+    assert "served from PostgreSQL (127.0.0.1:1/odds)" in said
+    assert PASSWORD not in said
 
 
 def test_without_a_database_nothing_is_served(settings: Settings) -> None:

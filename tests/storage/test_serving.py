@@ -24,7 +24,7 @@ from predictit_assets.errors import (
     ServingUnreachable,
     SettingsError,
 )
-from predictit_assets.storage.duckdb import DuckDBWarehouse
+from predictit_assets.storage.duckdb import BATCH_ROWS, DuckDBWarehouse
 from predictit_assets.storage.serving import (
     ForeignKey,
     Served,
@@ -327,6 +327,14 @@ def test_whole_replaces_every_day(database: Database, serving: Serving, shop: Sh
     assert seen(database) != expected(shop)
     publish(serving, shop, DAYS[1], whole=True)
     assert seen(database) == expected(shop)
+
+
+def test_rows_come_a_bounded_number_at_a_time(shop: Shop) -> None:
+    shop.sell(DAYS[0], BATCH_ROWS)
+    with shop.warehouse.batches("core", "lines", ["line_id"], [DAYS[0]]) as batches:
+        sizes = [batch.num_rows for batch in batches]
+    assert sum(sizes) == 2 * BATCH_ROWS
+    assert max(sizes) <= BATCH_ROWS
 
 
 def test_the_same_publication_twice_changes_nothing(
