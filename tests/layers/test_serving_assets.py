@@ -3,7 +3,9 @@
 import re
 import shutil
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -11,18 +13,22 @@ import pytest
 from conftest import NOON, build, observe, predictit, stream_of
 from postgres_server import Database
 from pydantic import SecretStr
+from shop import ALL, READER, Shop, expected, seen
 from typer.testing import CliRunner
 
 from predictit_assets import cli, factory
 from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.checks.model_schema import ModelColumn, ModelSchema, model_schemas
 from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.names import AssetNames
 from predictit_assets.contract.source import Reference, Serving
 from predictit_assets.errors import ExpectedError
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.layers.served import served_tables
+from predictit_assets.layers.serving import serving_assets, serving_checks
 from predictit_assets.settings import ServingMode, Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
+from predictit_assets.storage import serving as storage
 
 FIRST = date(2026, 3, 4)
 DAYS = DayRange(FIRST, FIRST + timedelta(days=1))
@@ -212,6 +218,82 @@ def test_url_and_password_are_in_nothing_that_is_written(
     said = capfd.readouterr()
     assert PASSWORD not in said.out + said.err
     assert PASSWORD not in repr(home)
+
+
+def test_tables_and_views_are_published_in_one_step_and_looked_at_again(
+    database: Database, tmp_path: Path
+) -> None:
+    shop = Shop(tmp_path / "warehouse.duckdb")
+    for day in (FIRST, DAYS.last):
+        shop.sell(day, 3)
+    served = storage.Serving(database.url, READER, 20)
+    names = AssetNames(())
+    tables = storage.in_order(ALL)
+    assets = serving_assets(
+        "shop",
+        tables,
+        served,
+        shop.warehouse,
+        dg.DailyPartitionsDefinition(str(FIRST)),
+        lambda window: window.days,
+        whole=False,
+        owner="team:shop",
+        names=names,
+        pool="warehouse",
+    )
+    checks = serving_checks("shop", tables, served, shop.warehouse, names)
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def look(*chosen: dg.AssetsDefinition | dg.AssetChecksDefinition) -> Any:
+            definitions = dg.Definitions(
+                assets=[assets],
+                asset_checks=[checks],
+                jobs=[
+                    dg.define_asset_job(
+                        "part",
+                        dg.AssetSelection.assets(assets)
+                        if assets in chosen
+                        else dg.AssetSelection.checks(checks),
+                    )
+                ],
+            )
+            return definitions.resolve_job_def("part").execute_in_process(
+                instance=instance,
+                tags=window_tags(DAYS) if assets in chosen else {},
+                raise_on_error=False,
+            )
+
+        published = look(assets)
+        assert published.success
+        assert seen(database) == expected(shop)
+        assert {one.asset_key.path[-1] for one in published.get_asset_check_evaluations()} == {
+            "sales",
+            "lines",
+            "tills",
+            "daily",
+        }
+        assert all(one.passed for one in published.get_asset_check_evaluations())
+        assert database.rows("select * from live.daily order by 1") == [
+            (FIRST, Decimal("3.75")),
+            (DAYS.last, Decimal("3.75")),
+        ]
+
+        database.rows(
+            "delete from core.lines where units = 3 and line_id = 0", "delete from marts.tills"
+        )
+        failed = {
+            one.asset_key.path[-1]: str(one.description)
+            for one in look(checks).get_asset_check_evaluations()
+            if not one.passed
+        }
+        assert failed.keys() == {"lines", "tills"}
+        assert "10 rows of 2026-03-04 to 2026-03-05, and the warehouse 12" in failed["lines"]
+
+        database.rows("drop view live.daily")
+        gone = look(checks)
+        assert not gone.success
+        (failure,) = [one for one in gone.all_events if one.is_step_failure]
+        assert 'has no "live"."daily"' in str(failure.step_failure_data)
 
 
 def test_status_says_where_from_without_the_password(
