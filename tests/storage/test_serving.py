@@ -378,26 +378,50 @@ def test_a_reader_sees_the_old_rows_or_the_new_and_never_waits(
     assert states <= known
 
 
-def test_two_publications_of_a_source_follow_each_other(
-    database: Database, serving: Serving, shop: Shop
-) -> None:
-    barrier = threading.Barrier(2)
+def at_once(*work: Callable[[], Any]) -> None:
+    """Do some things at the same time; raises what one of them raises."""
+    barrier = threading.Barrier(len(work))
     failures: list[BaseException] = []
 
-    def run(*days: date) -> None:
+    def run(one: Callable[[], Any]) -> None:
         barrier.wait()
         try:
-            publish(Serving(database.url, READER, 60), shop, *days)
+            one()
         except BaseException as error:
             failures.append(error)
 
-    rivals = [threading.Thread(target=run, args=days) for days in (DAYS[:2], DAYS[1:3])]
-    for one in rivals:
+    threads = [threading.Thread(target=run, args=(one,)) for one in work]
+    for one in threads:
         one.start()
-    for one in rivals:
+    for one in threads:
         one.join()
-    assert failures == []
+    for failure in failures:
+        raise failure
+
+
+def test_two_publications_of_a_source_follow_each_other(database: Database, shop: Shop) -> None:
+    at_once(
+        lambda: publish(Serving(database.url, READER, 60), shop, *DAYS[:2]),
+        lambda: publish(Serving(database.url, READER, 60), shop, *DAYS[1:3]),
+    )
     assert seen(database) == expected(shop)
+
+
+def test_two_sources_may_make_their_schema_and_the_role_at_once(
+    database: Database, shop: Shop
+) -> None:
+    database.rows("drop role if exists nobody_yet")
+    lines = replace(LINES, references=())
+    at_once(
+        lambda: Serving(database.url, "nobody_yet", 60).publish(
+            "shop", [SALES], shop.warehouse, DAYS
+        ),
+        lambda: Serving(database.url, "nobody_yet", 60).publish(
+            "other", [lines, TILLS], shop.warehouse, DAYS
+        ),
+    )
+    assert seen(database) == expected(shop)
+    assert database.value("set role nobody_yet", "select count(*) from core.lines") == 18
 
 
 def test_who_is_busy_is_tried_again_later(database: Database, shop: Shop) -> None:
