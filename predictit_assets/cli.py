@@ -218,6 +218,8 @@ def status(names: SourceNames = None) -> None:
     settings = load_settings()
     warehouse = factory.warehouse(settings, patience=0)
     say(f"objects in {factory.objects(settings).address('')}")
+    if serving := factory.serving(settings):
+        say(f"served from {serving.place}")
     for on in enabled(names or settings.sources, settings.sources):
         say("")
         say(f"{on.name}: {on.source.title}")

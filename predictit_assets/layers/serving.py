@@ -67,6 +67,9 @@ def serving_assets(
             for one in tables
             if one.by_day
         }
+        for one in tables:
+            if one.is_view:
+                late[one.table] = set().union(*(late.get(table, ()) for table in one.reads))
         with fail_on_expected_error(context.op_execution_context):
             done = serving.publish(
                 source, tables, warehouse, {*window.days, *set().union(*late.values())}, whole=whole

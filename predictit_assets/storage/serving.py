@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 DAY = "partition_date"
 CONNECTED_WITHIN = 15
 """Seconds that a connection may take."""
-SILENCE = {"keepalives_idle": "60", "keepalives_interval": "10", "keepalives_count": "6"}
+SILENCE = {
+    "keepalives_idle": "60",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+    "tcp_user_timeout": "120000",
+}
 """How libpq notices that the other side is gone."""
 TYPES = {
     "bigint": "bigint",
@@ -218,11 +223,8 @@ class Serving:
         connection = self._connected()
         try:
             with self._told():
-                session = Session(connection)
-                session.execute("set standard_conforming_strings = on")
-                session.execute(f"set lock_timeout = {int(self._lock_timeout * 1000)}")
-                session.execute("set time zone 'UTC'")
-                session.commit()
+                session = Session(connection, self._lock_timeout)
+                session.begin()
                 yield session
         finally:
             # Closing rolls back. Of a connection that is gone nothing is left to close.
@@ -300,7 +302,7 @@ class Serving:
         tables = in_order(tables)
         with self.session() as session:
             # Two publications of a source follow each other.
-            session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", source)
+            session.lock(f"predictit {source}")
             # All tables are read as one run left them.
             with warehouse.hold_open():
                 made = self._make(session, tables)
@@ -317,6 +319,7 @@ class Serving:
                         self._compare(query, session, one, days)
             session.commit()
             # The planner's numbers; whoever reads doesn't wait for them.
+            session.begin()
             for one in tables:
                 if not one.is_view:
                     session.execute(f"analyze {one.name}")
@@ -348,7 +351,7 @@ class Serving:
         if not retold:
             return []
         # Schemas and roles are everybody's: two sources mustn't make the same one at once.
-        session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", "predictit")
+        session.lock("predictit")
         self._make_role(session)
         for layer in dict.fromkeys(one.model.layer for one in retold):
             self._make_schema(session, layer)
@@ -402,12 +405,24 @@ class Serving:
 class Session:
     """Statements on one connection, in one transaction until it is committed."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: "Connection", lock_timeout: float) -> None:
         self._connection = connection
+        self._lock_timeout = lock_timeout
+
+    def begin(self) -> None:
+        """Begin a transaction with what it relies on, whatever the server's defaults are."""
+        # Who waited for a lock has to see what was done meanwhile.
+        self.execute("set transaction isolation level read committed")
+        self.execute("set local standard_conforming_strings = on")
+        self.execute(f"set local lock_timeout = {int(self._lock_timeout * 1000)}")
 
     def execute(self, statement: str, *values: Any) -> None:
         """Run a statement, with `$1` for the first of the values."""
         self.rows(statement, *values)
+
+    def lock(self, name: str) -> None:
+        """Wait for whoever else holds a lock of this name, and hold it until the end."""
+        self.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", name)
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows that a statement gives."""
@@ -432,7 +447,7 @@ class Session:
         found = self.rows(
             "select nspname::text, relname::text, obj_description(pg_class.oid, 'pg_class')"
             " from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
-            " where relkind in ('r', 'v', 'm', 'p', 'f')"
+            " where relkind in ('r', 'v', 'm', 'p', 'f') and nspname not like 'pg\\_%'"
         )
         held: dict[str, tuple[str, str] | None] = {}
         for schema, table, comment in found:

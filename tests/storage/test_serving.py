@@ -5,26 +5,26 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import psycopg2
 import pytest
 from deaths import Killed
 from postgres_server import Database
+from shop import ALL, DAILY, DAYS, LINES, READER, SALES, TILLS, Shop, expected, seen
 
-from predictit_assets.checks.model_schema import ModelColumn, ModelSchema
+from predictit_assets.checks.model_schema import ModelColumn
 from predictit_assets.errors import (
     ExpectedError,
     ServingFailed,
     ServingUnreachable,
     SettingsError,
 )
-from predictit_assets.storage.duckdb import DuckDBWarehouse
+from predictit_assets.storage.duckdb import BATCH_ROWS, DuckDBWarehouse
 from predictit_assets.storage.serving import (
     ForeignKey,
     Served,
@@ -33,89 +33,6 @@ from predictit_assets.storage.serving import (
     in_order,
     place_of,
 )
-
-READER = "made_up_reader"
-FIRST = date(2026, 3, 4)
-DAYS = [FIRST + timedelta(days=n) for n in range(4)]
-
-
-def model(
-    table: str, columns: str, unique: tuple[str, ...] = (), layer: str = "core", **more: Any
-) -> ModelSchema:
-    """A model; a column with `?` at its end may be NULL."""
-    listed = []
-    for one in columns.split(", "):
-        name, data_type = one.split(" ", 1)
-        described = f"What {name} is: it's \\ said."
-        listed.append(ModelColumn(name, data_type.rstrip("?"), described, data_type.endswith("?")))
-    return ModelSchema("shop", layer, table, f"Grain of {table}.", tuple(listed), unique, **more)
-
-
-SALES = Served(
-    model(
-        "sales",
-        "partition_date date, sale_id bigint, till_id bigint?, paid decimal(12,2), "
-        "sold_at timestamp, share double?, cash boolean?, number integer?, note varchar?, "
-        "phone varchar?",
-        ("partition_date", "sale_id"),
-        materialized="incremental",
-    ),
-    private=frozenset({"phone"}),
-)
-LINES = Served(
-    model(
-        "lines", "partition_date date, line_id bigint, sale_id bigint, units bigint", ("line_id",)
-    ),
-    references=(ForeignKey(("sale_id", "partition_date"), SALES),),
-)
-TILLS = Served(
-    model("tills", "till_id bigint?, sales bigint, paid decimal(18,2)?", ("till_id",), "marts")
-)
-DAILY = Served(
-    model(
-        "daily",
-        "partition_date date, paid decimal(18,2)",
-        ("partition_date",),
-        "live",
-        materialized="view",
-    ),
-    sql='select partition_date, sum(paid) as paid from "core"."sales" group by partition_date',
-    reads=frozenset({"sales"}),
-)
-ALL = [DAILY, LINES, TILLS, SALES]
-
-
-class Shop:
-    """A warehouse of which tests say what it holds."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.warehouse = DuckDBWarehouse(file, 20)
-        self.run("create schema core", "create schema marts", "create schema live")
-        for one in (SALES, LINES, TILLS):
-            columns = ", ".join(f"{name} {of}" for name, of in one.model.types.items())
-            self.run(f"create table {one.name} ({columns})")
-
-    def run(self, *statements: str) -> None:
-        """Run statements."""
-        with duckdb.connect(str(self.file)) as connection:
-            connection.execute("set timezone = 'UTC'")
-            for statement in statements:
-                connection.execute(statement)
-
-    def sell(self, day: date, sales: int, paid: str = "1.25") -> None:
-        """Make a day hold so many sales of two lines each; the marts follow."""
-        self.run(
-            f"delete from core.sales where partition_date = '{day}'",
-            f"delete from core.lines where partition_date = '{day}'",
-            f"insert into core.sales select '{day}', n, n % 2, {paid}, "
-            f"timestamp '{day} 12:00:00.000001', 0.5, n % 2 = 0, 7, 'note', '555' "
-            f"from range({sales}) as sold(n)",
-            f"insert into core.lines select '{day}', n, n // 2, 3 from range({2 * sales}) as l(n)",
-            "delete from marts.tills",
-            "insert into marts.tills"
-            " select till_id, count(*), sum(paid) from core.sales group by 1",
-        )
 
 
 @pytest.fixture
@@ -138,24 +55,6 @@ def publish(
 ) -> Any:
     """Publish the shop."""
     return serving.publish("shop", tables, shop.warehouse, days or DAYS, **more)
-
-
-SEEN = {
-    "sales": "select partition_date, count(*), sum(paid) from core.sales group by 1 order by 1",
-    "lines": "select partition_date, count(*) from core.lines group by 1 order by 1",
-    "tills": "select till_id, sales, paid from marts.tills order by 1",
-}
-
-
-def seen(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """What readers see."""
-    return {table: database.rows(query) for table, query in SEEN.items()}
-
-
-def expected(shop: Shop) -> dict[str, list[tuple[Any, ...]]]:
-    """The same of the warehouse."""
-    with duckdb.connect(str(shop.file)) as connection:
-        return {table: connection.execute(query).fetchall() for table, query in SEEN.items()}
 
 
 # --- Types, keys, comments, rights ---
@@ -329,6 +228,14 @@ def test_whole_replaces_every_day(database: Database, serving: Serving, shop: Sh
     assert seen(database) == expected(shop)
 
 
+def test_rows_come_a_bounded_number_at_a_time(shop: Shop) -> None:
+    shop.sell(DAYS[0], BATCH_ROWS)
+    with shop.warehouse.batches("core", "lines", ["line_id"], [DAYS[0]]) as batches:
+        sizes = [batch.num_rows for batch in batches]
+    assert sum(sizes) == 2 * BATCH_ROWS
+    assert max(sizes) <= BATCH_ROWS
+
+
 def test_the_same_publication_twice_changes_nothing(
     database: Database, serving: Serving, shop: Shop
 ) -> None:
@@ -471,32 +378,56 @@ def test_a_reader_sees_the_old_rows_or_the_new_and_never_waits(
     assert states <= known
 
 
-def test_two_publications_of_a_source_follow_each_other(
-    database: Database, serving: Serving, shop: Shop
-) -> None:
-    barrier = threading.Barrier(2)
+def at_once(*work: Callable[[], Any]) -> None:
+    """Do some things at the same time; raises what one of them raises."""
+    barrier = threading.Barrier(len(work))
     failures: list[BaseException] = []
 
-    def run(*days: date) -> None:
+    def run(one: Callable[[], Any]) -> None:
         barrier.wait()
         try:
-            publish(Serving(database.url, READER, 60), shop, *days)
+            one()
         except BaseException as error:
             failures.append(error)
 
-    rivals = [threading.Thread(target=run, args=days) for days in (DAYS[:2], DAYS[1:3])]
-    for one in rivals:
+    threads = [threading.Thread(target=run, args=(one,)) for one in work]
+    for one in threads:
         one.start()
-    for one in rivals:
+    for one in threads:
         one.join()
-    assert failures == []
+    for failure in failures:
+        raise failure
+
+
+def test_two_publications_of_a_source_follow_each_other(database: Database, shop: Shop) -> None:
+    at_once(
+        lambda: publish(Serving(database.url, READER, 60), shop, *DAYS[:2]),
+        lambda: publish(Serving(database.url, READER, 60), shop, *DAYS[1:3]),
+    )
     assert seen(database) == expected(shop)
+
+
+def test_two_sources_may_make_their_schema_and_the_role_at_once(
+    database: Database, shop: Shop
+) -> None:
+    database.rows("drop role if exists nobody_yet")
+    lines = replace(LINES, references=())
+    at_once(
+        lambda: Serving(database.url, "nobody_yet", 60).publish(
+            "shop", [SALES], shop.warehouse, DAYS
+        ),
+        lambda: Serving(database.url, "nobody_yet", 60).publish(
+            "other", [lines, TILLS], shop.warehouse, DAYS
+        ),
+    )
+    assert seen(database) == expected(shop)
+    assert database.value("set role nobody_yet", "select count(*) from core.lines") == 18
 
 
 def test_who_is_busy_is_tried_again_later(database: Database, shop: Shop) -> None:
     holder = psycopg2.connect(database.url)
     with holder.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(hashtextextended('shop', 0))")
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended('predictit shop', 0))")
         with pytest.raises(ServingUnreachable, match="lock timeout"):
             publish(Serving(database.url, READER, 0.2), shop)
     holder.close()

@@ -118,7 +118,7 @@ PUBLISHER = """
 import sys, time
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {system!r}]
-import test_serving as made
+import test_serving_processes as made
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 from predictit_assets.storage.serving import Serving, Session
 

@@ -3,7 +3,9 @@
 import re
 import shutil
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -11,17 +13,22 @@ import pytest
 from conftest import NOON, build, observe, predictit, stream_of
 from postgres_server import Database
 from pydantic import SecretStr
+from shop import ALL, READER, Shop, expected, seen
+from typer.testing import CliRunner
 
-from predictit_assets import factory
+from predictit_assets import cli, factory
 from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.checks.model_schema import ModelColumn, ModelSchema, model_schemas
 from predictit_assets.contract.calendar import DayRange
+from predictit_assets.contract.names import AssetNames
 from predictit_assets.contract.source import Reference, Serving
 from predictit_assets.errors import ExpectedError
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.layers.served import served_tables
+from predictit_assets.layers.serving import serving_assets, serving_checks
 from predictit_assets.settings import ServingMode, Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
+from predictit_assets.storage import serving as storage
 
 FIRST = date(2026, 3, 4)
 DAYS = DayRange(FIRST, FIRST + timedelta(days=1))
@@ -123,7 +130,7 @@ def test_a_database_that_is_down_costs_serving_alone_and_the_next_run_catches_up
         # The first day gets other values, in as many rows.
         with duckdb.connect(str(home.duckdb_file)) as connection:
             connection.execute(
-                "update core.fact_prices set last_trade_price = 0.77 where partition_date = ?",
+                "update core.fact_prices set last_trade_price = 0.1237 where partition_date = ?",
                 [FIRST],
             )
         broken = run(down, instance, first, "marts", "serving")
@@ -134,7 +141,7 @@ def test_a_database_that_is_down_costs_serving_alone_and_the_next_run_catches_up
         said = str(failure.step_failure_data.user_failure_data.description)
         assert said.startswith("PostgreSQL (127.0.0.1:1/odds) can't be reached: ")
         assert len([one for one in broken.all_events if one.is_step_up_for_retry]) == 2
-        old = "select count(*) from marts.odds_1h where trade_close = 0.77"
+        old = "select count(*) from marts.odds_1h where trade_close = 0.1237"
         assert database.value(old) == 0
 
         caught_up = run(home, instance, second, "serving")
@@ -182,9 +189,9 @@ def test_replace_publishes_every_day(home: Settings, database: Database) -> None
         # Nothing tells of this change: only who replaces all days sees it.
         with duckdb.connect(str(home.duckdb_file)) as connection:
             connection.execute(
-                "update marts.odds_1h set trade_close = 0.77 where partition_date = ?", [FIRST]
+                "update marts.odds_1h set trade_close = 0.1237 where partition_date = ?", [FIRST]
             )
-        changed = "select count(*) from marts.odds_1h where trade_close = 0.77"
+        changed = "select count(*) from marts.odds_1h where trade_close = 0.1237"
         assert run(home, instance, second, "serving").success
         assert database.value(changed) == 0
         assert run(whole, instance, second, "serving").success
@@ -211,6 +218,93 @@ def test_url_and_password_are_in_nothing_that_is_written(
     said = capfd.readouterr()
     assert PASSWORD not in said.out + said.err
     assert PASSWORD not in repr(home)
+
+
+def test_tables_and_views_are_published_in_one_step_and_looked_at_again(
+    database: Database, tmp_path: Path
+) -> None:
+    shop = Shop(tmp_path / "warehouse.duckdb")
+    for day in (FIRST, DAYS.last):
+        shop.sell(day, 3)
+    served = storage.Serving(database.url, READER, 20)
+    names = AssetNames(())
+    tables = storage.in_order(ALL)
+    assets = serving_assets(
+        "shop",
+        tables,
+        served,
+        shop.warehouse,
+        dg.DailyPartitionsDefinition(str(FIRST)),
+        lambda window: window.days,
+        whole=False,
+        owner="team:shop",
+        names=names,
+        pool="warehouse",
+    )
+    checks = serving_checks("shop", tables, served, shop.warehouse, names)
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def look(*chosen: dg.AssetsDefinition | dg.AssetChecksDefinition) -> Any:
+            definitions = dg.Definitions(
+                assets=[assets],
+                asset_checks=[checks],
+                jobs=[
+                    dg.define_asset_job(
+                        "part",
+                        dg.AssetSelection.assets(assets)
+                        if assets in chosen
+                        else dg.AssetSelection.checks(checks),
+                    )
+                ],
+            )
+            return definitions.resolve_job_def("part").execute_in_process(
+                instance=instance,
+                tags=window_tags(DAYS) if assets in chosen else {},
+                raise_on_error=False,
+            )
+
+        published = look(assets)
+        assert published.success
+        assert seen(database) == expected(shop)
+        assert {one.asset_key.path[-1] for one in published.get_asset_check_evaluations()} == {
+            "sales",
+            "lines",
+            "tills",
+            "daily",
+        }
+        assert all(one.passed for one in published.get_asset_check_evaluations())
+        assert database.rows("select * from live.daily order by 1") == [
+            (FIRST, Decimal("3.75")),
+            (DAYS.last, Decimal("3.75")),
+        ]
+
+        database.rows(
+            "delete from core.lines where units = 3 and line_id = 0", "delete from marts.tills"
+        )
+        failed = {
+            one.asset_key.path[-1]: str(one.description)
+            for one in look(checks).get_asset_check_evaluations()
+            if not one.passed
+        }
+        assert failed.keys() == {"lines", "tills"}
+        assert "10 rows of 2026-03-04 to 2026-03-05, and the warehouse 12" in failed["lines"]
+
+        database.rows("drop view live.daily")
+        gone = look(checks)
+        assert not gone.success
+        (failure,) = [one for one in gone.all_events if one.is_step_failure]
+        assert 'has no "live"."daily"' in str(failure.step_failure_data)
+
+
+def test_status_says_where_from_without_the_password(
+    built: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREDICTIT_HOME", str(built.home))
+    assert "served from" not in CliRunner().invoke(cli.app, ["status"]).output
+    monkeypatch.setenv("PREDICTIT_SERVING_URL", NOBODY.get_secret_value())
+    said = CliRunner().invoke(cli.app, ["status"]).output
+    assert "served from PostgreSQL (127.0.0.1:1/odds)" in said
+    assert PASSWORD not in said
 
 
 def test_without_a_database_nothing_is_served(settings: Settings) -> None:
