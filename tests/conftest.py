@@ -184,10 +184,12 @@ def materialize(
     )
 
 
-def published(settings: Settings) -> dict[tuple[str, str], ModelSchema]:
-    """What dbt builds, by schema and table."""
+def published(
+    settings: Settings, source: str = PREDICTIT.name
+) -> dict[tuple[str, str], ModelSchema]:
+    """What dbt builds of a source, by schema and table."""
     models = model_schemas(factory.dbt(settings).manifest()).values()
-    return {(model.layer, model.table): model for model in models}
+    return {(model.layer, model.table): model for model in models if model.source == source}
 
 
 STEPS_BEGUN = "select step_key from event_logs where dagster_event_type = 'STEP_START'"
