@@ -184,10 +184,10 @@ def materialize(
     )
 
 
-def published(settings: Settings) -> dict[tuple[str, str], ModelSchema]:
-    """What dbt builds of the sources that are on, by schema and table."""
+def published(settings: Settings, *sources: str) -> dict[tuple[str, str], ModelSchema]:
+    """What dbt builds of these sources, or of those that are on, by schema and table."""
     models = model_schemas(factory.dbt(settings).manifest()).values()
-    on = settings.sources
+    on = sources or settings.sources
     return {(model.layer, model.table): model for model in models if model.source in on}
 
 

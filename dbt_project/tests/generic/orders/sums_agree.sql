@@ -18,7 +18,7 @@ summary as (
 
 facts as (
     select
-        count_if(counts) as orders,
+        coalesce(count_if(counts), 0) as orders,
         coalesce(sum(case when counts then lines end), 0) as lines,
         coalesce(sum(case when counts then units end), 0) as units,
         coalesce(sum(case when counts then line_items_total end), 0) as gross,
@@ -26,7 +26,7 @@ facts as (
         coalesce(sum(case when counts then subtotal end), 0) as net,
         coalesce(sum(case when counts then tax end), 0) as tax,
         coalesce(sum(case when counts then total end), 0) as total,
-        count_if(not counts) as others
+        coalesce(count_if(not counts), 0) as others
     from {{ to }}
 )
 
