@@ -28,7 +28,7 @@ WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run)
 PACE := $(if $(filter sample,$(FEED)),PREDICTIT_POLL_INTERVAL=60 PREDICTIT_TODAY_MINUTES=5)
 # The other sources that are on in the demo. They have a past: four weeks of it are asked about.
 ASKED_BY_DAY = $(filter stocks congress,$(subst $(comma), ,$(PREDICTIT_SOURCES)))
-FOUR_WEEKS_AGO = $(shell $(VENV)/bin/python -c 'import datetime as d; print(d.date.today() - d.timedelta(weeks=4))')
+FOUR_WEEKS_AGO = $(if $(ASKED_BY_DAY),$(shell $(VENV)/bin/python -c 'import datetime as d; print(d.date.today() - d.timedelta(weeks=4))'))
 comma := ,
 # The project decides dbt's flags, not the shell.
 unexport $(filter DBT_%,$(.VARIABLES))

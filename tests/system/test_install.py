@@ -134,6 +134,21 @@ def test_make_alone_begins_with_what_comes_first(make: Make) -> None:
     assert [line.split()[1] for line in lines[:4]] == ["demo", "run", "dev", "docs"]
 
 
+def test_the_demo_asks_other_sources_about_their_past_before_it_builds(
+    make: Make, tmp_path: Path
+) -> None:
+    demo = make("demo", PREDICTIT_SOURCES="predictit,stocks,congress")
+    assert demo.returncode == 0, demo.stderr
+    ran = [
+        " ".join(call[3:]) for call in calls(tmp_path, "predictit") if call[:2] == ["sample", "run"]
+    ]
+    # The stub of Python prints its version for a date.
+    asked = [f"fetch {source} --from 3.13.7" for source in ("stocks", "congress")]
+    assert ran == ["poll", *asked, "build", "fetch", "build --from today"]
+    assert make("demo").returncode == 0
+    assert "stocks" not in str(calls(tmp_path, "predictit"))
+
+
 @pytest.mark.parametrize("home", ["", "homes/one (1)", "/my $home's & more"])
 def test_every_target_takes_a_path_of_several_words(
     make: Make, checkout: Path, tmp_path: Path, home: str
