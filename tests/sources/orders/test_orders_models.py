@@ -14,7 +14,7 @@ from orders_oracle import Dump, Row, tables
 from predictit_assets import factory
 from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.contract.calendar import DayRange
-from predictit_assets.instance.runs import run_build
+from predictit_assets.instance.runs import BuildFailed, run_build
 from predictit_assets.settings import Settings
 from predictit_assets.sources import Enabled, load
 from predictit_assets.sources.orders.fake import traps, zips
@@ -247,3 +247,36 @@ def test_halves_are_rounded_away_from_zero(tmp_path: Path) -> None:
         for row in rows_of(settings, "live.live_order_summary")
     }
     assert found == {"USD": Decimal("0.02"), "CAD": Decimal("-0.02")}
+
+
+def import_days(settings: Settings, folder: Path, days: dict[date, list[Row]]) -> None:
+    """Land a file of orders a day."""
+    for day, orders in days.items():
+        file = folder / f"{day}.json"
+        file.write_text(json.dumps({"orders": orders}))
+        assert [one.landed for one in factory.intake(settings, ON, FILES).import_path(file)]
+
+
+def test_gaps_ids_on_two_days_and_other_discounts_are_warned_about(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", lock_timeout=20)
+    first, last = date(2024, 4, 1), date(2024, 4, 5)
+    order = traps.record(first, 0) | {"total_discounts": "54.0"}
+    again = traps.record(last, 0) | {"id": order["id"]}
+    import_days(settings, tmp_path, {first: [order], last: [again]})
+    told = "\n".join(build(settings, DayRange(first, last)))
+    assert "no three days in a row without a file" in told
+    assert "no order is on two days" in told
+    assert "the discounts that the shop sends" in told
+
+
+def test_a_total_that_is_not_subtotal_and_tax_blocks_what_is_made_of_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", lock_timeout=20)
+    day = date(2024, 4, 1)
+    import_days(settings, tmp_path, {day: [traps.record(day, 0) | {"total_price": "0.01"}]})
+    with pytest.raises(BuildFailed, match="subtotal and tax"):
+        build(settings, DayRange(day, day))
+    with factory.warehouse(settings).read_connection() as query:
+        tables_there = query(
+            "select table_name from information_schema.tables where table_schema = 'marts'"
+        )
+    assert ("order_summary_1d",) not in tables_there

@@ -141,10 +141,9 @@ def line(order_id: int, place: int, product: Product, quantity: int) -> Json:
 
 def priced(day: date, number: int, price: str | float, **changes: Any) -> Json:
     """An order without tax, whose prices are all this."""
-    prices = dict.fromkeys(
-        ("total_price", "subtotal_price", "total_line_items_price", "total_price_usd"), price
-    )
-    return record(day, number, total_tax="0.0", **prices, **changes)
+    keys = ("total_price", "subtotal_price", "total_line_items_price", "total_price_usd")
+    prices: Json = dict.fromkeys(keys, price)
+    return record(day, number, total_tax="0.0", **prices | changes)
 
 
 def changed(order: Json, at: datetime, **changes: Any) -> Json:
