@@ -14,15 +14,19 @@ import dagster as dg
 import pytest
 from conftest import published
 from deployment import deployed, predictit, variables
+from postgres_server import Database
+from pydantic import SecretStr
 from snowflake_grammar import faults
 
 from predictit_assets import factory
 from predictit_assets.build import build_definitions
+from predictit_assets.checks.model_schema import model_schemas
 from predictit_assets.checks.schema import violations
 from predictit_assets.contract.arrival import ByDay, Polled
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.source import all_tables
 from predictit_assets.instance.partitions import window_tags
+from predictit_assets.layers.served import served_tables
 from predictit_assets.sample.fakes import find_fake
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
@@ -42,6 +46,8 @@ class Homes:
 
     first: Settings
     second: Settings
+    windows: dict[str, DayRange]
+    """Of each source."""
     statements: list[str]
 
 
@@ -66,7 +72,7 @@ def homes(s3: str, new_bucket: Callable[[], Bucket], tmp_path_factory: Any) -> I
         for settings in (first, second):
             for name, window in windows.items():
                 build(settings, name, window)
-        yield Homes(first, second, deployment.emulator.statements)
+        yield Homes(first, second, windows, deployment.emulator.statements)
 
 
 def receive(settings: Settings, name: str, folder: Any) -> DayRange:
@@ -99,8 +105,11 @@ def move_landing(first: Settings, second: Settings) -> None:
 
 def build(settings: Settings, name: str, window: DayRange) -> None:
     """Every table of a source over a window, without checks and report."""
-    layers = [[layer, name] for layer in ("raw", "curated", "staging", "core", "marts", "live")]
-    tables = dg.AssetSelection.key_prefixes(*layers).without_checks()
+    run(settings, name, window, "raw", "curated", "staging", "core", "marts", "live")
+
+
+def run(settings: Settings, name: str, window: DayRange, *layers: str) -> None:
+    tables = dg.AssetSelection.key_prefixes(*([layer, name] for layer in layers)).without_checks()
     definitions = dg.Definitions.merge(
         build_definitions(settings),
         dg.Definitions(jobs=[dg.define_asset_job("tables", selection=tables)]),
@@ -156,3 +165,34 @@ def test_every_statement_is_snowflakes_own_sql(homes: Homes) -> None:
     )
     asked = sorted(one for one in bare if not wrapped.match(one))
     assert {fault for statement in asked for fault in faults(statement)} == set()
+
+
+# What is served of them
+
+
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_postgres_serves_what_the_warehouse_holds(
+    homes: Homes, new_database: Callable[[], Database], which: str
+) -> None:
+    """Every served table and view of every source, from DuckDB and from Snowflake."""
+    database, settings = new_database(), getattr(homes, which)
+    serving = settings.model_copy(update={"serving_url": SecretStr(database.url)})
+    tables = set()
+    for name, window in homes.windows.items():
+        source = load(name)
+        if source.serving is None:
+            continue
+        run(serving, name, window, "serving")
+        of_all = model_schemas(factory.dbt(settings).manifest())
+        for one in served_tables(name, source.serving, of_all):
+            query = f"select {', '.join(one.model.types)} from {one.model.layer}.{one.table}"
+            found = [tuple(map(naive, row)) for row in database.rows("set time zone 'UTC'", query)]
+            with factory.warehouse(settings).read_connection() as ask:
+                held = ask(query)
+            assert sorted(map(repr, found)) == sorted(map(repr, map(tuple, held))), one.table
+            tables.add(one.table)
+    assert {"fact_trades", "trade_returns", "dim_exchange_days", "fact_orders"} <= tables
+
+
+def naive(value: Any) -> Any:
+    return value.replace(tzinfo=None) if isinstance(value, datetime) else value

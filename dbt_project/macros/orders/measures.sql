@@ -45,7 +45,7 @@
 summed as (
     select
         {{ keys | join(",\n        ") }},
-        cast(count_if(counts) as bigint) as orders,
+        count(case when counts then 1 end) as orders,
         {{ number_of_counting("lines") }} as lines,
         {{ number_of_counting("units") }} as units,
         count(distinct case when counts then staff_id end) as staff,
@@ -60,14 +60,14 @@ summed as (
         {{ money_of_counting("subtotal") }} as net,
         {{ money_of_counting("tax") }} as tax,
         {{ money_of_counting("total") }} as total,
-        cast(count_if(counts and gateway = 'cash') as bigint) as cash_orders,
-        cast(count_if(counts and total = 0) as bigint) as free_orders,
-        cast(count_if(counts and fulfillment_status is null) as bigint) as unfulfilled_orders,
-        cast(count_if(is_test and not is_withdrawn) as bigint) as test_orders,
-        cast(
-            count_if(cancelled_at is not null and not is_withdrawn and not is_test) as bigint
-        ) as cancelled_orders,
-        cast(count_if(is_withdrawn) as bigint) as withdrawn_orders
+        count(case when counts and gateway = 'cash' then 1 end) as cash_orders,
+        count(case when counts and total = 0 then 1 end) as free_orders,
+        count(case when counts and fulfillment_status is null then 1 end) as unfulfilled_orders,
+        count(case when is_test and not is_withdrawn then 1 end) as test_orders,
+        count(case
+            when cancelled_at is not null and not is_withdrawn and not is_test then 1
+        end) as cancelled_orders,
+        count(case when is_withdrawn then 1 end) as withdrawn_orders
     from {{ relation }}
     group by {{ keys | join(", ") }}
 ),

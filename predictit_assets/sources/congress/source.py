@@ -16,6 +16,7 @@ from predictit_assets.contract.source import (
     Limits,
     Published,
     RateLimit,
+    Serving,
     Source,
 )
 from predictit_assets.sources.congress import rows
@@ -84,4 +85,5 @@ SOURCE = Source(
         days="select distinct partition_date from core.trade_listing_days",
         newest="select max(newest_answer_at) as newest from core.trade_listing_days",
     ),
+    serving=Serving(("fact_trades", "dim_members", "dim_members_history", "marts")),
 )

@@ -12,7 +12,14 @@ from predictit_assets.contract.calendar import Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.settings import SourceSettings
-from predictit_assets.contract.source import Dataset, Limits, Published, Source
+from predictit_assets.contract.source import (
+    Dataset,
+    Limits,
+    Published,
+    Reference,
+    Serving,
+    Source,
+)
 from predictit_assets.sources.orders import rows
 from predictit_assets.sources.orders.schemas import OrderDumps, OrderLines, OrderManifest, Orders
 from predictit_assets.sources.orders.settings import OrdersSettings
@@ -106,4 +113,17 @@ SOURCE = Source(
         newest="select max(updated_at) as newest from core.fact_orders",
     ),
     max_age=None,
+    serving=Serving(
+        ("core", "marts", "live_order_summary"),
+        private={
+            "fact_orders": (
+                *("email", "phone", "contact_email", "browser_ip", "token", "cart_token"),
+                *("checkout_token", "order_status_url", "note"),
+            ),
+            "orders_history": ("note",),
+        },
+        references={
+            "fact_order_lines": (Reference(("order_id", "partition_date"), "fact_orders"),)
+        },
+    ),
 )
