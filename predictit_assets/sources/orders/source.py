@@ -105,5 +105,6 @@ SOURCE = Source(
         days="select distinct partition_date from core.fact_orders",
         newest="select max(updated_at) as newest from core.fact_orders",
     ),
+    products="predictit_assets.sources.orders.products",
     max_age=None,
 )
