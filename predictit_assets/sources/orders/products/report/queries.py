@@ -375,16 +375,27 @@ def _read(rows: Query) -> Contents:
         products=tuple(Product(*row) for row in rows(PRODUCT_SALES, first, last, PRODUCTS)),
         changes=changes,
         changed_orders=changed,
-        # Of no rows count_if is NULL in DuckDB, and 0 in Snowflake.
+        # Of no rows DuckDB's count_if is NULL.
         kinds={kind: n or 0 for kind, n in zip(KINDS, by_kind, strict=True)},
-        newest_changes=tuple(
-            Change(
-                *row[:8],
-                kinds=[kind for kind, differs in zip(KINDS, row[8:], strict=True) if differs],
-            )
-            for row in rows(NEWEST_CHANGES, first, last, CHANGES)
-        ),
+        newest_changes=tuple(_change(*row) for row in rows(NEWEST_CHANGES, first, last, CHANGES)),
         coverage=tuple(Covered(*row) for row in rows(COVERAGE, first, last)),
+    )
+
+
+def _change(
+    day: date,
+    order: int,
+    name: str | None,
+    at: datetime,
+    status_before: str | None,
+    status_after: str | None,
+    total_before: Decimal,
+    total_after: Decimal,
+    *differs: bool,
+) -> Change:
+    kinds = [kind for kind, one in zip(KINDS, differs, strict=True) if one]
+    return Change(
+        day, order, name, at, status_before, status_after, total_before, total_after, kinds
     )
 
 
