@@ -307,6 +307,21 @@ def test_orders_without_a_currency_location_or_staff_are_a_page(
     assert cells(section(text, "currencies"))[1][0] == "not told"
 
 
+@pytest.mark.parametrize(
+    ("part", "whole", "says"),
+    [("12.5", "100", "12.5%"), ("0.01", "100", "<0.1%"), ("0", "100", "0.0%"), ("0", "0", "–")],
+)
+def test_a_share_that_isnt_none_doesnt_look_like_it(part: str, whole: str, says: str) -> None:
+    assert page.share(Decimal(part), Decimal(whole)) == says
+
+
+def test_no_address_of_a_buyer_is_on_the_page(warehouse: DuckDBWarehouse, rendered: Render) -> None:
+    emails = {one for (one,) in ask(warehouse, "select distinct email from core.fact_orders")}
+    assert len(emails) > 5
+    text = rendered()
+    assert not [one for one in emails if one and one in text]
+
+
 def test_before_any_order_one_sentence_says_what_to_do(
     warehouse: DuckDBWarehouse, rendered: Render
 ) -> None:

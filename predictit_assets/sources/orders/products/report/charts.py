@@ -46,7 +46,7 @@ def average_order(contents: Contents) -> Spec:
         .mark_line(point=True)
         .encode(
             x=_days(contents.first, contents.last),
-            y=alt.Y("average:Q", title=None, axis=alt.Axis(tickCount=5, format="~f")),
+            y=alt.Y("average:Q", title=None, axis=alt.Axis(tickCount=5, format="~s")),
             color=_colour(contents.days),
             tooltip=_told(),
         )

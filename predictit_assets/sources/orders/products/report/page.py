@@ -50,8 +50,11 @@ def money(amount: Decimal | None) -> str:
 
 
 def share(part: Decimal, whole: Decimal) -> str:
-    """A part in per cent, to a tenth."""
-    return f"{100 * part / whole:.1f}%" if whole else UNKNOWN
+    """A part in per cent, to a tenth; what isn't none doesn't look like it."""
+    if not whole:
+        return UNKNOWN
+    rounded = f"{100 * part / whole:.1f}%"
+    return "<0.1%" if rounded == "0.0%" and part else rounded
 
 
 def known(value: object) -> object:
