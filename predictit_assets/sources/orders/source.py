@@ -112,6 +112,7 @@ SOURCE = Source(
         days="select distinct partition_date from core.fact_orders",
         newest="select max(updated_at) as newest from core.fact_orders",
     ),
+    products="predictit_assets.sources.orders.products",
     max_age=None,
     serving=Serving(
         ("core", "marts", "live_order_summary"),
