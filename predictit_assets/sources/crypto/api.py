@@ -148,10 +148,11 @@ def number(value: Any, path: str, digits: tuple[int, int]) -> Decimal | None:
     try:
         cut = value.quantize(Decimal(1).scaleb(-scale), context=WIDE)
     except InvalidOperation:  # larger than any column
-        cut = Decimal(10) ** size
-    if abs(cut) >= Decimal(10) ** (size - scale):
+        cut = Decimal("Infinity")
+    # Comparing is exact; computing would round to the digits of the context that is current.
+    if not -(10 ** (size - scale)) < cut < 10 ** (size - scale):
         raise InvalidPayload(f"it has more than {size - scale} digits before the point", path)
-    return cut if cut else abs(cut)  # zero has no sign
+    return cut if cut else cut.copy_abs()  # zero has no sign
 
 
 def not_negative(value: Any, path: str, digits: tuple[int, int]) -> Decimal | None:
