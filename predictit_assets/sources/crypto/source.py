@@ -10,7 +10,14 @@ from predictit_assets.contract.arrival import Arrival, ByDay, Dropped, Polled
 from predictit_assets.contract.calendar import UTC_CALENDAR, Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
-from predictit_assets.contract.source import Auth, Dataset, Limits, RateLimit, Source
+from predictit_assets.contract.source import (
+    Auth,
+    Dataset,
+    Limits,
+    Published,
+    RateLimit,
+    Source,
+)
 from predictit_assets.sources.crypto import ask, rows
 from predictit_assets.sources.crypto.schemas import CoinHistory, CoinSnapshots
 from predictit_assets.sources.crypto.settings import KEY_HEADERS, CryptoSettings
@@ -103,4 +110,9 @@ SOURCE = Source(
     owner="team:market-data",
     rate_limit=pace,
     auth=key_of_plan,
+    published=Published(
+        table="fact_coin_prices",
+        days="select distinct partition_date from core.coin_polls",
+        newest="select max(polled_at) as newest from core.coin_polls",
+    ),
 )
