@@ -48,7 +48,7 @@ def client(
     url = urlsplit(own.api_url)
     host = (url.hostname or source.name) + (f"_{url.port}" if url.port else "")
     limit = None
-    pause = 0.0
+    pause, pages_refuse = 0.0, False
     if source.rate_limit:
         rate = source.rate_limit(own)
         make_home(settings)
@@ -56,7 +56,7 @@ def client(
         limit = HostRateLimit(
             file, rate.per / rate.calls, patience, rate.a_month, for_polls=rate.for_polls
         )
-        pause = rate.pause
+        pause, pages_refuse = rate.pause, rate.pages_refuse
     return Client(
         own.api_url,
         limit,
@@ -67,6 +67,7 @@ def client(
         max_calls=max_calls,
         clock_tolerance=timedelta(minutes=settings.clock_minutes) or None,
         pause=pause,
+        pages_refuse=pages_refuse,
     )
 
 

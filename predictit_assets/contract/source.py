@@ -38,6 +38,8 @@ class RateLimit(NamedTuple):
     """Calls a second that polls need: what else is asked leaves them the rest of the month."""
     pause: float = 0.0
     """Seconds to wait after a 429 that doesn't say how long."""
+    pages_refuse: bool = False
+    """Whether an error that is a page comes from who guards the API: it isn't asked again then."""
 
 
 class Auth(NamedTuple):

@@ -153,6 +153,8 @@ class Client:
     """How far the clocks of the API and of this machine may be apart; None: however far."""
     pause: float = 0.0
     """Seconds to wait after a 429 that doesn't say how long."""
+    pages_refuse: bool = False
+    """Whether an error that is a page is final, whatever its status."""
     calls: int = 0
     """Calls that were made."""
 
@@ -373,6 +375,8 @@ class Client:
             return KeyRefused(text)
         if response.status_code == requests.codes.forbidden:
             return RequestRefused(text)
+        if self.pages_refuse and "html" in response.headers.get("Content-Type", ""):
+            return FetchError(text)
         if response.status_code not in RETRYABLE:
             return FetchError(text, of_question=True)
         try:

@@ -476,6 +476,20 @@ def test_a_429_that_does_not_say_how_long_has_a_pause(
     assert naps[1] < 60
 
 
+@pytest.mark.parametrize("refuse", [True, False])
+def test_an_error_that_is_a_page_is_final_where_a_source_says_so(
+    make_client: Callable[..., Client], feed: SampleServer, naps: list[float], refuse: bool
+) -> None:
+    feed.fail_with("html-503")
+    client = make_client(pages_refuse=refuse)
+    if refuse:
+        assert "answered 503" in refusal(client)
+    else:
+        client.get(EVERYTHING)
+    assert len(feed.requests) == 2 - refuse
+    assert len(naps) == 1 - refuse
+
+
 @pytest.mark.parametrize(("status", "refused"), [(400, True), (403, True), (404, False)])
 def test_what_refuses_the_key_is_told_by_the_answer(
     make_client: Callable[..., Client], answer: Callable[..., None], status: int, refused: bool

@@ -96,7 +96,14 @@ def key_of_plan(settings: Any) -> Auth | None:
 
 def pace(settings: Any) -> RateLimit:
     """What the plan allows in a minute and in a month."""
-    return RateLimit(settings.pace, 60, settings.budget, settings.calls_for_polls, PAUSE)
+    return RateLimit(
+        settings.pace,
+        60,
+        a_month=settings.budget,
+        for_polls=settings.calls_for_polls,
+        pause=PAUSE,
+        pages_refuse=True,
+    )
 
 
 SOURCE = Source(

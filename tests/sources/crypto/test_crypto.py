@@ -571,7 +571,9 @@ def test_what_is_no_array_is_kept_and_the_poll_counts_as_failed(
     assert len(api.requests) == 1
 
 
-@pytest.mark.parametrize("fault", ["html", "html-403", "redirect", "huge", "bomb"])
+@pytest.mark.parametrize(
+    "fault", ["html", "html-403", "html-429", "html-503", "redirect", "huge", "bomb"]
+)
 def test_what_is_no_answer_is_not_kept_and_not_asked_again(
     settings: Settings, on: Enabled, api: SampleServer, fault: str
 ) -> None:
