@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from predictit_assets.contract.decoding import convert, decode
+from predictit_assets.contract.decoding import convert, decode, decode_record, decode_records
 from predictit_assets.contract.payload import InvalidPayload
 
 PART = re.compile(r"p([1-9][0-9]?)of([1-9][0-9]?)")
@@ -92,16 +92,16 @@ def page_of(part: str) -> tuple[int, int]:
 
 def rows_of(body: bytes) -> list[msgspec.Raw]:
     """The rows of a page, sound or not. Raises InvalidPayload."""
-    return decode(_ROWS, body)
+    return decode_records(_ROWS, body)
 
 
 def coin(text: msgspec.Raw) -> tuple[Coin, set[str]]:
     """A row as it has to be, and its fields that nobody knew of. Raises InvalidPayload."""
     body = bytes(text)
     try:
-        return _KNOWN.decode(body), set()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = decode(_COIN, body)
+        return decode_record(_KNOWN, text), set()
+    except InvalidPayload:
+        found = decode_record(_COIN, text)
     new = decode(_OBJECT, body).keys() - _KEYS
     return found, {key for key in new if not key.startswith(ALLOWED_PREFIX)}
 

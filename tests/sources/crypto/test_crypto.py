@@ -248,6 +248,16 @@ def test_a_bad_coin_costs_a_coin(coin: str, path: str) -> None:
     assert (validation.counts, validation.rejected) == ({"coins": 2}, 1)
 
 
+@pytest.mark.parametrize("text", [b"A\\ud800", b"A\xff"])
+def test_half_a_character_and_bytes_that_are_no_text_cost_a_coin(text: bytes) -> None:
+    bad = coin_with("name", '"HERE"').encode().replace(b"HERE", text)
+    other = COIN.replace("examplecoin", "other").replace(" Coin", "\x01 \U0001f600").encode()
+    rows = rows_of(MARKETS, payload(b"[%s,%s]" % (bad, other)))
+    (row,) = rows["coin_snapshots"]
+    assert row["coin_name"] == "Example\x01 \U0001f600"
+    assert [one["position"] for one in rows["rejected_coin_snapshots"]] == [0]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
