@@ -295,7 +295,7 @@ def _fetch(settings: Settings, on: Enabled, intake: "Intake", first: str, last: 
         days = intake.stream.days
         begin, end = _bounds(first, last, intake.stream.calendar)
         window = DayRange(max(begin or days.first, days.first), min(end or days.last, days.last))
-        result = intake.ask_due(_log, window.days)
+        result = intake.ask_due(_log, window.days if first or last else None)
         for day, refusal in result.refused.items():
             _warn(f"{day} is refused: {refusal}")
         for day, fault in result.failed.items():

@@ -48,11 +48,15 @@ def client(
     url = urlsplit(own.api_url)
     host = (url.hostname or source.name) + (f"_{url.port}" if url.port else "")
     limit = None
+    pause, pages_refuse = 0.0, False
     if source.rate_limit:
         rate = source.rate_limit(own)
         make_home(settings)
         file = settings.home / "rate_limits" / host
-        limit = HostRateLimit(file, rate.per / rate.calls, patience)
+        limit = HostRateLimit(
+            file, rate.per / rate.calls, patience, rate.a_month, for_polls=rate.for_polls
+        )
+        pause, pages_refuse = rate.pause, rate.pages_refuse
     return Client(
         own.api_url,
         limit,
@@ -62,6 +66,8 @@ def client(
         credential=_credential(on),
         max_calls=max_calls,
         clock_tolerance=timedelta(minutes=settings.clock_minutes) or None,
+        pause=pause,
+        pages_refuse=pages_refuse,
     )
 
 
@@ -75,6 +81,8 @@ def sensor_client(settings: Settings, on: "Enabled") -> Client:
 
 def _credential(on: "Enabled") -> Credential | None:
     auth, own = on.source.auth, on.settings
+    if callable(auth):
+        auth = auth(own)
     key = own.key() if auth else ""
     if not auth or not key:
         return None

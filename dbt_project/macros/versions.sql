@@ -7,11 +7,13 @@
     names       attributes whose white space is folded
     attributes  the other attributes, as sent
     carried     columns that start no run: the values of the run's last observation are taken
+    folded      the macro that folds a name, where it does more than fold white space
 
     Nearly every thing keeps its attributes all day. So they are grouped first, which is cheap, and
     only the observations of things with several sets of attributes are walked through in time order.
 #}
-{% macro attribute_runs(relation, id, seen_at, names, attributes, carried=[]) %}
+{% macro attribute_runs(relation, id, seen_at, names, attributes, carried=[], folded=none) %}
+{%- set folded = folded or fold_whitespace -%}
 {%- set all_attributes = names + attributes -%}
 with
 
@@ -47,7 +49,7 @@ sets as (
         partition_date,
         {{ id }},
         {%- for name in names %}
-        {{ fold_whitespace(name) }} as {{ name }},
+        {{ folded(name) }} as {{ name }},
         {%- endfor %}
         {%- for column in attributes + carried %}
         {{ column }},
@@ -71,7 +73,7 @@ observed_of_changed as (
         observed.partition_date,
         observed.{{ seen_at }},
         {%- for name in names %}
-        {{ fold_whitespace("observed." ~ name) }} as {{ name }},
+        {{ folded("observed." ~ name) }} as {{ name }},
         {%- endfor %}
         {%- for column in attributes + carried %}
         observed.{{ column }},

@@ -52,7 +52,8 @@ class Asking:
     settings: Any
     """The source's own settings."""
     parts_held: Callable[[date], AbstractSet[str]] = lambda _day: frozenset()
-    """The parts of a day that are held already: an asking that was killed may skip them."""
+    """The parts of a day of which something that isn't invalid is held already: an asking that was
+    killed may skip them."""
 
 
 class Polled(NamedTuple):
@@ -86,6 +87,9 @@ class ByDay(NamedTuple):
     is "nothing"."""
     until: Callable[[date], datetime | None] = lambda _day: None
     """From which moment on (UTC) a day isn't asked about any more, answered or not; None: never."""
+    recent: int | None = None
+    """Days before today that are asked about by themselves; older ones only where somebody names
+    them. None: all."""
     advice: str = ""
     """What may be done about a day that the API refuses, told with what it says."""
 

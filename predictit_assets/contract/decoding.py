@@ -1,6 +1,7 @@
 """Decoding JSON against a typed model: a fault becomes an invalid payload with its place."""
 
 import codecs
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -8,6 +9,15 @@ import msgspec
 from predictit_assets.contract.payload import InvalidPayload
 
 T = TypeVar("T")
+RAW_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""What a body holds only within a text, where JSON wants it escaped."""
+SURROGATES = re.compile(
+    rb"(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\."
+)
+HALF_CHARACTER = rb"\ufffd"
+"""What stands for half a character once a body is mended."""
 BEGINNINGS = {
     codecs.BOM_UTF8: "it begins with a byte-order mark, which JSON doesn't have",
     codecs.BOM_UTF16_LE: "it is UTF-16, not UTF-8",
@@ -27,6 +37,40 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise _misfit(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidPayload(f"not JSON: {what_it_is(body) or error}") from None
+
+
+def decode_records(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """The container of records that are left raw. Raises InvalidPayload.
+
+    A text of one that is no text costs that record (`decode_record`), and not all of them.
+    """
+    try:
+        return decode(decoder, body)
+    except InvalidPayload:
+        whole = mended(body)
+        if whole == body:
+            raise
+        return decode(decoder, whole)
+
+
+def decode_record(decoder: msgspec.json.Decoder[T], text: msgspec.Raw) -> T:
+    """A raw record as the decoder's model. Raises InvalidPayload."""
+    body = bytes(text)
+    if HALF_CHARACTER in body:
+        raise InvalidPayload("it holds half a character")
+    return decode(decoder, body)
+
+
+def mended(body: bytes) -> bytes:
+    """A body that is JSON though a text holds half a character, or one that should be escaped.
+
+    It costs the record that holds it: without this it would cost all of them.
+    """
+    escaped = RAW_CONTROL.sub(lambda found: b"\\u%04x" % ord(found[0]), body)
+    return SURROGATES.sub(
+        lambda found: HALF_CHARACTER if found["half"] else found[0],
+        escaped,
+    )
 
 
 def convert(value: Any, kind: type[T]) -> T:

@@ -33,6 +33,9 @@ def unusable(settings: type[BaseSettings], error: ValidationError) -> SettingsEr
     """The error for values that can't be used: a sentence a variable, without what is secret."""
     sentences = []
     for fault in error.errors():
+        if not fault["loc"]:  # of values that don't go together: the sentence names them
+            sentences.append(fault["msg"].removeprefix("Value error, "))
+            continue
         name = str(fault["loc"][0])
         field = settings.model_fields.get(name)
         # What is no field is an alias, which is the variable's own name.

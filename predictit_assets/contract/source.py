@@ -32,6 +32,14 @@ class RateLimit(NamedTuple):
 
     calls: int
     per: float
+    a_month: int | None = None
+    """Calls in a UTC month, those that fail too."""
+    for_polls: float = 0.0
+    """Calls a second that polls need: what else is asked leaves them the rest of the month."""
+    pause: float = 0.0
+    """Seconds to wait after a 429 that doesn't say how long."""
+    pages_refuse: bool = False
+    """Whether an error that is a page comes from who guards the API: it isn't asked again then."""
 
 
 class Auth(NamedTuple):
@@ -44,7 +52,7 @@ class Auth(NamedTuple):
     parameter: str = ""
     """Or the query parameter, where the API knows no header."""
     refusal: str = ""
-    """What a 400 says that refuses the key; a 401 always does."""
+    """What a 400 or a 403 says that refuses the key, a regular expression; a 401 always does."""
 
 
 class Dataset(Protocol):
@@ -153,7 +161,7 @@ class Source(NamedTuple):
     owner: str = "team:data"
     """Who answers for its assets."""
     rate_limit: "RateLimitOf | None" = None
-    auth: Auth | None = None
+    auth: "Auth | AuthOf | None" = None
     hosts: Sequence[str] = ()
     """Hosts of the API besides the configured one: next-page links may name them."""
     published: Published | None = None
@@ -172,6 +180,14 @@ class Source(NamedTuple):
     def dataset(self, name: str) -> Dataset:
         """The dataset of this name."""
         return next(one for one in self.datasets if one.name == name)
+
+
+class AuthOf(Protocol):
+    """How a key is shown, by the source's settings."""
+
+    def __call__(self, settings: SourceSettings) -> Auth | None:
+        """The way, or None where no key is shown."""
+        ...
 
 
 class RateLimitOf(Protocol):

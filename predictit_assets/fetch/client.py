@@ -107,7 +107,7 @@ class Credential:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     refusal: str = ""
-    """What a 400 says that refuses the key."""
+    """What a 400 or a 403 says that refuses the key, a regular expression."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,10 @@ class Client:
     """Calls that it makes in its life, at most; retries count."""
     clock_tolerance: timedelta | None = CLOCK_TOLERANCE
     """How far the clocks of the API and of this machine may be apart; None: however far."""
+    pause: float = 0.0
+    """Seconds to wait after a 429 that doesn't say how long."""
+    pages_refuse: bool = False
+    """Whether an error that is a page is final, whatever its status."""
     calls: int = 0
     """Calls that were made."""
 
@@ -371,6 +375,8 @@ class Client:
             return KeyRefused(text)
         if response.status_code == requests.codes.forbidden:
             return RequestRefused(text)
+        if self.pages_refuse and "html" in response.headers.get("Content-Type", ""):
+            return FetchError(text)
         if response.status_code not in RETRYABLE:
             return FetchError(text, of_question=True)
         try:
@@ -378,16 +384,19 @@ class Client:
             asked = retry.parse_retry_after(response.headers.get("Retry-After", "0"))
         except (InvalidHeader, ValueError, OverflowError):  # a number or a date beyond all bounds
             asked = 0.0
+        if response.status_code == requests.codes.too_many_requests:
+            asked = asked or self.pause
         if asked > MAX_WAIT:
             return FetchError(f"{text} (it asks to wait {asked:.0f} s: try again then)")
         # Of an API that is down the first question can't tell; many in a row do.
         return RetryableError(text, asked, of_question=response.status_code >= OWN_FAULT)
 
     def _is_about_the_key(self, status: int, beginning: bytes) -> bool:
+        if status == requests.codes.unauthorized:
+            return True
         refusal = self.credential.refusal.encode() if self.credential else b""
-        return status == requests.codes.unauthorized or (
-            status == requests.codes.bad_request and bool(refusal) and refusal in beginning
-        )
+        may_be = status in {requests.codes.bad_request, requests.codes.forbidden}
+        return may_be and bool(refusal) and bool(re.search(refusal, beginning))
 
     def _beginning(self, call: _Call, response: requests.Response, deadline: float) -> bytes:
         """The first bytes of an answer, as far as they come in time and can be read."""

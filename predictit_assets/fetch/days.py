@@ -16,6 +16,7 @@ from predictit_assets.contract.arrival import (
 from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import FetchError
 from predictit_assets.fetch.client import CallsSpent, RequestRefused
+from predictit_assets.fetch.rate_limit import MonthSpent
 
 
 class Note(Protocol):
@@ -46,7 +47,7 @@ class DaysAsked:
     failed: dict[date, str] = field(default_factory=dict)
     """Days that it gave no answer about, and why. They stay due, after all others."""
     left: list[date] = field(default_factory=list)
-    """Days that stay due, since the calls were spent."""
+    """Days that stay due, since the calls of the run, or of the month, were spent."""
     landed: int = 0
     """Answers that weren't held already."""
     calls: int = 0
@@ -121,7 +122,8 @@ def ask_days(
                     outcome = ANSWERED
                 if land(payload) is not None:
                     result.landed += 1
-        except CallsSpent:
+        except (CallsSpent, MonthSpent) as spent:
+            progress(str(spent))
             result.left = list(days[position:])
             break
         except RequestRefused as refusal:

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -24,8 +24,9 @@ from predictit_assets.errors import FetchError, NothingPublished, SettingsError
 from predictit_assets.fetch.client import CallsSpent, Client, RequestRefused
 from predictit_assets.fetch.days import MAX_FAILURES, DaysAsked, ask_days, due_days, forecast
 from predictit_assets.fetch.files import Imported, dropped_files, import_files, is_payload
+from predictit_assets.fetch.rate_limit import MonthSpent
 from predictit_assets.storage.asked import Asked, AskedRows
-from predictit_assets.storage.payloads import StoredPayload
+from predictit_assets.storage.payloads import StoredPayload, Zone
 from predictit_assets.storage.stream import Stream
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Intake:
         if by_day is None:
             return DaysAsked()
         self.ready()
-        client = self.client(log, by_day.max_calls(self.settings))
+        client = self._client(log, by_day.max_calls(self.settings))
         known = self.stream.asked.all()
         due = due_days(by_day, self._days(days), known, datetime.now(UTC))
         seconds = client.rate_limit.interval if client.rate_limit else 0
@@ -130,7 +131,15 @@ class Intake:
         )
 
     def _days(self, days: Sequence[date] | None) -> Sequence[date]:
-        return self.stream.days.days if days is None else days
+        """These days, or all that are asked about by themselves."""
+        if days is not None:
+            return days
+        by_day = self.way(ByDay)
+        known = self.stream.days.days
+        if by_day is None or by_day.recent is None:
+            return known
+        today = self.stream.calendar.today()
+        return [day for day in known if today - timedelta(by_day.recent) <= day < today]
 
     def pending(self, warehouse: "Warehouse") -> Sequence[Any]:
         """The rows of the other asset to ask about now; none while nothing is published.
@@ -161,7 +170,7 @@ class Intake:
         if per_entity is None or not rows:
             return
         self.ready()
-        asking = self._asking(self.client(log, max_calls))
+        asking = self._asking(self._client(log, max_calls))
         failures = 0
         for done, row in enumerate(rows):
             said = False
@@ -170,7 +179,7 @@ class Intake:
                     stored = self.stream.payloads.land(payload)
                     said = True
                     yield Reply(row, stored, self._fault(payload))
-            except CallsSpent:
+            except (CallsSpent, MonthSpent):
                 log(f"{len(rows) - done} requests are left to the next run")
                 return
             except FetchError as fault:
@@ -260,4 +269,24 @@ class Intake:
         return AskedRows(stream.payloads.objects, stream.source.name, stream.dataset.name)
 
     def _asking(self, client: Client) -> Asking:
-        return Asking(client, self.settings, self.stream.payloads.parts)
+        return Asking(client, self.settings, self._parts_answered)
+
+    def _client(self, log: Log, max_calls: int | None) -> Client:
+        """A client for what isn't a poll: it leaves polls the calls that they need."""
+        client = self.client(log, max_calls)
+        if client.rate_limit:
+            client.rate_limit = replace(client.rate_limit, leaves_polls_theirs=True)
+        return client
+
+    def _parts_answered(self, day: date) -> frozenset[str]:
+        """The parts of a day that are answered: what is invalid answers nothing."""
+        store = self.stream.payloads
+        landed = store.held(Zone.LANDING, day)
+        return store.parts(day, Zone.RAW) | {one.part for one in landed if self._answers(one)}
+
+    def _answers(self, stored: StoredPayload) -> bool:
+        try:
+            loaded = self.stream.payloads.load(stored)
+        except InvalidPayload:
+            return False
+        return loaded is not None and not self._fault(loaded.payload)

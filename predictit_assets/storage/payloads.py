@@ -203,9 +203,9 @@ class PayloadStore:
         ]
         return sorted(stored, key=lambda item: (item.captured_at, item.key))
 
-    def parts(self, day: date) -> frozenset[str]:
-        """The parts that are held of a day, valid or not yet validated."""
-        zones = (Zone.LANDING, Zone.RAW)
+    def parts(self, day: date, *zones: Zone) -> frozenset[str]:
+        """The parts that are held of a day, by default those valid or not yet validated."""
+        zones = zones or (Zone.LANDING, Zone.RAW)
         return frozenset(stored.part for zone in zones for stored in self.held(zone, day))
 
     def name_of(self, payload: Payload) -> PayloadName:

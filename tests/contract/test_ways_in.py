@@ -21,7 +21,7 @@ from contract.rivers import RIVERS, FakeRivers, RiverSettings
 from predictit_assets import factory
 from predictit_assets.automation import drops
 from predictit_assets.build import build_definitions, build_job_name
-from predictit_assets.contract.arrival import PerEntity
+from predictit_assets.contract.arrival import ByDay, PerEntity
 from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange
 from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import FetchError, SettingsError
@@ -29,6 +29,7 @@ from predictit_assets.fetch import client as fetch_client
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.instance.runs import run_build
 from predictit_assets.layers.intake import Intake, Reply
+from predictit_assets.layers.raw import validate_day
 from predictit_assets.sample import http
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
@@ -222,6 +223,34 @@ def test_a_run_says_what_it_needs_stops_at_its_calls_and_goes_on_where_it_stoppe
     third = intake(settings, on, "flows").ask_due(silent, days)
     assert third.asked == days[4:]
     assert sum(one.landed for one in (first, second, third)) == 2 * len(days)
+
+
+def test_days_before_the_newest_are_asked_about_only_where_somebody_names_them(
+    settings: Settings, on: Enabled, rivers: FakeRivers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flows = RIVERS.dataset("flows")
+    (way,) = flows.arrivals
+    assert isinstance(way, ByDay)
+    monkeypatch.setattr(type(flows), "arrivals", (way._replace(recent=9),))
+    newest = [TODAY - timedelta(days=n) for n in range(9, 2, -1)]
+    wanted = [day for day in newest if day.weekday() != 6]
+    rivers.flows = flows_of([*newest, *week()])
+    asked = intake(settings, on, "flows").ask_due(silent).asked
+    # Of yesterday and the day before it depends on the hour.
+    assert asked[: len(wanted)] == wanted
+    older = [day for day in week() if day.weekday() != 6]
+    assert intake(settings, on, "flows").ask_due(silent, week()).asked == older
+
+
+def test_what_is_invalid_answers_nothing(settings: Settings, on: Enabled) -> None:
+    day = TODAY - timedelta(days=4)
+    flows = intake(settings, on, "flows")
+    for part, body in (("p0", b'{"flows": []}'), ("p1", b"null")):
+        flows.stream.payloads.land(Payload(day, datetime.now(UTC), body, part))
+    held = flows._asking(flows.client(silent, None)).parts_held
+    assert held(day) == {"p0"}
+    validate_day(flows.stream, day)
+    assert held(day) == {"p0"}
 
 
 def test_a_refused_day_is_noted_and_asked_again_by_rule(

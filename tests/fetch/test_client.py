@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from pathlib import Path
@@ -413,6 +413,93 @@ def test_processes_keep_their_distance_together(tmp_path: Path) -> None:
 
     assert len(times) == 8
     assert min(later - sooner for sooner, later in pairwise(times)) >= INTERVAL - JITTER
+
+
+SPENDER = """
+import sys
+from pathlib import Path
+from predictit_assets.fetch.rate_limit import HostRateLimit, MonthSpent
+limit = HostRateLimit(Path(sys.argv[1]), 0, a_month=20)
+for _ in range(15):
+    try:
+        limit.acquire(lambda text: None)
+        print("called", flush=True)
+    except MonthSpent:
+        print("spent", flush=True)
+"""
+
+
+def test_processes_share_the_calls_of_a_month(tmp_path: Path) -> None:
+    file = tmp_path / "limits" / "api.example.org"
+    command = [sys.executable, "-c", SPENDER, str(file)]
+    spenders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [word for one in spenders for word in one.communicate()[0].split()]
+    # Should the month end just now, the next one has calls of its own.
+    counters = [int(one.read_text()) for one in file.parent.glob("api.example.org.20*")]
+    assert sum(counters) == said.count("called")
+    assert max(counters) == 20 or len(counters) == 2
+    assert len(said) == 30
+
+
+def test_a_call_that_reached_nobody_is_no_call_of_the_month(tmp_path: Path) -> None:
+    limit = HostRateLimit(tmp_path / "last_call", 0, a_month=2)
+    now = datetime.now(UTC)
+    for _ in range(3):
+        limit.release(limit.acquire(lambda _: None))
+    limit.acquire(lambda _: None)
+    assert limit.spent(now) == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "left", "left_beside_polls"),
+    [
+        (datetime(2026, 2, 1, tzinfo=UTC), 10_000, 10_000 - 28 * 288),
+        (datetime(2026, 12, 31, 23, 50, tzinfo=UTC), 10_000, 9_998),
+        (datetime(2026, 3, 1, tzinfo=UTC), 1_000, 1_000 - 31 * 288),
+    ],
+)
+def test_what_is_no_poll_leaves_polls_the_calls_that_they_need(
+    tmp_path: Path, now: datetime, left: int, left_beside_polls: int
+) -> None:
+    limit = HostRateLimit(tmp_path / "api", 0, a_month=10_000, for_polls=1 / 300)
+    (tmp_path / "api.2026-03").write_text("9000")
+    assert limit.left(now) == left
+    assert replace(limit, leaves_polls_theirs=True).left(now) == left_beside_polls
+
+
+def test_a_429_that_does_not_say_how_long_has_a_pause(
+    make_client: Callable[..., Client], feed: SampleServer, naps: list[float]
+) -> None:
+    feed.fail_with("429-bare", "503")
+    make_client(pause=60).get(EVERYTHING)
+    assert naps[0] == 60
+    assert naps[1] < 60
+
+
+@pytest.mark.parametrize("refuse", [True, False])
+def test_an_error_that_is_a_page_is_final_where_a_source_says_so(
+    make_client: Callable[..., Client], feed: SampleServer, naps: list[float], refuse: bool
+) -> None:
+    feed.fail_with("html-503")
+    client = make_client(pages_refuse=refuse)
+    if refuse:
+        assert "answered 503" in refusal(client)
+    else:
+        client.get(EVERYTHING)
+    assert len(feed.requests) == 2 - refuse
+    assert len(naps) == 1 - refuse
+
+
+@pytest.mark.parametrize(("status", "refused"), [(400, True), (403, True), (404, False)])
+def test_what_refuses_the_key_is_told_by_the_answer(
+    make_client: Callable[..., Client], answer: Callable[..., None], status: int, refused: bool
+) -> None:
+    client = make_client(credential=Credential("key", refusal=r'"code":\s*1000[25]'))
+    for code in (10002, 10003):
+        answer(Answer(f'{{"code": {code}}}'.encode(), status))
+        with pytest.raises(FetchError) as fault:
+            client.get(EVERYTHING)
+        assert isinstance(fault.value, KeyRefused) == (refused and code == 10002)
 
 
 def test_the_limit_of_a_host_is_kept_in_the_home_for_whoever_calls_it(

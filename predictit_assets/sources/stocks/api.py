@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from predictit_assets.contract.decoding import decode
+from predictit_assets.contract.decoding import decode, decode_record, decode_records, mended
 from predictit_assets.contract.payload import InvalidPayload
 from predictit_assets.sources.stocks.schemas import AnswerKind
 
@@ -22,15 +22,6 @@ NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
 MOST_DIGITS = 100
 """Of a number as sent: no price has as many, and endless ones take endless time."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-RAW_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-"""What a body holds only within a text, where JSON wants it escaped."""
-SURROGATES = re.compile(
-    rb"(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    rb"|\\."
-)
-HALF_CHARACTER = rb"\ufffd"
-"""What stands for half a character once a body is mended."""
 LARGEST = 2**63 - 1
 NULL = msgspec.Raw(b"null")
 """Stands for a number that is missing, too."""
@@ -158,7 +149,7 @@ def open_close(body: bytes) -> tuple[OpenClose | None, list[str]]:
     container = _container(body)
     if is_not_found(container):
         return None, []
-    return decode(_OPEN_CLOSE, _mended(body)), sorted(container.keys() - _KEYS_OF[OpenClose])
+    return decode(_OPEN_CLOSE, mended(body)), sorted(container.keys() - _KEYS_OF[OpenClose])
 
 
 def is_not_found(container: dict[str, msgspec.Raw]) -> bool:
@@ -190,25 +181,7 @@ def _said(container: dict[str, msgspec.Raw]) -> dict[str, bytes]:
 
 
 def _container(body: bytes) -> dict[str, msgspec.Raw]:
-    try:
-        return decode(_CONTAINER, body)
-    except InvalidPayload:
-        mended = _mended(body)
-        if mended == body:
-            raise
-        return decode(_CONTAINER, mended)
-
-
-def _mended(body: bytes) -> bytes:
-    """A body that is JSON though a text holds half a character, or one that should be escaped.
-
-    It costs the record that holds it: without this it would cost all of them.
-    """
-    escaped = RAW_CONTROL.sub(lambda found: b"\\u%04x" % ord(found[0]), body)
-    return SURROGATES.sub(
-        lambda found: HALF_CHARACTER if found["half"] else found[0],
-        escaped,
-    )
+    return decode_records(_CONTAINER, body)
 
 
 def _of(container: dict[str, msgspec.Raw], key: str, decoder: msgspec.json.Decoder[Any]) -> Any:
@@ -223,10 +196,7 @@ def _of(container: dict[str, msgspec.Raw], key: str, decoder: msgspec.json.Decod
 
 def record(text: msgspec.Raw, decoder: msgspec.json.Decoder[Any]) -> Any:
     """A record as it has to be. Raises InvalidPayload."""
-    body = bytes(text)
-    if HALF_CHARACTER in body:
-        raise InvalidPayload("it holds half a character")
-    return decode(decoder, body)
+    return decode_record(decoder, text)
 
 
 def new_keys(text: msgspec.Raw, kind: type[msgspec.Struct]) -> set[str]:
