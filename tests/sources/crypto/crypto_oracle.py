@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from typing import Any
 
 Row = dict[str, Any]
@@ -171,3 +173,69 @@ def coins_history(staged: Sequence[Row]) -> list[Row]:
             )
         found += versions
     return found
+
+
+def prices_by(facts: Sequence[Row], period: timedelta) -> list[Row]:
+    """Prices by hour or day."""
+    by_coin: dict[tuple[Any, str], list[Row]] = {}
+    for row in sorted(facts, key=lambda row: row["polled_at"]):
+        by_coin.setdefault((row["partition_date"], row["coin_id"]), []).append(row)
+    found = []
+    for (day, coin), rows in by_coin.items():
+        fresh = [row for row in rows if row["price"] is not None and not row["is_stale"]]
+        start = datetime.combine(day, datetime.min.time())
+        while start.date() == day:
+            end = start + period
+            there = [row for row in rows if start <= row["polled_at"] < end]
+            if there:
+                found.append(
+                    {
+                        "partition_date": day,
+                        "period_start_ts": start,
+                        "coin_id": coin,
+                        "first_polled_at": there[0]["polled_at"],
+                        "last_polled_at": there[-1]["polled_at"],
+                        "quotes_seen": len(there),
+                    }
+                    | _of_fresh(fresh, start, end)
+                )
+            start = end
+    return found
+
+
+def _seconds(earlier: datetime, later: datetime) -> int:
+    span = later.replace(microsecond=0) - earlier.replace(microsecond=0)
+    return int(span.total_seconds())
+
+
+def _of_fresh(fresh: Sequence[Row], start: datetime, end: datetime) -> Row:
+    mine = [place for place, row in enumerate(fresh) if start <= row["polled_at"] < end]
+    quotes = [fresh[place] for place in mine]
+    steps, covered, weighed = [], 0, Fraction(0)
+    for place in mine:
+        at, price = fresh[place]["polled_at"], fresh[place]["price"]
+        after = fresh[place + 1]["polled_at"] if place + 1 < len(fresh) else end
+        held = min(900, _seconds(at, after), _seconds(at, end))
+        covered += held
+        weighed += held * Fraction(int(Fraction(price) * 10**18), 10**18)
+        if place and _seconds(fresh[place - 1]["polled_at"], at) <= 900:
+            steps.append(abs(float(price) / float(fresh[place - 1]["price"]) - 1))
+    close = quotes[-1] if quotes else None
+    prices = [row["price"] for row in quotes]
+    uncovered = Decimal(int((end - start).total_seconds()) - covered) / 60
+    step = Decimal(min(max(steps), 999_999)) if steps else None
+    return {
+        "fresh_quotes": len(quotes),
+        "source_updates": len({row["source_ts"] for row in quotes}),
+        "price_open": prices[0] if prices else None,
+        "price_high": max(prices, default=None),
+        "price_low": min(prices, default=None),
+        "price_close": prices[-1] if prices else None,
+        "close_at": close["polled_at"] if close else None,
+        "market_cap_close": close["market_cap"] if close else None,
+        "volume_24h_close": close["volume_24h"] if close else None,
+        "time_weighted_price": float(weighed) / covered if covered else None,
+        "covered_seconds": covered,
+        "minutes_uncovered": uncovered.quantize(Decimal("0.01"), ROUND_HALF_UP),
+        "largest_step": None if step is None else step.quantize(Decimal("1e-12"), ROUND_HALF_UP),
+    }

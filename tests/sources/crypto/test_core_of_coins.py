@@ -8,7 +8,7 @@ from typing import Any
 
 import crypto_oracle as oracle
 import pytest
-from staged import assert_same, build_layers, home_of, stage, table
+from staged import assert_same, build_layers, home_of, in_order, run_dbt, stage, table
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.schema import Schema
@@ -37,6 +37,11 @@ NAMES = ["Coin", " Coin\u200b ", "Coin  of\tAll", "\u4f8b\u5b50", "Coin\u2060of 
 
 def digits(dice: random.Random, scale: int) -> Decimal:
     return Decimal(dice.randrange(10**12)).scaleb(-dice.randint(0, scale))
+
+
+def price(dice: random.Random) -> Decimal:
+    """About the same, but for some that are tiny."""
+    return Decimal(dice.randrange(10**12, 2 * 10**12)).scaleb(-dice.choice([12, 12, 12, 12, 22]))
 
 
 def maybe(dice: random.Random, *values: Any) -> Any:
@@ -69,7 +74,7 @@ def poll(dice: random.Random, at: datetime, leaves: bool) -> list[Row]:
                     "symbol": dice.choice(["exa", "exa", "exa ", "EXA"]),
                     "coin_name": dice.choice(NAMES[:3] if dice.random() < 0.8 else NAMES),
                     "image_url": maybe(dice, None, "https://a.example/1", "https://a.example/2"),
-                    "price": maybe(dice, None, Decimal(0), *[digits(dice, 24)] * 8),
+                    "price": maybe(dice, None, Decimal(0), *[price(dice)] * 8),
                     "market_cap": maybe(dice, None, Decimal(0), digits(dice, 8)),
                     "market_cap_rank": maybe(dice, None, 1, 2),
                     "volume_24h": maybe(dice, None, Decimal(0), digits(dice, 8)),
@@ -114,7 +119,9 @@ def staged() -> dict[str, list[Row]]:
     for day in DAYS.days:
         start = datetime.combine(day, datetime.min.time())
         for number in range(12 if day.day != 2 else 0):
-            at = start + timedelta(hours=2 * number, microseconds=number)
+            # Now and then another poll a few minutes later.
+            at = start + timedelta(hours=2 * (number - number % 3), microseconds=number)
+            at += timedelta(seconds=(0, 300.5, 900.2)[number % 3])
             rows["coin_snapshots"] += poll(dice, at, leaves=day == DAYS.last)
         for coin in COINS[:3]:
             rows["coin_history"] += history(dice, day, coin)
@@ -132,8 +139,8 @@ def built(staged: dict[str, list[Row]], tmp_path_factory: pytest.TempPathFactory
     """Core of those days, the late ones built first, and one twice. Not to be changed."""
     settings = filled(tmp_path_factory.mktemp("crypto") / "home", staged)
     middle = DAYS.first + timedelta(days=2)
-    for window in (DayRange(middle, DAYS.last), DayRange(DAYS.first, middle)):
-        build_layers(settings, "crypto", ["core"], window)
+    run_dbt(settings, DayRange(middle, DAYS.last), "crypto.core", "crypto.marts")
+    build_layers(settings, "crypto", ["core", "marts"], DayRange(DAYS.first, middle))
     return settings
 
 
@@ -152,6 +159,24 @@ def test_core_is_what_its_definition_says_in_whatever_order_days_are_built(
     assert set(expected) == set(TABLES)
     for name, rows in expected.items():
         assert_same(table(built, f"core.{name}"), rows)
+
+
+def test_hours_and_days_are_what_their_definition_says(
+    built: Settings, staged: dict[str, list[Row]]
+) -> None:
+    facts = oracle.coin_prices(staged["coin_snapshots"])
+    for name, period in (("1h", timedelta(hours=1)), ("1d", timedelta(days=1))):
+        rows = [_to_nine_digits(row) for row in oracle.prices_by(facts, period)]
+        found = [_to_nine_digits(row) for row in table(built, f"marts.coin_prices_{name}")]
+        assert_same(in_order(found), rows)
+        assert any(row["largest_step"] for row in rows)
+        assert {row["fresh_quotes"] > 0 for row in rows} >= {True, name == "1d"}
+
+
+def _to_nine_digits(row: Row) -> Row:
+    """The means are floats; of sums that are exact they differ in the last digit at most."""
+    mean = row["time_weighted_price"]
+    return row | {"time_weighted_price": None if mean is None else f"{mean:.9g}"}
 
 
 def test_the_made_up_days_hold_what_the_rules_are_for(
