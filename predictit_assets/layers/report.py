@@ -6,10 +6,12 @@ A page announces its charts: `data-charts="3"` on its body, and for each chart o
 
 import re
 from collections.abc import Callable, Sequence
+from html import escape
 
 import dagster as dg
 
 from predictit_assets.contract.names import AssetNames
+from predictit_assets.errors import NothingHeld
 from predictit_assets.instance.failures import fail_on_expected_error
 from predictit_assets.layers.products import Preview
 from predictit_assets.layers.specs import group_of
@@ -70,7 +72,11 @@ def report_asset(
     def write_page(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         shown: dict[str, dg.MetadataValue] = {}
         with fail_on_expected_error(context.op_execution_context):
-            body = render(warehouse, objects)
+            try:
+                body = render(warehouse, objects)
+            except NothingHeld as nothing:
+                # A build of days that hold nothing is no fault: the page says what is missing.
+                body = page_of_nothing(str(nothing))
             with warehouse.read_connection() as query:
                 for preview in previews:
                     shown |= preview.metadata(query)
@@ -85,6 +91,14 @@ def report_asset(
         )
 
     return write_page
+
+
+def page_of_nothing(sentence: str) -> bytes:
+    """The page where there is nothing to report yet."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Nothing yet</title>'
+        f'</head><body data-charts="0"><p>{escape(sentence)}</p></body></html>\n'
+    ).encode()
 
 
 def report_check(names: AssetNames, source: str, objects: ObjectStore) -> dg.AssetChecksDefinition:
