@@ -266,6 +266,23 @@ def test_nothing_to_report_is_one_clear_error(tmp_path: Path, warehouse: DuckDBW
         render(warehouse)
 
 
+def test_a_build_of_nothing_leaves_a_page_that_says_so(
+    warehouse: DuckDBWarehouse, tmp_path: Path
+) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("delete from marts.market_board")
+    objects = ObjectStore(tmp_path / "objects")
+    asset = report.report_asset(
+        UNPREFIXED, "predictit", "team:odds", [], page.render, objects, warehouse, description=""
+    )
+    assert dg.materialize([asset]).success
+    body = objects.get(report.report_object("predictit"))
+    assert body
+    assert b"the board is empty" in body
+    assert report.faults(body) == []
+    assert b"<script" not in report.page_of_nothing("<script>")
+
+
 @pytest.mark.parametrize(
     "tags",
     [
