@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from fakesnow.instance import FakeSnow
 from snowflake.connector.errors import Error, ProgrammingError
 from snowflake_access import Access, bare_statement
 from snowflake_transactions import Transactions
@@ -183,6 +184,8 @@ def snowflake_server(s3: str, administrators: dict[str, RSAPublicKey]) -> Iterat
         return await fakesnow.server.session(request)
 
     _mend_once()
+    # An account of its own: what another one in this process has isn't in it.
+    fakesnow.server.shared_fs = FakeSnow(nop_regexes=DONE_SILENTLY)
     _STAGES.append(boto3.client("s3", endpoint_url=s3))
     routes = [
         Route("/session/v1/login-request", login, methods=["POST"]),
@@ -211,7 +214,6 @@ _STAGES: list[Any] = []
 
 @cache
 def _mend_once() -> None:
-    fakesnow.server.shared_fs.nop_regexes = DONE_SILENTLY
     _read_stages()
     _qualify_temporary_tables()
     _keep_decimals()
