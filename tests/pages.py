@@ -1,11 +1,14 @@
-"""What makes an HTML page of a report whole: it parses, shows its charts, and loads nothing."""
+"""HTML pages of reports: what makes one whole, what it says, and the warehouse that it is about."""
 
 import json
 import re
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
+
+from predictit_assets.storage.duckdb import DuckDBWarehouse
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "col", "wbr", "base", "source", "embed"}
 LOADED_BY_STYLE = re.compile(r"@import|url\(\s*['\"]?(?!data:)[^)'\"\s]", re.IGNORECASE)
@@ -28,6 +31,40 @@ def faults(body: bytes) -> list[str]:
     if missing := sorted(reader.places - reader.specs):
         found.append(f"no spec: {', '.join(missing)}")
     return found
+
+
+def ask(warehouse: DuckDBWarehouse, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    """Rows of the warehouse."""
+    with warehouse.read_connection() as query:
+        return query(sql, *values)
+
+
+def change(warehouse: DuckDBWarehouse, *statements: str) -> None:
+    """Change the warehouse."""
+    with warehouse.connect() as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def markup(text: str) -> str:
+    """A page without its scripts."""
+    return re.sub(r"(?s)<script.*?</script>", "", text)
+
+
+def section(text: str, name: str) -> str:
+    """The part of a page below a heading."""
+    found = re.search(rf'(?s)<h2 id="{name}">.*?</section>', markup(text))
+    assert found, name
+    return found[0]
+
+
+def cells(html: str) -> list[list[str]]:
+    """The texts of a table's rows."""
+    return [
+        [unescape(" ".join(re.sub(r"<[^>]+>", " ", cell).split())) for cell in re.findall(
+            r"(?s)<t[dh]\b[^>]*>(.*?)</t[dh]>", row)]
+        for row in re.findall(r"(?s)<tr>(.*?)</tr>", html)
+    ]  # fmt: skip
 
 
 class _Reader(HTMLParser):

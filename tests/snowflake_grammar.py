@@ -70,5 +70,17 @@ def faults(statement: str) -> list[str]:
     return unparsed + _foreign(names)
 
 
+def told(statements: list[str]) -> list[str]:
+    """Every statement once, without dbt's comment.
+
+    dbt wraps the same query twice more, to ask for its columns and to put its rows aside.
+    """
+    bare = {re.sub(r"/\*.*?\*/", "", one, flags=re.DOTALL).strip() for one in statements}
+    wrapped = re.compile(
+        r"create or replace temporary table|select \* from \(.*limit 0$", re.DOTALL
+    )
+    return sorted(one for one in bare if not wrapped.match(one))
+
+
 def _foreign(functions: set[str]) -> list[str]:
     return [f"no function of Snowflake's: {one}" for one in sorted(functions - FUNCTIONS)]

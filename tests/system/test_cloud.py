@@ -27,7 +27,7 @@ from deployment import (
     predictit,
     variables,
 )
-from snowflake_grammar import faults
+from snowflake_grammar import faults, told
 
 from predictit_assets import factory
 from predictit_assets.checks.schema import violations, warning_checks, warning_violation
@@ -505,18 +505,6 @@ def test_every_statement_is_snowflakes_own_sql(homes: Homes) -> None:
     asked = [*told(homes.statements), PENDING, MOVED, PUBLISHED_DAYS, NEWEST]
     found = {fault for statement in asked for fault in faults(statement)}
     assert found == set()
-
-
-def told(statements: list[str]) -> list[str]:
-    """Every statement once, without dbt's comment.
-
-    dbt wraps the same query twice more, to ask for its columns and to put its rows aside.
-    """
-    bare = {re.sub(r"/\*.*?\*/", "", one, flags=re.DOTALL).strip() for one in statements}
-    wrapped = re.compile(
-        r"create or replace temporary table|select \* from \(.*limit 0$", re.DOTALL
-    )
-    return sorted(one for one in bare if not wrapped.match(one))
 
 
 def test_each_connection_says_what_it_is_for(homes: Homes) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 import dagster as dg
 import pytest
 import requests
+from asking import ask_again, held, silent
 from deaths import Killed, dying
 from hypothesis import given
 from hypothesis import strategies as st
 
 from predictit_assets import factory
 from predictit_assets.build import build_definitions, build_job_name
-from predictit_assets.contract.arrival import ByDay
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import InvalidPayload, Payload
 from predictit_assets.errors import FetchError, SettingsError
@@ -34,7 +34,7 @@ from predictit_assets.sources.congress.ask import PATH, checkpoints
 from predictit_assets.sources.congress.fake import FakeCongress, traps
 from predictit_assets.sources.congress.settings import CongressSettings
 from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.storage.payloads import PayloadStore, Zone
+from predictit_assets.storage.payloads import PayloadStore
 from predictit_assets.storage.stream import Stream
 
 CONGRESS = load("congress")
@@ -360,24 +360,6 @@ def on(api: SampleServer) -> Enabled:
 def intake(settings: Settings, on: Enabled) -> Intake:
     """How trades are asked for."""
     return factory.intake(settings, on, TRADES)
-
-
-def silent(_text: str) -> None:
-    """Nobody is told."""
-
-
-def ask_again(intake: Intake, day: date) -> list[str]:
-    """Ask about a day, due or not; the parts that brought something new."""
-    way = intake.way(ByDay)
-    assert way
-    asking = intake._asking(intake.client(silent, None))
-    return [one.part for one in way.ask(asking, day) if intake.stream.payloads.land(one)]
-
-
-def held(intake: Intake, day: date) -> list[Payload]:
-    store = intake.stream.payloads
-    found = [store.load(one) for one in store.held(Zone.LANDING, day)]
-    return sorted((one.payload for one in found if one), key=lambda one: one.captured_at)
 
 
 def staged(intake: Intake, day: date) -> dict[str, list[dict[str, Any]]]:

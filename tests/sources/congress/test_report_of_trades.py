@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
-from html import unescape
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +15,7 @@ import dagster as dg
 import pytest
 import snowflake_grammar
 import yaml
-from pages import faults
+from pages import ask, cells, change, faults, markup, section
 from test_marts_of_trades import built, staged  # noqa: F401  # fixtures
 
 from predictit_assets.build import build_definitions
@@ -55,36 +54,6 @@ Render = Callable[..., str]
 def rendered(warehouse: DuckDBWarehouse, libraries: ObjectStore) -> Render:
     """Renders the page about the warehouse as it is now."""
     return lambda prices=True: page.render(warehouse, libraries, prices).decode()
-
-
-def ask(warehouse: DuckDBWarehouse, sql: str, *values: object) -> list[tuple[Any, ...]]:
-    with warehouse.read_connection() as query:
-        return query(sql, *values)
-
-
-def change(warehouse: DuckDBWarehouse, *statements: str) -> None:
-    with warehouse.connect() as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
-def markup(text: str) -> str:
-    return re.sub(r"(?s)<script.*?</script>", "", text)
-
-
-def section(text: str, name: str) -> str:
-    found = re.search(rf'(?s)<h2 id="{name}">.*?</section>', markup(text))
-    assert found, name
-    return found[0]
-
-
-def cells(html: str) -> list[list[str]]:
-    """The texts of a table's rows."""
-    return [
-        [unescape(" ".join(re.sub(r"<[^>]+>", " ", cell).split())) for cell in re.findall(
-            r"(?s)<t[dh]\b[^>]*>(.*?)</t[dh]>", row)]
-        for row in re.findall(r"(?s)<tr>(.*?)</tr>", html)
-    ]  # fmt: skip
 
 
 def last_report(warehouse: DuckDBWarehouse) -> date:

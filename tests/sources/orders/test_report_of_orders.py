@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import dagster as dg
 import pytest
 import snowflake_grammar
 import yaml
-from pages import faults
+from pages import ask, cells, change, faults, markup, section
 from test_orders_models import built  # noqa: F401  # a fixture
 
 from predictit_assets.build import build_definitions
@@ -54,36 +53,6 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
 def rendered(warehouse: DuckDBWarehouse, libraries: ObjectStore) -> Render:
     """Renders the page about the warehouse as it is now."""
     return lambda: page.render(warehouse, libraries).decode()
-
-
-def ask(warehouse: DuckDBWarehouse, sql: str, *values: object) -> list[tuple[Any, ...]]:
-    with warehouse.read_connection() as query:
-        return query(sql, *values)
-
-
-def change(warehouse: DuckDBWarehouse, *statements: str) -> None:
-    with warehouse.connect() as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
-def markup(text: str) -> str:
-    return re.sub(r"(?s)<script.*?</script>", "", text)
-
-
-def section(text: str, name: str) -> str:
-    found = re.search(rf'(?s)<h2 id="{name}">.*?</section>', markup(text))
-    assert found, name
-    return found[0]
-
-
-def cells(html: str) -> list[list[str]]:
-    """The texts of a table's rows."""
-    return [
-        [unescape(" ".join(re.sub(r"<[^>]+>", " ", cell).split())) for cell in re.findall(
-            r"(?s)<t[dh]\b[^>]*>(.*?)</t[dh]>", row)]
-        for row in re.findall(r"(?s)<tr>(.*?)</tr>", html)
-    ]  # fmt: skip
 
 
 def data_of(spec: dict[str, Any]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow
 import pytest
 import requests
+from asking import ask_again, held, silent
 from deaths import Killed, dying
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +47,7 @@ from predictit_assets.sources.stocks.rows import part_of, read_open_close, ticke
 from predictit_assets.sources.stocks.settings import StocksSettings
 from predictit_assets.storage.asked import Asked
 from predictit_assets.storage.objects import ObjectStore
-from predictit_assets.storage.payloads import PayloadStore, Zone
+from predictit_assets.storage.payloads import PayloadStore
 from predictit_assets.storage.stream import Stream
 
 STOCKS = load("stocks")
@@ -697,24 +698,6 @@ def splits(settings: Settings, on: Enabled) -> Intake:
 def lists(settings: Settings, on: Enabled) -> Intake:
     """How lists of tickers are asked for."""
     return factory.intake(settings, on, LISTS)
-
-
-def silent(_text: str) -> None:
-    """Nobody is told."""
-
-
-def ask_again(intake: Intake, day: date) -> list[str]:
-    """Ask about a day, due or not; the parts that brought something new."""
-    way = intake.way(ByDay)
-    assert way
-    asking = intake._asking(intake.client(silent, None))
-    return [one.part for one in way.ask(asking, day) if intake.stream.payloads.land(one)]
-
-
-def held(intake: Intake, day: date) -> list[Payload]:
-    store = intake.stream.payloads
-    found = [store.load(one) for one in store.held(Zone.LANDING, day)]
-    return sorted((one.payload for one in found if one), key=lambda one: one.captured_at)
 
 
 def staged(intake: Intake, day: date) -> dict[str, list[dict[str, Any]]]:
