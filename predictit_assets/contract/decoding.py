@@ -16,8 +16,8 @@ SURROGATES = re.compile(
     rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
     rb"|\\."
 )
-HALF_CHARACTER = rb"\ufffd"
-"""What stands for half a character once a body is mended."""
+HALF_CHARACTER = rb"\u0000\ufffd\u0000"
+"""What stands for half a character in a mended body: nobody sends it, but some send U+FFFD."""
 BEGINNINGS = {
     codecs.BOM_UTF8: "it begins with a byte-order mark, which JSON doesn't have",
     codecs.BOM_UTF16_LE: "it is UTF-16, not UTF-8",

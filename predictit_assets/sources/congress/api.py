@@ -1,6 +1,5 @@
 """What Benzinga's API answers: typed models of its JSON. Each record is read by itself."""
 
-import json
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
@@ -8,14 +7,12 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from predictit_assets.contract.decoding import convert, decode
+from predictit_assets.contract.decoding import convert, decode, decode_record, decode_records
 from predictit_assets.contract.payload import InvalidPayload
 
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Epoch = Annotated[int, Meta(ge=-62_135_596_800, le=253_402_300_799)]
 """Seconds since 1970, as far as calendars go: the years 1 to 9999."""
-HALF_CHARACTER = rb"\ud"
-"""How the escape of half a character begins, in lower case."""
 NOTHING_FOUND = "no_data_found"
 
 
@@ -109,14 +106,14 @@ _ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 def answered(body: bytes) -> Answered:
     """What an answer says, its records unread. Raises InvalidPayload."""
-    container = _container(body)
+    container = decode_records(_CONTAINER, body)
     if isinstance(container, list):
         if container:
             raise InvalidPayload("a bare list that holds something")
         return Answered(AnswerKind.EMPTY, [], [])
     if "data" in container:
         try:
-            records = _records(bytes(container["data"]))
+            records = decode_records(_RECORDS, bytes(container["data"]))
         except InvalidPayload as fault:
             raise InvalidPayload(fault.reason, f"$.data{fault.path[1:]}") from None
         kind = AnswerKind.ROWS if records else AnswerKind.EMPTY
@@ -130,49 +127,9 @@ def answered(body: bytes) -> Answered:
     raise InvalidPayload("an envelope without data")
 
 
-def _container(body: bytes) -> list[msgspec.Raw] | dict[str, msgspec.Raw]:
-    try:
-        return decode(_CONTAINER, body)
-    except InvalidPayload as fault:
-        value = _with_half_characters(body, fault)
-        if isinstance(value, dict):
-            return {key: _raw(one) for key, one in value.items()}
-        raise
-
-
-def _records(data: bytes) -> list[msgspec.Raw]:
-    try:
-        return decode(_RECORDS, data)
-    except InvalidPayload as fault:
-        value = _with_half_characters(data, fault)
-        if isinstance(value, list):
-            return [_raw(one) for one in value]
-        raise
-
-
-def _with_half_characters(body: bytes, fault: InvalidPayload) -> Any:
-    r"""A body that escapes half a character, as `\ud800`: one record has it, not all of them.
-
-    Raises the fault where that isn't why it can't be read.
-    """
-    if HALF_CHARACTER not in body.lower():
-        raise fault
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise fault from None
-
-
-def _raw(value: Any) -> msgspec.Raw:
-    try:
-        return msgspec.Raw(json.dumps(value).encode())
-    except RecursionError:
-        return msgspec.Raw(b"")
-
-
 def anything(record: msgspec.Raw) -> Any:
     """A record without a model. Raises InvalidPayload when it is no JSON."""
-    return decode(_ANYTHING, bytes(record))
+    return decode_record(_ANYTHING, record)
 
 
 def trade(value: Any) -> tuple[Trade, date | None]:

@@ -225,6 +225,14 @@ def test_a_record_that_cannot_be_read_costs_a_record(text: bytes) -> None:
     assert (text[:1] == b"[") == (rows["rejected_congress_trades"] == [])
 
 
+def test_a_replacement_character_is_a_character() -> None:
+    """Whoever sends U+FFFD, escaped or not, has sent no half of one."""
+    sent = payload({"data": [RECORD | {"description": "a \ufffd"}]})
+    assert b"\\ufffd" in sent.read()
+    (row,) = TRADES.rows([sent])["congress_trades"].to_pylist()
+    assert row["description"] == "a \ufffd"
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
