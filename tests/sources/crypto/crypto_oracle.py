@@ -1,10 +1,11 @@
-"""What core of crypto must hold, in plain Python and without SQL: every row and column."""
+"""What core and marts of crypto must hold, in plain Python without SQL: every row and column."""
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 Row = dict[str, Any]
@@ -15,6 +16,16 @@ FACT = (
     *("circulating_supply", "total_supply", "max_supply"),
 )
 """Columns of a fact that are as staged."""
+
+
+def ratio(value: Fraction | Decimal | None) -> Decimal | None:
+    """As the column holds it: 12 decimals, halves away from zero, at most 999,999."""
+    if value is None:
+        return None
+    places = min(Fraction(value), Fraction(999_999)) * 10**12
+    cut = abs(places) + Fraction(1, 2)
+    digits = cut.numerator // cut.denominator
+    return Decimal(-digits if places < 0 else digits).scaleb(-12)
 
 
 def clean(text: str) -> str:
@@ -223,7 +234,7 @@ def _of_fresh(fresh: Sequence[Row], start: datetime, end: datetime) -> Row:
     close = quotes[-1] if quotes else None
     prices = [row["price"] for row in quotes]
     uncovered = Decimal(int((end - start).total_seconds()) - covered) / 60
-    step = Decimal(min(max(steps), 999_999)) if steps else None
+    step = Fraction(max(steps)) if steps else None
     return {
         "fresh_quotes": len(quotes),
         "source_updates": len({row["source_ts"] for row in quotes}),
@@ -237,5 +248,127 @@ def _of_fresh(fresh: Sequence[Row], start: datetime, end: datetime) -> Row:
         "time_weighted_price": float(weighed) / covered if covered else None,
         "covered_seconds": covered,
         "minutes_uncovered": uncovered.quantize(Decimal("0.01"), ROUND_HALF_UP),
-        "largest_step": None if step is None else step.quantize(Decimal("1e-12"), ROUND_HALF_UP),
+        "largest_step": ratio(step),
     }
+
+
+def by_day(rows: Sequence[Row]) -> dict[date, list[Row]]:
+    found: dict[date, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["partition_date"], []).append(row)
+    return found
+
+
+def gaps(staged: Sequence[Row]) -> list[Row]:
+    """The holes of each day with polls."""
+    found = []
+    for day, rows in by_day(staged).items():
+        start = datetime.combine(day, datetime.min.time())
+        end = start + timedelta(days=1)
+        moments = [start, *sorted({row["polled_at"] for row in rows}), end]
+        for place, (at, after) in enumerate(pairwise(moments)):
+            seconds = _seconds(at, after)
+            if seconds > 900:
+                minutes = Decimal(seconds) / 60
+                found.append(
+                    {
+                        "partition_date": day,
+                        "gap_start_ts": at,
+                        "gap_end_ts": after,
+                        "minutes": minutes.quantize(Decimal("0.01"), ROUND_HALF_UP),
+                        "from_midnight": place == 0,
+                        "to_midnight": place == len(moments) - 2,
+                    }
+                )
+    return found
+
+
+def feed_health(staged: Sequence[Row], rejected: Sequence[Row]) -> list[Row]:
+    """How well the feed was heard, by day."""
+    found = []
+    facts, holes, refused = (by_day(rows) for rows in (coin_prices(staged), gaps(staged), rejected))
+    told = by_day(coin_polls(staged))
+    for day, rows in by_day(staged).items():
+        ages = sorted(
+            _seconds(poll["newest_source_ts"], poll["polled_at"])
+            for poll in told[day]
+            if poll["newest_source_ts"]
+        )
+        moments = [row["source_ts"] for row in rows if row["source_ts"]]
+        changes = [row["change_24h_pct"] for row in rows if row["change_24h_pct"] is not None]
+        found.append(
+            {
+                "partition_date": day,
+                "polls": len(told[day]),
+                "complete_polls": sum(poll["is_complete"] for poll in told[day]),
+                "pages": len({(row["polled_at"], row["page"]) for row in rows}),
+                "coin_rows": len(rows),
+                "rejected_rows": len(refused.get(day, [])),
+                "coins_seen": len({row["coin_id"] for row in rows}),
+                "unpriced_rows": sum(not row["price"] for row in rows),
+                "stale_rows": sum(row["is_stale"] for row in facts[day]),
+                "longest_gap_minutes": max((hole["minutes"] for hole in holes.get(day, [])),
+                                           default=None),
+                "feed_age_p50_s": ages[(len(ages) + 1) // 2 - 1] if ages else None,
+                "feed_age_max_s": ages[-1] if ages else None,
+                "whole_second_share": _share([at.microsecond == 0 for at in moments]),
+                "one_decimal_share": _share([one * 10 == int(one * 10) for one in changes]),
+            }
+        )  # fmt: skip
+    return found
+
+
+def _share(held: Sequence[bool]) -> Decimal | None:
+    return ratio(Fraction(sum(held), len(held))) if held else None
+
+
+def life(staged: Sequence[Row]) -> list[Row]:
+    """The stretches of each coin."""
+    whole = {poll["partition_date"] for poll in coin_polls(staged) if poll["is_complete"]}
+    open_now = {row["coin_id"] for row in coins(staged) if row["is_open"]}
+    found = []
+    for coin, rows in seen(staged).items():
+        stretches: list[list[Row]] = []
+        for row in rows:
+            before = stretches[-1][-1]["partition_date"] if stretches else None
+            passed = before and any(before < day < row["partition_date"] for day in whole)
+            if before is None or passed:
+                stretches.append([])
+            stretches[-1].append(row)
+        found += [
+            {
+                "coin_id": coin,
+                "stretch": number,
+                "first_seen_ts": stretch[0]["polled_at"],
+                "last_seen_ts": stretch[-1]["polled_at"],
+                "days_seen": len({row["partition_date"] for row in stretch}),
+                "is_open": coin in open_now and number == len(stretches),
+            }
+            for number, stretch in enumerate(stretches, start=1)
+        ]
+    return found
+
+
+def market_share(staged: Sequence[Row]) -> list[Row]:
+    """The shares of the coins of page 1, at the last poll of a day that has it."""
+    found = []
+    first = [row for row in coin_prices(staged) if row["page"] == 1]
+    for day, rows in by_day(first).items():
+        newest = max(row["polled_at"] for row in rows)
+        there = [row for row in rows if row["polled_at"] == newest]
+        counted = [row for row in there if row["market_cap"] and row["market_cap_rank"]]
+        total = sum((Fraction(row["market_cap"]) for row in counted), Fraction(0))
+        found += [
+            {
+                "partition_date": day,
+                "polled_at": newest,
+                "coin_id": row["coin_id"],
+                "market_cap": row["market_cap"],
+                "total_market_cap": Decimal(int(total * 10**8)).scaleb(-8),
+                "share": ratio(Fraction(row["market_cap"]) / total),
+                "coins_counted": len(counted),
+                "coins_without_cap": len(there) - len(counted),
+            }
+            for row in counted
+        ]
+    return found
