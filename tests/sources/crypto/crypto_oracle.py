@@ -3,12 +3,14 @@
 import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 Row = dict[str, Any]
+EXACT = Context(prec=80)
+"""Logarithms and roots to more digits than any column has."""
 UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
 FACT = (
     *("partition_date", "polled_at", "source_ts", "page", "coin_id"),
@@ -372,3 +374,131 @@ def market_share(staged: Sequence[Row]) -> list[Row]:
             for row in counted
         ]
     return found
+
+
+def reconciliation(staged: Sequence[Row], history: Sequence[Row]) -> list[Row]:
+    """Our prices against the vendor's history, by coin and day."""
+    closes = {
+        (row["partition_date"], row["coin_id"]): row["price_close"]
+        for row in prices_by(coin_prices(staged), timedelta(days=1))
+    }
+    fresh: dict[tuple[date, str], list[Row]] = {}
+    for row in coin_prices(staged):
+        if row["price"] and not row["is_stale"]:
+            fresh.setdefault((row["partition_date"], row["coin_id"]), []).append(row)
+    points: dict[tuple[date, str], list[Row]] = {}
+    for row in sorted(coin_history(history), key=lambda row: row["point_at"]):
+        points.setdefault((row["partition_date"], row["coin_id"]), []).append(row)
+    found = []
+    for (day, coin), told in points.items():
+        differences: list[tuple[Fraction, datetime]] = []
+        for point in told:
+            before = [
+                (quote["source_ts"], quote["polled_at"], quote["price"])
+                for quote in fresh.get((day, coin), [])
+                if quote["source_ts"] <= point["point_at"]
+            ]
+            if point["price"] and before and _seconds(max(before)[0], point["point_at"]) <= 600:
+                ours = Fraction(max(before)[2])
+                difference = abs(ours / Fraction(point["price"]) - 1)
+                differences.append((difference, point["point_at"]))
+        sizes = sorted(size for size, _ in differences)
+        middle = sizes[(len(sizes) - 1) // 2 : len(sizes) // 2 + 1]
+        largest = [at for size, at in differences if ratio(size) == ratio(sizes[-1])]
+        close, theirs = closes.get((day, coin)), told[-1]["price"]
+        off = Fraction(close) / Fraction(theirs) - 1 if close and theirs else None
+        found.append(
+            {
+                "partition_date": day,
+                "coin_id": coin,
+                "history_points": len(told),
+                "points_compared": len(sizes),
+                "median_difference": ratio(sum(middle) / len(middle)) if sizes else None,
+                "max_difference": ratio(sizes[-1]) if sizes else None,
+                "max_difference_at": min(largest) if sizes else None,
+                "history_close": theirs,
+                "price_close": close,
+                "close_difference": ratio(off),
+            }
+        )
+    return found
+
+
+def risk(staged: Sequence[Row]) -> list[Row]:
+    """Returns and what is made of them, by coin and day."""
+    closes: dict[str, dict[date, Decimal]] = {}
+    for row in prices_by(coin_prices(staged), timedelta(days=1)):
+        if row["price_close"]:
+            closes.setdefault(row["coin_id"], {})[row["partition_date"]] = row["price_close"]
+    returns = {coin: _returns(by_day) for coin, by_day in closes.items()}
+    found = []
+    for coin, by_day in closes.items():
+        for day, close in by_day.items():
+            week = _past(returns[coin], day, 7)
+            month = _past(returns[coin], day, 30)
+            bitcoin = _past(returns.get("bitcoin", {}), day, 30)
+            both = sorted(month.keys() & bitcoin.keys())
+            largest = max(price for at, price in by_day.items() if at <= day)
+            found.append(
+                {
+                    "partition_date": day,
+                    "coin_id": coin,
+                    "price_close": close,
+                    "return_1d": returns[coin].get(day),
+                    "volatility_7d": _volatility(list(week.values()), 5),
+                    "volatility_30d": _volatility(list(month.values()), 20),
+                    "returns_7d": len(week),
+                    "returns_30d": len(month),
+                    "drawdown": ratio(Fraction(close) / Fraction(largest) - 1),
+                    "correlation_30d": _correlation(
+                        [month[at] for at in both], [bitcoin[at] for at in both], 20
+                    ),
+                    "pairs_30d": len(both),
+                }
+            )
+    return found
+
+
+def _returns(by_day: dict[date, Decimal]) -> dict[date, Decimal]:
+    found = {}
+    for day, close in by_day.items():
+        if before := by_day.get(day - timedelta(days=1)):
+            found[day] = ratio(EXACT.ln(EXACT.divide(close, before)))
+    return {day: one for day, one in found.items() if one is not None}
+
+
+def _past(returns: dict[date, Decimal], day: date, days: int) -> dict[date, Decimal]:
+    return {at: one for at, one in returns.items() if day - timedelta(days=days) < at <= day}
+
+
+def _spread(ours: Sequence[Decimal], theirs: Sequence[Decimal]) -> Fraction:
+    """The sum of the products of what both are off their means."""
+    mean, other = (sum(map(Fraction, them), Fraction(0)) / len(them) for them in (ours, theirs))
+    return sum(
+        (
+            (Fraction(one) - mean) * (Fraction(two) - other)
+            for one, two in zip(ours, theirs, strict=True)
+        ),
+        Fraction(0),
+    )
+
+
+def _root(value: Fraction) -> Decimal:
+    return EXACT.sqrt(EXACT.divide(Decimal(value.numerator), Decimal(value.denominator)))
+
+
+def _volatility(returns: Sequence[Decimal], fewest: int) -> Decimal | None:
+    if len(returns) < fewest:
+        return None
+    return ratio(_root(_spread(returns, returns) / (len(returns) - 1) * 365))
+
+
+def _correlation(ours: Sequence[Decimal], theirs: Sequence[Decimal], fewest: int) -> Decimal | None:
+    if len(ours) < fewest:
+        return None
+    varies = _spread(ours, ours) * _spread(theirs, theirs)
+    if not varies:
+        return None
+    common = _spread(ours, theirs)
+    together = EXACT.divide(Decimal(common.numerator), Decimal(common.denominator))
+    return ratio(EXACT.divide(together, _root(varies)))

@@ -37,6 +37,8 @@ MARTS = (
     "coin_feed_health",
     "coin_life",
     "market_share_1d",
+    "coin_reconciliation",
+    "coin_risk_1d",
 )
 SCHEMAS: dict[str, Schema] = {
     name: schema
@@ -120,7 +122,7 @@ def steady(dice: random.Random, day: date, prices: dict[str, Decimal]) -> list[R
     for position, coin in enumerate(COINS):
         prices[coin] *= Decimal(dice.randrange(90_000, 110_000)) / 100_000
         prices[coin] = prices[coin].quantize(Decimal("1e-24"))
-        if coin == LEFT or dice.random() < 0.07:
+        if coin == LEFT or dice.random() < 0.1:
             continue
         known = {
             "source_ts": at - timedelta(seconds=dice.choice([1.5] * 30 + [700])),
@@ -237,6 +239,8 @@ def test_marts_are_what_their_definition_says(
         "coin_feed_health": oracle.feed_health(snapshots, staged["rejected_coin_snapshots"]),
         "coin_life": oracle.life(snapshots),
         "market_share_1d": oracle.market_share(snapshots),
+        "coin_reconciliation": oracle.reconciliation(snapshots, staged["coin_history"]),
+        "coin_risk_1d": oracle.risk(snapshots),
     }
     assert {*expected, "coin_prices_1h", "coin_prices_1d"} == set(MARTS)
     for name, rows in expected.items():
@@ -320,3 +324,10 @@ def test_the_made_up_days_hold_what_the_rules_are_for(
             row["polled_at"], newest.get(row["partition_date"], row["polled_at"])
         )
     assert any(row["polled_at"] < newest[row["partition_date"]] for row in share)
+    compared = table(built, "marts.coin_reconciliation")
+    assert {0, 1} < {row["points_compared"] for row in compared}
+    assert {row["close_difference"] is None for row in compared} == {True, False}
+    risk = table(built, "marts.coin_risk_1d")
+    for name in ("return_1d", "volatility_7d", "volatility_30d", "correlation_30d"):
+        assert {row[name] is None for row in risk} == {True, False}, name
+    assert any(row["pairs_30d"] < row["returns_30d"] for row in risk)
