@@ -9,6 +9,7 @@ import dagster as dg
 
 from predictit_assets.checks.freshness import FRESH
 from predictit_assets.checks.memory import NEWEST, NEXT, days_judged
+from predictit_assets.checks.publication import PUBLISHED
 from predictit_assets.contract.calendar import DayRange, consecutive
 from predictit_assets.contract.names import UNPREFIXED, AssetNames
 from predictit_assets.instance.failures import breaks, failed_steps, one_line, why
@@ -24,6 +25,7 @@ NEXT_STEPS = {
         "look at the payload and the reason beside it; when a release can read it, move it back "
         "to landing/, then {build}"
     ),
+    PUBLISHED: "see the last run of serving/{source}; predictit build {source} tries again",
     FRESH: "predictit poll {source} (it says what is wrong), then predictit build {source}",
 }
 """What to do about checks that are reported although they only warn."""
