@@ -18,7 +18,8 @@ from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import PayloadStore
 
 if TYPE_CHECKING:
-    from predictit_assets.contract.source import Dataset
+    from predictit_assets.contract.settings import SourceSettings
+    from predictit_assets.contract.source import Auth, AuthOf, Dataset
     from predictit_assets.instance.dbt_runner import Dbt
     from predictit_assets.layers.intake import Intake
     from predictit_assets.sources import Enabled
@@ -63,7 +64,7 @@ def client(
         settings.max_body,
         log,
         hosts=source.hosts,
-        credential=_credential(on),
+        credential=credential(source.auth, own),
         max_calls=max_calls,
         clock_tolerance=timedelta(minutes=settings.clock_minutes) or None,
         pause=pause,
@@ -79,8 +80,8 @@ def sensor_client(settings: Settings, on: "Enabled") -> Client:
     return made
 
 
-def _credential(on: "Enabled") -> Credential | None:
-    auth, own = on.source.auth, on.settings
+def credential(auth: "Auth | AuthOf | None", own: "SourceSettings") -> Credential | None:
+    """How the key of a source is shown; None where there is none. Raises SettingsError."""
     if callable(auth):
         auth = auth(own)
     key = own.key() if auth else ""
