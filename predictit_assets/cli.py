@@ -405,7 +405,7 @@ def collect(
         if left := len(spool.closed()):
             _log(f"{left:,} segments of an earlier collector are landed first")
         try:
-            run(what, spool, _log, lambda where: say(f"collecting {on.name} at {where}"))
+            run(what, spool, _log, lambda where, _: say(f"collecting {on.name} at {where}"))
         except PortUnusable as fault:
             host, port = on.settings.variable("host"), on.settings.variable("port")
             raise ExpectedError(f"{fault}: {port} or {host} names another") from None

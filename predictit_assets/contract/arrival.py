@@ -117,7 +117,7 @@ class Received(NamedTuple):
     method: str
     path: str
     query: str
-    """As it was sent, without the question mark: percent-encoded, ASCII."""
+    """As it was sent, percent-encoded, without the question mark."""
     headers: Mapping[str, str]
     """By name in lower case."""
     body: bytes

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import ClassVar, NamedTuple
-from urllib.parse import quote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -39,6 +38,8 @@ from predictit_assets.interrupts import INTERRUPTS
 from predictit_assets.text import printable
 
 Log = Callable[[str], None]
+Listening = Callable[[str, Callable[[], None]], None]
+"""Is told the address of the endpoint, and what stops the collector as a signal does."""
 MAX_LINES, MAX_WAITING = 10_000, 16_000_000
 """Lines, and bytes of lines, that wait to be written."""
 BODY_SECONDS = 10.0
@@ -48,6 +49,7 @@ MAX_HEAD = 16_384
 DRAINED = 4_000_000
 """Bytes that are read, and thrown away, of a body that is too large: who is still sending would
 not see the answer."""
+DRAIN_SECONDS = 2.0
 FULL_SHARE = 0.8
 """Of the spool's bound, from which on nothing is taken: what waits has to fit too."""
 SOON, LATER = 1, 10
@@ -393,7 +395,7 @@ class Collector:
             refusal = answers.too_large(self._endpoint, origin)
             return refusal._replace(headers=(*refusal.headers, CLOSE))
         at = now()
-        query = quote(scope["query_string"], safe=ASCII)
+        query = scope["query_string"].decode("latin-1")
         received = Received(
             at, address, scope["method"], self._collected.path, query, headers, body
         )
@@ -470,8 +472,6 @@ class Collector:
 
 NO_CONTENT = 204
 CLOSE = ("Connection", "close")
-ASCII = "".join(map(chr, range(0x21, 0x7F)))
-"""What of a query stays as it was sent; other bytes are percent-encoded, which says the same."""
 
 
 def now() -> datetime:
@@ -513,6 +513,8 @@ class Connection(HttpToolsProtocol):
     """Bytes of the head that is being read."""
     _in_head = True
     _too_long = False
+    _is_refused = False
+    _drained = 0
     _timer: asyncio.TimerHandle | None = None
     max_connections: ClassVar[int]
     counts: ClassVar[Counts]
@@ -522,7 +524,10 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) >= self.max_connections + SPARE_CONNECTIONS:
             self.transport = transport
             self._refuse(503, "too many connections", SOON)
+            transport.close()
             return
+        # What it would log of a request is its address, and a stranger decides how often.
+        self.access_log = False
         super().connection_made(transport)
         self._timer = self.loop.call_later(BODY_SECONDS, self._is_late)
 
@@ -533,10 +538,15 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came, as long as its head isn't too long."""
+        if self._is_refused:
+            self._drained += len(data)
+            if self._drained > DRAINED:
+                self.transport.close()
+            return
         if self._in_head:
             self._head += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._is_refused or self.transport.is_closing():
             return
         if self._head > MAX_HEAD:
             self._refuse(431, "the headers are too large")
@@ -573,11 +583,16 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: int, reason: str, retry_after: int | None = None) -> None:
-        if not self.transport.is_closing():
-            self.counts.answers[status] += 1
-            answer = answers.refused(status, reason, (CLOSE,), retry_after)
-            self.transport.write(_on_the_wire(answer))
-            self.transport.close()
+        """Answer, and read on for a while: who is still sending would not see the answer."""
+        if self._is_refused or self.transport.is_closing():
+            return
+        self._is_refused = True
+        self.counts.answers[status] += 1
+        answer = answers.refused(status, reason, (CLOSE,), retry_after)
+        self.transport.write(_on_the_wire(answer))
+        self.transport.write_eof()
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self.transport.close)
 
     def _stop_timer(self) -> None:
         if self._timer:
@@ -615,10 +630,10 @@ def collect(
     collected: Collected,
     spool: Spool,
     log: Log,
-    listening: Callable[[str], None],
+    listening: Listening,
     first_pause: float = FIRST_PAUSE,
 ) -> None:
-    """Collect until SIGTERM or SIGINT; `listening` is told where. The spool is taken already.
+    """Collect until SIGTERM or SIGINT. The spool is taken already.
 
     `first_pause` are the seconds after which landing is tried again at first. Raises PortUnusable,
     SpoolBroken.
@@ -635,7 +650,7 @@ async def _serve(
     spool: Spool,
     listener: socket.socket,
     log: Log,
-    listening: Callable[[str], None],
+    listening: Listening,
     first_pause: float,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -658,7 +673,8 @@ async def _serve(
     writer.start()
     lander.start()
     host, port, *_ = listener.getsockname()
-    listening(f"http://{f'[{host}]' if ':' in host else host}:{port}{collected.path}")
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}{collected.path}"
+    listening(where, stop)
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -681,7 +697,7 @@ def _config(
     async def notify() -> None:
         tell()
 
-    # What it would log of a request is its address, and a stranger decides how often.
+    # Of each request that is none it would log a line: a stranger decides how often.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Config(
         application,
