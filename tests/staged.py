@@ -1,14 +1,14 @@
 """Staged rows that a test makes up, and the layers that dbt makes of them through the house."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
+from dbt.cli.main import dbtRunner
 
 from predictit_assets import factory
 from predictit_assets.build import build_definitions
@@ -50,21 +50,21 @@ def run_dbt(settings: Settings, window: DayRange, *folders: str) -> None:
     Dagster notes each day of each table before a run: a year of them takes minutes.
     """
     target = str(settings.home / "dbt_alone")
-    run = subprocess.run(
-        [
-            *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build"),
-            *("--select", *(f"fqn:predictit.{folder}" for folder in folders)),
-            *("--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"),
-            *("--vars", dbt_variables(window, {})),
-            *("--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)),
-            *("--target-path", target, "--log-path", target),
-        ],
-        env=os.environ | {"PREDICTIT_HOME": str(settings.home), "PREDICTIT_WAREHOUSE": "duckdb"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-2000:]
+    parsed = factory.dbt(settings).parsed
+    args = [
+        *("--log-level", "none", "build"),
+        *("--select", *(f"fqn:predictit.{folder}" for folder in folders)),
+        *("--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"),
+        *("--vars", dbt_variables(window, {})),
+        *("--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)),
+        *("--target-path", target, "--log-path", target, "--no-write-json"),
+    ]
+    home = {"PREDICTIT_HOME": str(settings.home), "PREDICTIT_WAREHOUSE": "duckdb"}
+    with patch.dict(os.environ, home):
+        run = dbtRunner(manifest=parsed).invoke(args)
+    assert run.success, run.exception or [
+        f"{one.node.name}: {one.message}" for one in run.result if one.status in ("error", "fail")
+    ]
 
 
 def build_layers(settings: Settings, source: str, layers: Sequence[str], window: DayRange) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from predictit_assets.contract.payload import Payload
 
@@ -161,6 +161,8 @@ class Pushed(NamedTuple):
     """Of one batch, uncompressed."""
     identify: "Callable[[FileDrop], Payload]"
     """Day and capture time of a batch that comes as a file."""
+    cut: Callable[[BinaryIO], Iterable[bytes]] | None = None
+    """The batches of a file that holds many, read as a stream; None: a file is one batch."""
     line: Callable[[Received, Any], bytes] | None = None
     """The line of a batch that a request becomes, by the source's settings, without its end. None:
     others collect."""
@@ -215,6 +217,9 @@ class Dropped(NamedTuple):
     """When the address is fetched, in the dataset's time zone; empty: only by hand."""
     bounds: Callable[[Any], FileBounds] | None = None
     """Of the source's settings; None: a file may be as large as any payload."""
+    cut: Callable[[BinaryIO], Iterable[bytes]] | None = None
+    """The payloads of a file that holds many, read as a stream: each is identified by itself, and
+    the bound of a file is that of each. It raises Refused."""
 
 
 Arrival = Polled | ByDay | PerEntity | Pushed | Dropped

@@ -36,6 +36,10 @@ TRACED, LINEAGE = "duckdb", "lineage.json"
 REPORTED = {"NodeFinished", "LogModelResult", "LogSeedResult", "LogTestResult"}
 """The dbt events that dagster-dbt makes asset events of."""
 
+PARSE_STATE = "partial_parse.msgpack"
+"""The file beside a manifest in which dbt keeps what it parsed."""
+NOWHERE = {"PREDICTIT_HOME": "nowhere"}
+"""Parsing opens no warehouse; of another profile dbt would parse everything anew."""
 UNWRITTEN = "--no-write-json"
 """dbt would write its manifest at each call, which takes longer than a small build."""
 ANY_FLAG = "DBT_"
@@ -94,15 +98,18 @@ class Dbt:
         own = self._home / "dbt" / self._target
         project = _state_of_project()
         for folder in (shared, own):
-            parsed_from = folder / PARSED_FROM
-            if parsed_from.is_file() and parsed_from.read_text() == project:
+            if _is_parsed(folder, project):
                 return folder / "manifest.json"
         folder = shared if IN_CHECKOUT and _writable(shared) else own
-        (folder / PARSED_FROM).unlink(missing_ok=True)
-        parsed = self._invoke(["parse"], folder).result
-        if self._target == TRACED:
-            self._trace(parsed, folder)
-        (folder / PARSED_FROM).write_text(project)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Several processes begin at once, as those of `dg dev`: one parses, the others wait for it.
+        with FileLock(folder / ".parsing.lock"):
+            if not _is_parsed(folder, project):
+                (folder / PARSED_FROM).unlink(missing_ok=True)
+                parsed = self._invoke(["parse"], folder, NOWHERE).result
+                if self._target == TRACED:
+                    self._trace(parsed, folder)
+                (folder / PARSED_FROM).write_text(project)
         return folder / "manifest.json"
 
     def lineage(self) -> Lineage:
@@ -166,7 +173,7 @@ class Dbt:
                 [*args, *params.selection_args],
                 target,
                 {"PREDICTIT_DBT_RUN": context.run_id},
-                manifest=self._parsed,
+                manifest=self.parsed,
                 callbacks=[listen],
             )
             for event in reported:
@@ -188,8 +195,11 @@ class Dbt:
             raise DbtError("dbt build failed: " + "; ".join(failed))
 
     @cached_property
-    def _parsed(self) -> Any:
-        return self._invoke([UNWRITTEN, "parse"], self._home / "dbt").result
+    def parsed(self) -> Any:
+        """The project as dbt's own runner takes it."""
+        # It parses anew only what differs from there: all of it takes eight seconds.
+        state = ["--partial-parse-file-path", str(self.manifest_file().parent / PARSE_STATE)]
+        return self._invoke([UNWRITTEN, "parse", *state], self._home / "dbt", NOWHERE).result
 
     def _invoke(
         self,
@@ -246,6 +256,12 @@ def _state_of_project() -> str:
     for file in sorted(file for file in files if file.is_file()):
         state.update(f"\0{file.relative_to(DBT_DIR)}\0".encode() + file.read_bytes())
     return state.hexdigest()
+
+
+def _is_parsed(folder: Path, project: str) -> bool:
+    """Whether the manifest there is of the project in this state."""
+    parsed_from = folder / PARSED_FROM
+    return parsed_from.is_file() and parsed_from.read_text() == project
 
 
 def _writable(folder: Path) -> bool:

@@ -55,12 +55,14 @@ def _origins(
         validate_qualify_columns=False,
     )
     scope = build_scope(query)
-    made = {name.lower(): name for name in query.named_selects}
+    # Trimming copies a whole query for each column that a column is made of.
+    quick = {"copy": False, "trim_selects": False}
+    roots = lineage(None, query, schema=schema, dialect=dialect, scope=scope, **quick)
+    made = {name.lower(): root for name, root in roots.items()}
     found = {}
     for column in columns:
         origins = set()
-        root = lineage(made[column], query, schema=schema, dialect=dialect, scope=scope)
-        for node in root.walk():
+        for node in made[column].walk():
             if isinstance(node.source, exp.Table) and (parent := relations.get(_name(node.source))):
                 origins.add((parent, exp.to_column(node.name).name.lower()))
         found[column] = sorted(origins)

@@ -1,15 +1,20 @@
 """Where dbt's manifest lies, and when it is parsed anew."""
 
+import json
 import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from predictit_assets import factory
 from predictit_assets.instance import dbt_runner
 from predictit_assets.instance.dbt_runner import Dbt
+from predictit_assets.settings import Settings
 
 NewDbt = Callable[[str], Dbt]
 
@@ -19,7 +24,7 @@ def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders that a small project was parsed into, in a checkout at `tmp_path`."""
     folders: list[Path] = []
 
-    def parse(self: Dbt, args: list[str], target: Path, **_: Any) -> SimpleNamespace:
+    def parse(self: Dbt, args: list[str], target: Path, *_: Any) -> SimpleNamespace:
         target.mkdir(parents=True, exist_ok=True)
         (target / "manifest.json").write_text("{}")
         folders.append(target)
@@ -93,3 +98,27 @@ def test_a_project_that_changed_is_parsed_whatever_its_files_say_of_the_time(
     model.rename(model.with_name("two.sql"))
     new_dbt("home").manifest_file()
     assert len(parsed) == 3
+
+
+def test_of_those_that_begin_at_once_one_parses(
+    parsed: list[Path], new_dbt: NewDbt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = Dbt._invoke
+
+    def slow(self: Dbt, *args: Any, **more: Any) -> Any:
+        time.sleep(0.2)
+        return quick(self, *args, **more)
+
+    monkeypatch.setattr(Dbt, "_invoke", slow)
+    with ThreadPoolExecutor(3) as pool:
+        files = set(pool.map(lambda home: new_dbt(home).manifest_file(), "abc"))
+    assert len(files) == len(parsed) == 1
+
+
+def test_a_new_home_parses_nothing_that_is_parsed(tmp_path: Path) -> None:
+    """All of the project takes seconds, and each home would take them."""
+    dbt = factory.dbt(Settings(home=tmp_path))
+    assert dbt.parsed.nodes.keys() == dbt.manifest()["nodes"].keys()
+    told = json.loads((tmp_path / "dbt" / "perf_info.json").read_bytes())
+    assert told["path_count"] > 100
+    assert told["parsed_path_count"] == 0

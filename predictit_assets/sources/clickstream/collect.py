@@ -13,6 +13,7 @@ import msgspec
 from predictit_assets.contract.arrival import Endpoint, Receipt, Received
 from predictit_assets.sources.clickstream.settings import Addresses, ClickstreamSettings
 
+SOURCE, HITS = "clickstream", "hits"
 PATH = "/collect"
 SUFFIX = ".ndjson.gz"
 VERSION = 1
@@ -33,8 +34,6 @@ PIXEL = Receipt(
     base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"),
 )
 """A transparent image of one pixel."""
-MAX_BATCH = 10_000_000
-"""Bytes of the lines of a batch, unless one line alone has more."""
 MAX_GROWTH, MAX_HEAD = 2, 65_536
 """How much longer than its body a line may be that holds it as text: times, and bytes beside."""
 IPV4_PREFIX, IPV6_PREFIX = 24, 48

@@ -1,6 +1,8 @@
 """The tables of the clickstream, curated and staged: hits as sent, with what is read from them."""
 
+import ibis
 import pandera.ibis as pa
+from pandera.ibis import IbisData
 
 from predictit_assets.contract.schema import Bigint, Day, Flag, Moment, Text
 
@@ -8,6 +10,13 @@ HASH = "^[0-9a-f]{64}$"
 UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 MAX_CLIENT_ID = 128
 """Characters."""
+HIT_TYPES = (
+    *("pageview", "event", "screenview", "transaction", "item", "social", "exception", "timing"),
+)
+PRODUCT_ACTIONS = (
+    *("click", "detail", "add", "remove", "checkout", "checkout_option", "purchase", "refund"),
+)
+"""What the protocol knows, in lower case."""
 
 
 def _sent(key: str, description: str) -> pa.Field:
@@ -35,16 +44,11 @@ class Hits(pa.DataFrameModel):
     )
     method: Text = _read("how it was sent, such as POST or GET")
     remote: Text = _read("the address it came from, as far as the collector keeps it")
-    client_id: Text = pa.Field(
-        str_length={"min_value": 1, "max_value": MAX_CLIENT_ID},
-        description="the browser or device (cid), as sent",
-    )
+    client_id: Text = pa.Field(description="the browser or device (cid), as sent")
     request_id: Text = _sent("z", "what tells hits of a client apart; a retry repeats it")
     user_id: Text = _sent("uid", "who is logged in")
     property_id: Text = _sent("tid", "the site or app")
-    hit_type: Text = pa.Field(
-        str_length={"min_value": 1}, description="what the hit is, such as pageview (t), as sent"
-    )
+    hit_type: Text = pa.Field(description="what the hit is, such as pageview (t), as sent")
     product_action: Text = _sent("pa", "what was done with products, such as add")
     client_ts: Moment = _read("the time by the client's clock (tm), UTC; years 2000 to 2099 only")
     queue_ms: Bigint = pa.Field(
@@ -113,3 +117,41 @@ class Hits(pa.DataFrameModel):
         """A column that isn't listed here is a fault."""
 
         strict = True
+
+    @pa.dataframe_check(
+        description="each hit has a client and a type",
+        error="{} hit has no client or no type|{} hits have no client or no type",
+    )
+    def client_and_type(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+        """Others are rejected."""
+        hits = data.table
+        return hits.client_id.length().between(1, MAX_CLIENT_ID) & (hits.hit_type.length() > 0)
+
+    @pa.dataframe_check(
+        description="each body is a JSON object",
+        error="the body of {} hit is no JSON object|the bodies of {} hits are no JSON objects",
+    )
+    def body_is_an_object(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+        """It is written by this package: what is read of it anew has to be what was sent."""
+        return data.table.body.startswith("{") & data.table.body.endswith("}")
+
+    @pa.dataframe_check(
+        raise_warning=True,
+        description="each hit is of a known type",
+        error="{} hit is of an unknown type|{} hits are of an unknown type",
+        title="it is kept; page views and events are counted by their types",
+    )
+    def known_types(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+        """Somebody misspelt it, or the protocol has a new one."""
+        return data.table.hit_type.strip().lower().isin(HIT_TYPES)
+
+    @pa.dataframe_check(
+        raise_warning=True,
+        description="each product action is known",
+        error="{} hit has an unknown product action|{} hits have unknown product actions",
+        title="it is kept; funnels count the known ones",
+    )
+    def known_actions(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+        """Somebody misspelt it, or the protocol has a new one."""
+        action = data.table.product_action.strip().lower()
+        return action.isin(("", *PRODUCT_ACTIONS)).fill_null(True)

@@ -33,7 +33,7 @@ class ClickstreamSettings(SourceSettings):
         None, description="where events wait to be landed; by default spool/clickstream in the home"
     )
     spool_mb: int = Field(1024, ge=1, description="MB of the spool, at most")
-    max_body_kb: int = Field(64, ge=1, le=10_240, description="KiB of a request's body, at most")
+    max_body_kb: int = Field(64, ge=1, le=1024, description="KiB of a request's body, at most")
     connections: int = Field(512, ge=1, description="connections at a time, at most")
     requests_a_second: int = Field(
         50, ge=0, description="requests of an address in a second, at most; 0: any number"
