@@ -21,7 +21,7 @@ from predictit_assets.storage.payloads import PayloadStore
 if TYPE_CHECKING:
     from predictit_assets.contract.arrival import Received
     from predictit_assets.contract.settings import SourceSettings
-    from predictit_assets.contract.source import Dataset
+    from predictit_assets.contract.source import Auth, AuthOf, Dataset
     from predictit_assets.fetch.collector import Collected
     from predictit_assets.fetch.spool import Spool
     from predictit_assets.instance.dbt_runner import Dbt
@@ -68,7 +68,7 @@ def client(
         settings.max_body,
         log,
         hosts=source.hosts,
-        credential=_credential(on),
+        credential=credential(source.auth, own),
         max_calls=max_calls,
         clock_tolerance=timedelta(minutes=settings.clock_minutes) or None,
         pause=pause,
@@ -84,8 +84,8 @@ def sensor_client(settings: Settings, on: "Enabled") -> Client:
     return made
 
 
-def _credential(on: "Enabled") -> Credential | None:
-    auth, own = on.source.auth, on.settings
+def credential(auth: "Auth | AuthOf | None", own: "SourceSettings") -> Credential | None:
+    """How the key of a source is shown; None where there is none. Raises SettingsError."""
     if callable(auth):
         auth = auth(own)
     key = own.key() if auth else ""

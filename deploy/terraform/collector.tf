@@ -1,28 +1,6 @@
 # The collector without a server: an HTTP API, and a function that makes an object of each request. A site
 # of more than some 100,000 requests a day runs `predictit collect` instead, which makes one a minute.
 
-variable "collector" {
-  description = "Whether the clickstream is collected here, and how; null: it isn't."
-  type = object({
-    origins           = optional(list(string), ["*"])
-    requests_a_second = optional(number, 500)
-    burst             = optional(number, 1000)
-    max_body_kb       = optional(number, 64)
-    addresses         = optional(string, "truncate")
-    quiet_alarm       = optional(bool, false)
-  })
-  default = null
-
-  validation {
-    condition = var.collector == null || try(
-      length(var.collector.origins) > 0
-      && contains(["keep", "truncate", "drop"], var.collector.addresses)
-      && var.collector.requests_a_second >= 1 && var.collector.burst >= 1, false
-    )
-    error_message = "origins holds one at least (* is any), addresses is keep, truncate or drop, and the bounds are 1 at least."
-  }
-}
-
 locals {
   collectors     = var.collector == null ? {} : { clickstream = var.collector }
   collector_path = "/collect"
@@ -79,16 +57,11 @@ resource "aws_lambda_function" "collector" {
   timeout          = 10
 
   environment {
-    variables = merge(
-      {
-        PREDICTIT_OBJECTS                 = "s3"
-        PREDICTIT_S3_BUCKET               = aws_s3_bucket.this["objects"].id
-        PREDICTIT_CLICKSTREAM_ORIGINS     = join(",", each.value.origins)
-        PREDICTIT_CLICKSTREAM_MAX_BODY_KB = tostring(each.value.max_body_kb)
-        PREDICTIT_CLICKSTREAM_ADDRESSES   = each.value.addresses
-      },
-      var.kms_key_arn == null ? {} : { PREDICTIT_S3_KMS_KEY = var.kms_key_arn },
-    )
+    variables = merge(local.function_environment, {
+      PREDICTIT_CLICKSTREAM_ORIGINS     = join(",", each.value.origins)
+      PREDICTIT_CLICKSTREAM_MAX_BODY_KB = tostring(each.value.max_body_kb)
+      PREDICTIT_CLICKSTREAM_ADDRESSES   = each.value.addresses
+    })
   }
 
   depends_on = [aws_cloudwatch_log_group.collector, aws_iam_role_policy.collector]
@@ -205,14 +178,4 @@ resource "aws_cloudwatch_metric_alarm" "collector_silent" {
   treat_missing_data  = "breaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
-}
-
-output "collector_url" {
-  description = "Where clients post; null: nothing is collected here"
-  value       = one([for one in aws_apigatewayv2_api.collector : "${one.api_endpoint}${local.collector_path}"])
-}
-
-output "collector" {
-  description = "The function, for the repository variable of those that are renewed; null: there is none"
-  value       = one(values(aws_lambda_function.collector)[*].function_name)
 }
