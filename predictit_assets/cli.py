@@ -413,6 +413,39 @@ def import_(
 
 
 @app.command()
+def collect(
+    source: Annotated[
+        str, typer.Argument(help="which source's; default: the one that is collected")
+    ] = "",
+) -> None:
+    """Take what clients post, until interrupted. An answer of 200 means that it is on disk.
+
+    What was taken waits in a spool and is landed in batches, each as one object. Once a minute the
+    log tells how many requests were answered, and how.
+    """
+    from predictit_assets import factory
+    from predictit_assets.fetch.collector import PortUnusable
+    from predictit_assets.fetch.collector import collect as run
+
+    settings = load_settings()
+    names = [source] if source else dict.fromkeys((*settings.sources, *SOURCES))
+    found = ((on, factory.collected(settings, on)) for on in map(_source, names))
+    on, collected = next(((on, one) for on, one in found if one), (None, None))
+    if on is None or collected is None:
+        takes = f"{source} takes nothing" if source else "no source takes anything"
+        raise ExpectedError(f"{takes} that is posted")
+    what, spool = collected
+    with spool:
+        if left := len(spool.closed()):
+            _log(f"{left:,} segments of an earlier collector are landed first")
+        try:
+            run(what, spool, _log, lambda where, _: say(f"collecting {on.name} at {where}"))
+        except PortUnusable as fault:
+            host, port = on.settings.variable("host"), on.settings.variable("port")
+            raise ExpectedError(f"{fault}: {port} or {host} names another") from None
+
+
+@app.command()
 def build(
     names: SourceNames = None,
     first: From = "",
