@@ -29,6 +29,8 @@ PACE := $(if $(filter sample,$(FEED)),PREDICTIT_POLL_INTERVAL=60 PREDICTIT_TODAY
 # The other sources that are on in the demo. They have a past: four weeks of it are asked about.
 ASKED_BY_DAY = $(filter stocks congress,$(subst $(comma), ,$(PREDICTIT_SOURCES)))
 FOUR_WEEKS_AGO = $(if $(ASKED_BY_DAY),$(shell $(VENV)/bin/python -c 'import datetime as d; print(d.date.today() - d.timedelta(weeks=4))'))
+# And what others post: three days of what they would have.
+POSTED = $(filter clickstream,$(subst $(comma), ,$(PREDICTIT_SOURCES)))
 comma := ,
 # The project decides dbt's flags, not the shell.
 unexport $(filter DBT_%,$(.VARIABLES))
@@ -47,6 +49,12 @@ demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, an
 	@set -e; for source in $(ASKED_BY_DAY); do \
 		echo "predictit sample run predictit fetch $$source --from $(FOUR_WEEKS_AGO)"; \
 		predictit sample run predictit fetch "$$source" --from $(FOUR_WEEKS_AGO); \
+	done
+	@set -e; for source in $(POSTED); do \
+		echo "predictit sample pump --folder $$PREDICTIT_HOME/posted --hits 20000"; \
+		predictit sample pump --folder "$$PREDICTIT_HOME/posted" --hits 20000; \
+		echo "predictit import $$source $$PREDICTIT_HOME/posted"; \
+		predictit import "$$source" "$$PREDICTIT_HOME/posted"; \
 	done
 	predictit sample run predictit build
 	predictit sample run predictit fetch
