@@ -3,11 +3,10 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -122,15 +121,17 @@ def main() -> NoReturn:
 
 
 def _add_commands_of_sources() -> None:
-    """What only one source adds to the terminal: COMMANDS in its products/commands.py."""
+    """What only one source adds to the terminal: COMMANDS in the commands.py of two folders.
+
+    Those of products/ stand beside the others, those of fake/ under `predictit sample`.
+    """
     for name in SOURCES:
-        module = f"predictit_assets.sources.{name}.products.commands"
-        found = None
-        with suppress(ModuleNotFoundError):  # it has no products
-            found = find_spec(module)
-        if found:
-            for command in import_module(module).COMMANDS:
-                app.command()(command)
+        for part, terminal in (("products", app), ("fake", sample_app)):
+            # Looked for as a file: where there is none, nothing of the source is imported.
+            if (Path(__file__).parent / "sources" / name / part / "commands.py").is_file():
+                module = import_module(f"predictit_assets.sources.{name}.{part}.commands")
+                for command in module.COMMANDS:
+                    terminal.command()(command)
 
 
 def _log(text: str) -> None:
