@@ -285,7 +285,7 @@ def as_json(value: Any) -> str:
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=6))
-@hypothesis_settings(max_examples=150, deadline=None)
+@hypothesis_settings(max_examples=80, deadline=None)
 def test_values_are_read_as_they_are_written(more: dict[str, Any]) -> None:
     hit = more | {"cid": "a", "t": "event"}
     row = next(api.hits(api.line(collected(json.dumps(hit)).encode())))
