@@ -19,7 +19,7 @@ from predictit_assets.contract.source import (
     Source,
 )
 from predictit_assets.sources.crypto import ask, rows
-from predictit_assets.sources.crypto.schemas import CoinHistory, CoinSnapshots
+from predictit_assets.sources.crypto.schemas import CoinHistory, CoinSnapshots, HistoryManifest
 from predictit_assets.sources.crypto.settings import KEY_HEADERS, CryptoSettings
 
 POLLED = Limits(warn=timedelta(minutes=15), fail=timedelta(minutes=45))
@@ -75,6 +75,7 @@ class History(Dataset):
     tables: ClassVar[Mapping[str, Schema]] = {"coin_history": CoinHistory}
     rejects: ClassVar[Sequence[str]] = ("coin_history",)
     counts: ClassVar[Sequence[str]] = ("points", "unknown_coins")
+    warnings: ClassVar[type[HistoryManifest]] = HistoryManifest
     max_age: ClassVar[Limits | None] = NIGHTLY
     one_per_moment: ClassVar[bool] = True
     day_is_capture: ClassVar[bool] = False
