@@ -33,6 +33,7 @@ from predictit_assets.checks.model_schema import (
     in_steps,
     model_schemas,
 )
+from predictit_assets.checks.publication import publication_check
 from predictit_assets.checks.registry import landing_target, model_checks, stream_checks
 from predictit_assets.checks.schema import asset_checks
 from predictit_assets.contract.arrival import ByDay, Dropped, PerEntity, Polled
@@ -49,7 +50,7 @@ from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.products import House, Products
 from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.served import served_tables
-from predictit_assets.layers.serving import serving_assets, serving_checks
+from predictit_assets.layers.serving import publication, serving_assets, serving_checks
 from predictit_assets.layers.specs import origin
 from predictit_assets.layers.staging import staging_assets
 from predictit_assets.settings import ObjectsHome, ServingMode, Settings, WarehouseHome
@@ -208,6 +209,7 @@ def _source_parts(
     assets += products.assets
     checks = [*asset_checks(steps), *products.checks]
     serving = factory.serving(settings)
+    served = None
     if serving and source.serving:
         published = served_tables(source.name, source.serving, models)
         assets.append(
@@ -227,6 +229,7 @@ def _source_parts(
         checks.append(
             serving_checks(source.name, published, serving, warehouse, settings.asset_names)
         )
+        served = publication(source.name, published, settings.asset_names)
 
     ages = freshness.ages(source, on.settings, streams, sensor_warehouse)
     timed = freshness.fresh_checks(ages)
@@ -263,6 +266,9 @@ def _source_parts(
         )
         timed.append(completeness_check(completeness))
         watched.append(WatchedCheck(completeness.check, completeness.evaluate))
+    if served:
+        timed.append(publication_check(served))
+        watched.append(WatchedCheck(served.check, served.evaluate))
 
     everything = dg.AssetSelection.assets(*(key for one in assets for key in one.keys))
     build_job = dg.define_asset_job(

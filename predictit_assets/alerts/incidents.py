@@ -10,6 +10,7 @@ import dagster as dg
 from predictit_assets.checks.access import CALLS_LEFT
 from predictit_assets.checks.freshness import FRESH
 from predictit_assets.checks.memory import NEWEST, NEXT, days_judged
+from predictit_assets.checks.publication import PUBLISHED
 from predictit_assets.contract.calendar import DayRange, consecutive
 from predictit_assets.contract.names import UNPREFIXED, AssetNames
 from predictit_assets.errors import KEY_ACCEPTED
@@ -34,6 +35,7 @@ NEXT_STEPS = {
         "poll less often or fewer pages, or let more calls be made, if they may: the README of "
         "{source} names the variables"
     ),
+    PUBLISHED: "see the last run of serving/{source}; predictit build {source} tries again",
     FRESH: "predictit poll {source} (it says what is wrong), then predictit build {source}",
 }
 """What to do about checks that are reported although they only warn."""

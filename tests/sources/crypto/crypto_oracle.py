@@ -502,3 +502,50 @@ def _correlation(ours: Sequence[Decimal], theirs: Sequence[Decimal], fewest: int
     common = _spread(ours, theirs)
     together = EXACT.divide(Decimal(common.numerator), Decimal(common.denominator))
     return ratio(EXACT.divide(together, _root(varies)))
+
+
+def live_prices(published: Sequence[Row], staged: Sequence[Row]) -> list[Row]:
+    """The facts of published rows before the newest staged day, and those of that day."""
+    newest = max(row["partition_date"] for row in staged)
+    before = [row for row in published if row["partition_date"] < newest]
+    today = [row for row in staged if row["partition_date"] == newest]
+    return coin_prices(before) + coin_prices(today)
+
+
+def live_board(published: Sequence[Row], staged: Sequence[Row]) -> list[Row]:
+    """The coins of the newest complete poll, and how their prices moved."""
+    newest = max(row["partition_date"] for row in staged)
+    polls_held = [row for row in coin_polls(published) if row["partition_date"] < newest]
+    polls_held += [row for row in coin_polls(staged) if row["partition_date"] == newest]
+    now = max(row["polled_at"] for row in polls_held if row["is_complete"])
+    names = {row["coin_id"]: named(row) for row in once_a_poll(staged) if row["polled_at"] == now}
+    live = live_prices(published, staged)
+    fresh = [row for row in live if row["price"] and not row["is_stale"]]
+
+    def change(row: Row, back: timedelta) -> Decimal | None:
+        latest = now - back
+        there = [
+            (one["polled_at"], one["price"])
+            for one in fresh
+            if one["coin_id"] == row["coin_id"]
+            and latest - timedelta(seconds=900) <= one["polled_at"] <= latest
+        ]
+        if not there or not row["price"]:
+            return None
+        return ratio(Fraction(row["price"]) / Fraction(max(there)[1]) - 1)
+
+    same = ("coin_id", "market_cap_rank", "polled_at", "source_ts", "price", "is_stale")
+    return [
+        {name: row[name] for name in same}
+        | {"symbol": names[row["coin_id"]][0], "coin_name": names[row["coin_id"]][1]}
+        | {
+            "change_1h": change(row, timedelta(hours=1)),
+            "change_24h": change(row, timedelta(hours=24)),
+            "change_7d": change(row, timedelta(days=7)),
+            "vendor_change_24h_pct": row["change_24h_pct"],
+            "market_cap": row["market_cap"],
+            "volume_24h": row["volume_24h"],
+        }
+        for row in live
+        if row["polled_at"] == now
+    ]

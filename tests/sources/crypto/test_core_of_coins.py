@@ -1,6 +1,7 @@
 """Core and marts of crypto, by made-up staged rows and an oracle that knows no SQL: all columns."""
 
 import random
+import shutil
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +22,8 @@ DAYS = DayRange(date(2026, 3, 1), date(2026, 3, 4))
 """Full of what is odd."""
 LATER = DayRange(date(2026, 3, 9), date(2026, 4, 15))
 """Nearly all coins are seen on nearly all of them."""
+LATE = timedelta(hours=23, minutes=50)
+"""When they are polled on those."""
 MADE = DayRange(DAYS.first, LATER.last)
 CORE = (
     "fact_coin_prices",
@@ -115,9 +118,8 @@ def poll(dice: random.Random, at: datetime, leaves: bool) -> list[Row]:
     return made
 
 
-def steady(dice: random.Random, day: date, prices: dict[str, Decimal]) -> list[Row]:
-    """A late poll of a day with nearly all coins, and on some days a part of another one."""
-    at = datetime.combine(day, datetime.min.time()) + timedelta(hours=23, minutes=50)
+def steady(dice: random.Random, at: datetime, prices: dict[str, Decimal]) -> list[Row]:
+    """A poll with nearly all coins, and now and then a part of another one."""
     made = []
     for position, coin in enumerate(COINS):
         prices[coin] *= Decimal(dice.randrange(90_000, 110_000)) / 100_000
@@ -193,7 +195,8 @@ def staged() -> dict[str, list[Row]]:
     rows["rejected_coin_snapshots"] += [rejected(at, number) for number in range(3)]
     prices = {coin: price(dice) for coin in COINS}
     for day in LATER.days:
-        rows["coin_snapshots"] += steady(dice, day, prices)
+        at = datetime.combine(day, datetime.min.time()) + LATE
+        rows["coin_snapshots"] += steady(dice, at, prices)
     return rows
 
 
@@ -208,8 +211,8 @@ def built(staged: dict[str, list[Row]], tmp_path_factory: pytest.TempPathFactory
     """Core and marts of those days, the late ones built first, one twice. Not to be changed."""
     settings = filled(tmp_path_factory.mktemp("crypto") / "home", staged)
     middle = DAYS.first + timedelta(days=2)
-    run_dbt(settings, DayRange(middle, MADE.last), "crypto.core", "crypto.marts")
-    build_layers(settings, "crypto", ["core", "marts"], DayRange(DAYS.first, middle))
+    run_dbt(settings, DayRange(middle, MADE.last), "crypto")
+    build_layers(settings, "crypto", ["core", "marts", "live"], DayRange(DAYS.first, middle))
     return settings
 
 
@@ -245,6 +248,41 @@ def test_marts_are_what_their_definition_says(
     assert {*expected, "coin_prices_1h", "coin_prices_1d"} == set(MARTS)
     for name, rows in expected.items():
         assert_nearly_same(table(built, f"marts.{name}"), rows)
+
+
+def test_what_is_live_is_what_is_published_right_after_a_build(
+    built: Settings, staged: dict[str, list[Row]]
+) -> None:
+    snapshots = staged["coin_snapshots"]
+    assert table(built, "live.live_coin_prices") == table(built, "core.fact_coin_prices")
+    board = table(built, "live.live_coin_board")
+    assert_nearly_same(board, oracle.live_board(snapshots, snapshots))
+    now = {row["coin_id"] for row in table(built, "core.dim_coins") if row["is_open"]}
+    assert {row["coin_id"] for row in board} <= now
+
+
+def test_what_is_staged_of_the_newest_day_is_live_before_a_build(
+    built: Settings, staged: dict[str, list[Row]], tmp_path: Path
+) -> None:
+    published, dice = staged["coin_snapshots"], random.Random(4)  # noqa: S311
+    shutil.copytree(built.home, tmp_path / "home")
+    settings = built.model_copy(update={"home": tmp_path / "home"})
+    prices = {row["coin_id"]: row["price"] for row in published if row["price"]}
+    # More polls of the newest published day, and some of the next one: odd ones, then whole ones.
+    last = datetime.combine(MADE.last, datetime.min.time()) + LATE
+    odd = [last + timedelta(minutes=minutes) for minutes in (7, 8, 1300)]
+    whole = [last + timedelta(minutes=minutes) for minutes in (1365, 1379.9, 1440)]
+    now, changes = list(published), set()
+    for at in (*odd, *whole):
+        rows = steady(dice, at, prices) if at in whole else poll(dice, at, leaves=False)
+        stage(settings, SCHEMAS, {"coin_snapshots": rows})
+        now += rows
+        assert_same(table(settings, "live.live_coin_prices"), oracle.live_prices(published, now))
+        board = table(settings, "live.live_coin_board")
+        assert_nearly_same(board, oracle.live_board(published, now))
+        horizons = ("change_1h", "change_24h", "change_7d")
+        changes |= {(name, row[name] is None) for row in board for name in horizons}
+    assert len(changes) == 2 * len(horizons)
 
 
 def assert_nearly_same(found: list[Row], expected: list[Row]) -> None:
