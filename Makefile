@@ -34,6 +34,8 @@ ASKED_BY_DAY = $(filter stocks congress crypto,$(OTHERS))
 DAYS_AGO = $(shell $(VENV)/bin/python -c 'import datetime as d; print(d.date.today() - d.timedelta(days=$(1)))')
 FOUR_WEEKS_AGO = $(call DAYS_AGO,28)
 THREE_DAYS_AGO = $(call DAYS_AGO,3)
+# And what others post: three days of what they would have.
+POSTED = $(filter clickstream,$(OTHERS))
 comma := ,
 # The project decides dbt's flags, not the shell.
 unexport $(filter DBT_%,$(.VARIABLES))
@@ -57,6 +59,12 @@ demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, an
 		echo "predictit sample run predictit fetch $(source)" && \
 		predictit sample run predictit fetch $(source) --from \
 			$(if $(filter crypto,$(source)),$(THREE_DAYS_AGO),$(FOUR_WEEKS_AGO)) &&) true
+	@set -e; for source in $(POSTED); do \
+		echo "predictit sample pump --folder $$PREDICTIT_HOME/posted --hits 20000"; \
+		predictit sample pump --folder "$$PREDICTIT_HOME/posted" --hits 20000; \
+		echo "predictit import $$source $$PREDICTIT_HOME/posted"; \
+		predictit import "$$source" "$$PREDICTIT_HOME/posted"; \
+	done
 	predictit sample run predictit build
 	predictit sample run predictit fetch
 	predictit sample run predictit build --from today

@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from errno import EEXIST
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from predictit_assets.errors import SettingsError
@@ -18,8 +19,11 @@ from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import PayloadStore
 
 if TYPE_CHECKING:
+    from predictit_assets.contract.arrival import Received
     from predictit_assets.contract.settings import SourceSettings
     from predictit_assets.contract.source import Auth, AuthOf, Dataset
+    from predictit_assets.fetch.collector import Collected
+    from predictit_assets.fetch.spool import Spool
     from predictit_assets.instance.dbt_runner import Dbt
     from predictit_assets.layers.intake import Intake
     from predictit_assets.sources import Enabled
@@ -162,6 +166,39 @@ def intake(settings: Settings, on: "Enabled", dataset: "Dataset") -> "Intake":
         lambda log, max_calls: client(settings, on, log, max_calls),
         settings.max_body,
     )
+
+
+def collected(settings: Settings, on: "Enabled") -> "tuple[Collected, Spool] | None":
+    """What of a source is collected, and where it waits to be landed; None when nothing is."""
+    from predictit_assets.contract.arrival import Pushed
+    from predictit_assets.fetch.collector import Collected
+    from predictit_assets.fetch.spool import SEGMENT_BYTES, Spool
+
+    for dataset in on.source.datasets:
+        for way in dataset.arrivals:
+            if not (isinstance(way, Pushed) and way.line and way.endpoint):
+                continue
+            endpoint = way.endpoint(on.settings)
+            folder = endpoint.spool or settings.home / "spool" / on.name
+            if endpoint.spool is None:
+                make_home(settings)
+            payloads = stream(settings, on, dataset).payloads
+            made = Collected(
+                way.path,
+                endpoint,
+                way.receipt,
+                partial(_line, way.line, on.settings),
+                dataset.calendar.day_of,
+                payloads.land_for_good,
+            )
+            return made, Spool(folder, dataset.calendar.day_of, min(way.max_bytes, SEGMENT_BYTES))
+    return None
+
+
+def _line(
+    line: "Callable[[Received, Any], bytes]", own: "SourceSettings", received: "Received"
+) -> bytes:
+    return line(received, own)
 
 
 def _max_body(settings: Settings, on: "Enabled", dataset: "Dataset") -> int:

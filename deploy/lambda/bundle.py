@@ -17,7 +17,7 @@ PROJECT = HERE.parents[1]
 ZIP = PROJECT / "dist" / "poller.zip"
 MAX_BYTES = 250 * 1024**2
 """What Lambda takes, unzipped."""
-HANDLERS = ("handler", "ages")
+HANDLERS = ("handler", "ages", "collector")
 POLLED = ("predictit", "crypto")
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
 RUNTIME = "3.13"

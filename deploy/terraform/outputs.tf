@@ -49,3 +49,8 @@ output "glue_database" {
   description = "The database of the Glue catalog that query engines read"
   value       = aws_glue_catalog_database.curated.name
 }
+
+output "collector_url" {
+  description = "Where clients post; null: nothing is collected here"
+  value       = one([for one in aws_apigatewayv2_api.collector : "${one.api_endpoint}${local.collector_path}"])
+}

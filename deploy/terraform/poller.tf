@@ -20,7 +20,11 @@ locals {
     },
     var.kms_key_arn == null ? {} : { PREDICTIT_S3_KMS_KEY = var.kms_key_arn },
   )
-  functions = concat(values(aws_lambda_function.poller), [aws_lambda_function.ages])
+  functions = concat(
+    values(aws_lambda_function.poller),
+    [aws_lambda_function.ages],
+    values(aws_lambda_function.collector),
+  )
 }
 
 resource "aws_cloudwatch_log_group" "poller" {

@@ -77,6 +77,28 @@ variable "poller_concurrency" {
   }
 }
 
+variable "collector" {
+  description = "Whether the clickstream is collected here, and how; null: it isn't."
+  type = object({
+    origins           = optional(list(string), ["*"])
+    requests_a_second = optional(number, 500)
+    burst             = optional(number, 1000)
+    max_body_kb       = optional(number, 64)
+    addresses         = optional(string, "truncate")
+    quiet_alarm       = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition = var.collector == null || try(
+      length(var.collector.origins) > 0
+      && contains(["keep", "truncate", "drop"], var.collector.addresses)
+      && var.collector.requests_a_second >= 1 && var.collector.burst >= 1, false
+    )
+    error_message = "origins holds one at least (* is any), addresses is keep, truncate or drop, and the bounds are 1 at least."
+  }
+}
+
 variable "loader_services" {
   description = "The AWS services that run Dagster, and may take the loader's role."
   type        = list(string)

@@ -27,6 +27,7 @@ NEXT_STEPS = {
         "look at the payload and the reason beside it; when a release can read it, move it back "
         "to landing/, then {build}"
     ),
+    PUBLISHED: "see the last run of serving/{source}; predictit build {source} tries again",
     KEY_ACCEPTED: (
         "set the key of {source} anew (its README names the variable) and restart the code "
         "location; it is asked again by itself"
@@ -35,7 +36,6 @@ NEXT_STEPS = {
         "poll less often or fewer pages, or let more calls be made, if they may: the README of "
         "{source} names the variables"
     ),
-    PUBLISHED: "see the last run of serving/{source}; predictit build {source} tries again",
     FRESH: "predictit poll {source} (it says what is wrong), then predictit build {source}",
 }
 """What to do about checks that are reported although they only warn."""

@@ -78,7 +78,9 @@ class Intake:
         pushed = self.way(Pushed)
         if pushed:
             bounds = FileBounds(max_file=pushed.max_bytes)
-            return Dropped(pushed.identify, (".ndjson",), bounds=lambda _settings: bounds)
+            return Dropped(
+                pushed.identify, (".ndjson",), bounds=lambda _settings: bounds, cut=pushed.cut
+            )
         return self.way(Dropped)
 
     def ready(self) -> None:

@@ -352,6 +352,39 @@ def the_second_poller_is_as_the_first(s3: str) -> None:
     assert table["Parameters"]["projection.date.range"] == "2013-05-01,NOW"
 
 
+def the_collector_may_create_and_nothing_else(s3: str) -> None:
+    """Its role, its endpoint with its bounds, what it is told, and its alarms."""
+    role = ("predictit-collector", "collect")
+    name = "hits/date=2026-03-04/20260304T170000.123000Z-0.ndjson.gz"
+    assert may(s3, *role, "s3:PutObject", f"landing/clickstream/{name}")
+    for action, key in (
+        ("s3:GetObject", f"landing/clickstream/{name}"),
+        ("s3:DeleteObject", f"landing/clickstream/{name}"),
+        ("s3:PutObject", f"raw/clickstream/{name}"),
+        ("s3:PutObject", f"landing/predictit/{name}"),
+        ("s3:ListBucket", ""),
+    ):
+        assert not may(s3, *role, action, key)
+    client = boto3.client("apigatewayv2", endpoint_url=s3, region_name="us-east-1")
+    (api,) = client.get_apis()["Items"]
+    assert api["CorsConfiguration"]["AllowOrigins"] == ["https://shop.example"]
+    routes = client.get_routes(ApiId=api["ApiId"])["Items"]
+    assert {one["RouteKey"] for one in routes} == {
+        "POST /collect",
+        "GET /collect",
+        "OPTIONS /collect",
+    }
+    (stage,) = client.get_stages(ApiId=api["ApiId"])["Items"]
+    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == 20
+    (way,) = client.get_integrations(ApiId=api["ApiId"])["Items"]
+    assert way["PayloadFormatVersion"] == "2.0"
+    told = environment_of(s3, "predictit-collector")
+    assert told["PREDICTIT_CLICKSTREAM_ORIGINS"] == "https://shop.example"
+    alarms = alarms_of(s3)
+    for alarm in ("fails", "5xx", "silent"):
+        assert alarms[f"predictit-collector-{alarm}"]["AlarmActions"]
+
+
 def test_everything_that_is_off_can_be_switched_on_and_off_again(
     applied: Terraform, s3: str
 ) -> None:
@@ -376,12 +409,18 @@ def test_everything_that_is_off_can_be_switched_on_and_off_again(
         "write_once": False,
         "dagster_alarm": False,
         "pollers": {"predictit": {}, "crypto": {"environment": PLAN, "key_arn": KEY_ARN}},
+        "collector": {
+            "origins": ["https://shop.example"],
+            "requests_a_second": 20,
+            "quiet_alarm": True,
+        },
         "curated_max_hours": 4,
         "first_days": {"crypto": "2013-05-01"},
     }
     with code_of_functions(applied) as file:
         applied.apply(**everything, poller_zip=file)
     the_second_poller_is_as_the_first(s3)
+    the_collector_may_create_and_nothing_else(s3)
 
     (snowflake,) = trust(s3, "predictit-snowflake").values()
     assert snowflake["Principal"] == {"AWS": TRUST["user_arn"]}
