@@ -12,7 +12,7 @@ from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.source import Dataset, Limits, Published, Serving, Source
 from predictit_assets.sources.crypto import ask, read, rows
-from predictit_assets.sources.crypto.schemas import CoinHistory, CoinSnapshots
+from predictit_assets.sources.crypto.schemas import CoinHistory, CoinSnapshots, HistoryManifest
 from predictit_assets.sources.crypto.settings import CryptoSettings
 
 POLLED = Limits(warn=timedelta(minutes=15), fail=timedelta(minutes=45))
@@ -64,6 +64,7 @@ class History(Dataset):
     tables: ClassVar[Mapping[str, Schema]] = {"coin_history": CoinHistory}
     rejects: ClassVar[Sequence[str]] = ("coin_history",)
     counts: ClassVar[Sequence[str]] = ("points", "unknown_coins")
+    warnings: ClassVar[type[HistoryManifest]] = HistoryManifest
     max_age: ClassVar[Limits | None] = NIGHTLY
     one_per_moment: ClassVar[bool] = True
     day_is_capture: ClassVar[bool] = False

@@ -932,7 +932,8 @@ def test_odd_polls_are_built_their_checks_warn_and_the_key_reaches_nothing(
     clock.set(start + timedelta(days=2))
     asking = history._asking(history.client(said.append, None))
     landed = [history.stream.payloads.land(one) for one in ask.history(asking, day)]
-    assert all(landed)
+    nobody = Payload(day, clock(), b'{"error":"coin not found"}', part="nobody")
+    assert all([*landed, history.stream.payloads.land(nobody)])
     api.fail_with("status-200", Answer(f"<{KEY}>".encode(), 410), "truncated", "403", "401")
     faults = []
     for _ in range(4):
@@ -946,6 +947,7 @@ def test_odd_polls_are_built_their_checks_warn_and_the_key_reaches_nothing(
     assert any("rejected rows" in text for text in texts)
     assert any("unknown fields" in text for text in texts)
     assert any("quarantined" in text for text in texts)
+    assert any("its coin is unknown" in text for text in texts)
     with factory.warehouse(settings).read_connection() as query:
         assert query(
             "select position, path from staging.rejected_coin_snapshots order by position"
