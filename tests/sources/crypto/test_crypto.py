@@ -650,6 +650,36 @@ def test_a_refused_key_is_noted_for_all_until_it_is_accepted(
     assert key_accepted(markets.refused_key).passed
 
 
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("ok", ": 250 coins, 0 rejected rows"),
+        ("odd-rows", ": 239 coins, 11 rejected rows"),
+        ("zeros", ": it will be quarantined: no coin has a price above 0 (at $)"),
+    ],
+)
+def test_a_poll_says_what_it_landed(
+    settings: Settings,
+    api: SampleServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    fault: str,
+    says: str,
+) -> None:
+    for name, value in {
+        "PREDICTIT_HOME": str(settings.home),
+        "PREDICTIT_CRYPTO_PLAN": "demo",
+        "PREDICTIT_CRYPTO_API_KEY": KEY,
+        "PREDICTIT_CRYPTO_API_URL": api.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    api.fail_with(fault)
+    cli.app(["poll", "crypto"], standalone_mode=False)
+    (said,) = capfd.readouterr().out.splitlines()
+    assert said.startswith("landed landing/crypto/markets/date=")
+    assert said.endswith(says)
+
+
 def test_sources_tell_plan_calls_and_what_is_due(
     settings: Settings,
     api: SampleServer,
