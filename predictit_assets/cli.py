@@ -3,11 +3,10 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -53,6 +52,8 @@ app = typer.Typer(
     help="Keep what public APIs forget, and make history of it that can be asked.",
 )
 app.add_typer(sample_app, name="sample")
+MOST_RANGES = 4
+"""Ranges of days that a line spells out."""
 INTERRUPTED = 130
 """The exit code that Typer makes of a KeyboardInterrupt."""
 DEBUG = "PREDICTIT_DEBUG"
@@ -120,15 +121,17 @@ def main() -> NoReturn:
 
 
 def _add_commands_of_sources() -> None:
-    """What only one source adds to the terminal: COMMANDS in its products/commands.py."""
+    """What only one source adds to the terminal: COMMANDS in the commands.py of two folders.
+
+    Those of products/ stand beside the others, those of fake/ under `predictit sample`.
+    """
     for name in SOURCES:
-        module = f"predictit_assets.sources.{name}.products.commands"
-        found = None
-        with suppress(ModuleNotFoundError):  # it has no products
-            found = find_spec(module)
-        if found:
-            for command in import_module(module).COMMANDS:
-                app.command()(command)
+        for part, terminal in (("products", app), ("fake", sample_app)):
+            # Looked for as a file: where there is none, nothing of the source is imported.
+            if (Path(__file__).parent / "sources" / name / part / "commands.py").is_file():
+                module = import_module(f"predictit_assets.sources.{name}.{part}.commands")
+                for command in module.COMMANDS:
+                    terminal.command()(command)
 
 
 def _log(text: str) -> None:
@@ -204,7 +207,39 @@ def sources() -> None:
         # The columns stay what they are: folding white space would move them.
         line = f"{name:<12} {state:<4} {source.title}; {source.calendar.zone}; {needs}"
         out.print(line, highlight=False, soft_wrap=True, markup=False)
+        if state == "on" and not missing:
+            for word, sentence in _asking(settings, name):
+                line = f"{'':<12} {word:<7} {sentence}"
+                out.print(line, highlight=False, soft_wrap=True, markup=False)
     _log("PREDICTIT_SOURCES says which are on, separated by commas.")
+
+
+def _asking(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
+    """What a source is asked for, a word and a sentence each: its plan, its calls, what is due."""
+    from datetime import UTC, datetime
+
+    from predictit_assets import factory
+    from predictit_assets.contract.arrival import ByDay
+    from predictit_assets.contract.calendar import spelt
+
+    on = _source(name)
+    if plan := on.settings.plan_text():
+        yield "plan", plan
+    limit = factory.rate_limit(settings, on)
+    now = datetime.now(UTC)
+    if limit and limit.a_month is not None:
+        left = max(0, limit.a_month - limit.spent(now))
+        polls = f", {limit.polls_to_come(now):,} of them for polls to come" * bool(limit.for_polls)
+        yield (
+            "calls",
+            f"{limit.spent(now):,} of {limit.a_month:,} of {now:%Y-%m} (UTC) are spent, "
+            f"{left:,} are left{polls}",
+        )
+    for intake in _intakes(settings, on):
+        if intake.way(ByDay):
+            due = intake.due()
+            days = f"{len(due)} days: {spelt(due, MOST_RANGES)}" if due else "nothing"
+            yield "due", f"{intake.stream.dataset.name}: {days}"
 
 
 @app.command()

@@ -52,18 +52,10 @@ def client(
     `patience` are the seconds to wait for a call. Raises SettingsError.
     """
     source, own = on.source, on.settings
-    url = urlsplit(own.api_url)
-    host = (url.hostname or source.name) + (f"_{url.port}" if url.port else "")
-    limit = None
-    pause, pages_refuse = 0.0, False
-    if source.rate_limit:
-        rate = source.rate_limit(own)
+    rate = source.rate_limit(own) if source.rate_limit else None
+    limit = rate_limit(settings, on, patience)
+    if limit:
         make_home(settings)
-        file = settings.home / "rate_limits" / host
-        limit = HostRateLimit(
-            file, rate.per / rate.calls, patience, rate.a_month, for_polls=rate.for_polls
-        )
-        pause, pages_refuse = rate.pause, rate.pages_refuse
     return Client(
         own.api_url,
         limit,
@@ -73,8 +65,26 @@ def client(
         credential=credential(source.auth, own),
         max_calls=max_calls,
         clock_tolerance=timedelta(minutes=settings.clock_minutes) or None,
-        pause=pause,
-        pages_refuse=pages_refuse,
+        pause=rate.pause if rate else 0.0,
+        pages_refuse=bool(rate and rate.pages_refuse),
+    )
+
+
+def rate_limit(
+    settings: Settings, on: "Enabled", patience: float = NO_LIMIT
+) -> HostRateLimit | None:
+    """How often the API of a source is called, over all processes; None where nothing says it."""
+    if not on.source.rate_limit:
+        return None
+    rate = on.source.rate_limit(on.settings)
+    url = urlsplit(on.settings.api_url)
+    host = (url.hostname or on.name) + (f"_{url.port}" if url.port else "")
+    return HostRateLimit(
+        settings.home / "rate_limits" / host,
+        rate.per / rate.calls,
+        patience,
+        rate.a_month,
+        for_polls=rate.for_polls,
     )
 
 

@@ -429,7 +429,7 @@ def test_a_deploy_that_broke_off_builds_and_pushes_no_image_that_is_there() -> N
     assert {step.get("if") for step in steps[looks + 1 : pushes + 1]} == {
         "steps.pushed.outputs.there == '0'"
     }
-    # The poller is renewed each time: to do so again changes nothing.
+    # The functions are renewed each time: to do so again changes nothing.
     assert [step["name"] for step in steps[pushes + 1 :]] == ["renew the functions"]
     assert "if" not in steps[-1]
 

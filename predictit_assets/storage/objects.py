@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
@@ -90,8 +90,8 @@ class ObjectStore:
             finally:
                 os.close(descriptor)
 
-    def replace(self, key: str, body: bytes) -> None:
-        """Store an object, in one step in place of what was there."""
+    def replace(self, key: str, body: bytes | BinaryIO) -> None:
+        """Store an object, in one step in place of what was there. A file is read in pieces."""
         obstore.put(self._store, key, body, mode="overwrite")
 
     def get(self, key: str) -> bytes | None:

@@ -4,10 +4,13 @@ import ibis
 import pandera.ibis as pa
 from pandera.ibis import IbisData
 
+from predictit_assets.contract.manifests import RawManifest
 from predictit_assets.contract.schema import Bigint, Day, Flag, Moment, Text
 
 HASH = "^[0-9a-f]{64}$"
 UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+MOST_REJECTED = 100
+"""One in so many may be rejected before a warning says so."""
 MAX_CLIENT_ID = 128
 """Characters."""
 HIT_TYPES = (
@@ -155,3 +158,21 @@ class Hits(pa.DataFrameModel):
         """Somebody misspelt it, or the protocol has a new one."""
         action = data.table.product_action.strip().lower()
         return action.isin(("", *PRODUCT_ACTIONS)).fill_null(True)
+
+
+class HitManifest(RawManifest):
+    """What became of each payload of a day. One row per payload, valid or quarantined."""
+
+    @pa.dataframe_check(
+        raise_warning=True,
+        description="at most 1 % of what arrives in a day is rejected",
+        error="{} payload is of a day of which more is rejected"
+        "|{} payloads are of a day of which more is rejected",
+        title="staging.rejected_hits has each row with its reason",
+    )
+    def nothing_rejected(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+        """Anybody can post, so a few are nothing unusual; this rule takes the other one's place."""
+        payloads = data.table
+        rejected = payloads.rejected.sum().over(group_by="partition_date")
+        hits = payloads.hits.sum().over(group_by="partition_date")
+        return (rejected * MOST_REJECTED <= rejected + hits).fill_null(True)

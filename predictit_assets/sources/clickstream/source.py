@@ -40,6 +40,7 @@ class Hits(Dataset):
     max_age: ClassVar[Limits | None] = None
     one_per_moment: ClassVar[bool] = False
     suffix: ClassVar[str] = collect.SUFFIX
+    warnings: ClassVar[type[schemas.HitManifest]] = schemas.HitManifest
 
     def age_of_newest(self, settings: SourceSettings) -> Limits | None:
         """As the settings say: from so many minutes on a warning, from twice as many an error."""

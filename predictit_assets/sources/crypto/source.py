@@ -93,4 +93,5 @@ SOURCE = Source(
         days="select distinct partition_date from core.coin_polls",
         newest="select max(polled_at) as newest from core.coin_polls",
     ),
+    products="predictit_assets.sources.crypto.products",
 )

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
+import ibis
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from predictit_assets import factory
+from predictit_assets.checks.schema import warning_checks, warning_violation
 from predictit_assets.contract.payload import InvalidPayload, Payload, Validation
+from predictit_assets.contract.schema import ibis_schema
+from predictit_assets.contract.source import raw_manifest
 from predictit_assets.errors import SettingsError
 from predictit_assets.settings import Settings
 from predictit_assets.sources import Enabled, load
@@ -537,6 +541,36 @@ def test_an_imported_file_is_landed_in_batches_once(
     ]
     bodies = [found.payload.read() for one in landed if (found := store.load(one))]
     assert b"".join(bodies) == text
+
+
+# Warnings
+
+
+def test_a_hundredth_may_be_rejected_before_a_warning_says_so() -> None:
+    manifest = raw_manifest(HITS)
+    (check,) = (one for one in warning_checks(manifest) if one.name == "nothing_rejected")
+    days = [AT.date(), AT.date(), date(2026, 3, 2), date(2026, 3, 3)]
+    columns = dict.fromkeys(manifest.to_schema().columns, [None] * 4)
+    found = columns | {
+        "partition_date": days,
+        "hits": [99, 99, 98, None],
+        "rejected": [0, 2, 2, None],
+    }
+    told = warning_violation(check, ibis.memtable(found, schema=ibis_schema(manifest)))
+    assert told is not None
+    assert told.rows == 1
+    kinds = {"known_types": ("hit_type", "Hover"), "known_actions": ("product_action", "wink")}
+    for check in warning_checks(HITS.tables["hits"]):
+        column, odd = kinds[check.name or ""]
+        rows_with = {name: [None] * 3 for name in HITS.tables["hits"].to_schema().columns} | {
+            column: [odd, " PageView " if column == "hit_type" else " ADD", "event"]
+        }
+        if column == "product_action":
+            rows_with[column][2] = None
+        table = ibis.memtable(rows_with, schema=ibis_schema(HITS.tables["hits"]))
+        told = warning_violation(check, table)
+        assert told is not None
+        assert told.rows == 1
 
 
 # Settings

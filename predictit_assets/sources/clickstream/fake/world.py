@@ -1,14 +1,20 @@
 """The made-up shop: what is posted on its days."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 
 from predictit_assets.sample.clock import Clock
 from predictit_assets.sample.faults import Fault
 from predictit_assets.sample.http import Route
 from predictit_assets.sample.random import SeededRandom
-from predictit_assets.sources.clickstream.fake.requests import Request, line, milliseconds
+from predictit_assets.sources.clickstream.fake.requests import (
+    Request,
+    line,
+    milliseconds,
+    moment,
+)
 from predictit_assets.sources.clickstream.fake.traps import traps
 from predictit_assets.sources.clickstream.fake.visits import DAY, HITS_A_VISIT, visit
 
@@ -37,6 +43,15 @@ def requests(first: date, last: date, hits_a_day: int, seed: int = SEED) -> Iter
         end = (number + 1) * DAY
         yield from (request for request in waiting if request.at < end)
         waiting = [request for request in waiting if request.at >= end]
+
+
+def written(folder: Path, requests: Iterable[Request]) -> Iterator[tuple[int, Request]]:
+    """Write requests as lines, a file a day, and yield each with the time at which it arrives."""
+    for day, some in groupby(requests, key=lambda request: moment(request.at).date()):
+        with (folder / f"{day}.ndjson").open("w", encoding="utf-8") as file:
+            for request in some:
+                file.write(f"{line(request)}\n")
+                yield request.at, request
 
 
 class FakeClickstream:
@@ -73,5 +88,5 @@ class FakeClickstream:
                 file = folder / f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}.ndjson"
                 files.setdefault(file, []).append(line(request))
         for file, lines in files.items():
-            file.write_text("".join(f"{one}\n" for one in lines))
+            file.write_text("".join(f"{one}\n" for one in lines), encoding="utf-8")
             yield file
