@@ -56,6 +56,9 @@ resource "aws_lambda_function" "collector" {
   memory_size      = 512
   timeout          = 10
 
+  # Beyond it the API answers 503, and clients come again. A new account has too little room to reserve any.
+  reserved_concurrent_executions = each.value.concurrency
+
   environment {
     variables = merge(local.function_environment, {
       PREDICTIT_CLICKSTREAM_ORIGINS     = join(",", each.value.origins)
