@@ -582,8 +582,11 @@ def _days_to_build(
     asked = DayRange(begin or held[0], end or held[-1])
     chosen = [day for day in held if day in asked]
     if not chosen:
+        wanted = (
+            str(asked) if begin and end else f"{begin} or later" if begin else f"{end} or earlier"
+        )
         raise NothingHeld(
-            f"no payload of {on.name} of {asked} is held; {held[0]} to {held[-1]} are"
+            f"no payload of {on.name} of {wanted} is held; {held[0]} to {held[-1]} are"
         )
     missing = set(asked.days) - set(days)
     if missing and (first or last):
