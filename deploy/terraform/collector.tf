@@ -109,7 +109,6 @@ resource "aws_apigatewayv2_route" "collector" {
 
 resource "aws_apigatewayv2_stage" "collector" {
   # checkov:skip=CKV_AWS_76:a log of requests would keep the addresses that are cut before they are written
-  # checkov:skip=CKV_AWS_95:the same
   for_each    = local.collectors
   api_id      = aws_apigatewayv2_api.collector[each.key].id
   name        = "$default"
