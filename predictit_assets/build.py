@@ -36,6 +36,7 @@ from predictit_assets.checks.model_schema import (
 from predictit_assets.checks.publication import publication_check
 from predictit_assets.checks.registry import landing_target, model_checks, stream_checks
 from predictit_assets.checks.schema import asset_checks
+from predictit_assets.checks.spool import SpoolAge, spool_check
 from predictit_assets.contract.arrival import ByDay, Dropped, PerEntity, Polled
 from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.settings import Poller
@@ -269,6 +270,12 @@ def _source_parts(
     if served:
         timed.append(publication_check(served))
         watched.append(WatchedCheck(served.check, served.evaluate))
+
+    for stream in streams:
+        if folder := factory.spool_folder(settings, on, stream.dataset):
+            waiting = SpoolAge(dg.AssetKey(stream.key("landing")), folder)
+            timed.append(spool_check(waiting))
+            watched.append(WatchedCheck(waiting.check, waiting.evaluate))
 
     everything = dg.AssetSelection.assets(*(key for one in assets for key in one.keys))
     build_job = dg.define_asset_job(

@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 from predictit_assets.errors import SettingsError
 from predictit_assets.fetch.client import Client, Credential
 from predictit_assets.fetch.rate_limit import NO_LIMIT, HostRateLimit
-from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome
+from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome, absolute
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import PayloadStore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from predictit_assets.contract.arrival import Received
     from predictit_assets.contract.settings import SourceSettings
     from predictit_assets.contract.source import Auth, AuthOf, Dataset
@@ -176,10 +178,10 @@ def collected(settings: Settings, on: "Enabled") -> "tuple[Collected, Spool] | N
 
     for dataset in on.source.datasets:
         for way in dataset.arrivals:
-            if not (isinstance(way, Pushed) and way.line and way.endpoint):
+            folder = spool_folder(settings, on, dataset)
+            if not (isinstance(way, Pushed) and way.line and way.endpoint and folder):
                 continue
             endpoint = way.endpoint(on.settings)
-            folder = endpoint.spool or settings.home / "spool" / on.name
             if endpoint.spool is None:
                 make_home(settings)
             payloads = stream(settings, on, dataset).payloads
@@ -192,6 +194,16 @@ def collected(settings: Settings, on: "Enabled") -> "tuple[Collected, Spool] | N
                 payloads.land_for_good,
             )
             return made, Spool(folder, dataset.calendar.day_of, min(way.max_bytes, SEGMENT_BYTES))
+    return None
+
+
+def spool_folder(settings: Settings, on: "Enabled", dataset: "Dataset") -> "Path | None":
+    """Where what is collected of a dataset waits to be landed; None when nothing is."""
+    from predictit_assets.contract.arrival import Pushed
+
+    for way in dataset.arrivals:
+        if isinstance(way, Pushed) and way.endpoint:
+            return absolute(way.endpoint(on.settings).spool or settings.home / "spool" / on.name)
     return None
 
 

@@ -21,7 +21,7 @@ from dagster_k8s.models import k8s_snake_case_dict
 from kubernetes import client
 from pydantic_settings import BaseSettings
 
-from predictit_assets.contract.arrival import ByDay, PerEntity, Polled
+from predictit_assets.contract.arrival import ByDay, Endpoint, PerEntity, Polled
 from predictit_assets.contract.schema import Text
 from predictit_assets.contract.source import all_tables
 from predictit_assets.settings import PROJECT_DIR, Settings
@@ -139,12 +139,26 @@ def test_a_readme_explains_every_setting(source: str) -> None:
     assert {name for name in asked if not explained(name)} == set()
 
 
+def test_the_collector_is_given_its_settings_and_no_secret_of_others() -> None:
+    collector = read("compose.yaml")["services"]["collector"]
+    assert "env_file" not in collector
+    assert "secrets" not in collector
+    given = set(collector["environment"])
+    received = {name.split("CLICKSTREAM_")[-1].lower() for name in given if "CLICKSTREAM" in name}
+    fields = set(Endpoint._fields) - {"max_spool", "max_body"}
+    assert received == fields | {"spool_mb", "max_body_kb", "addresses"}
+    assert {name for name in given if "CLICKSTREAM" not in name} == {
+        *("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PREDICTIT_OBJECTS"),
+        *("PREDICTIT_S3_BUCKET", "PREDICTIT_S3_KMS_KEY", "PREDICTIT_S3_ENDPOINT"),
+    }
+
+
 def test_nothing_of_dagster_starts_before_its_tables_are_migrated() -> None:
     services = read("compose.yaml")["services"]
     migrate = services["migrate"]
     assert migrate["command"] == ["dagster", "instance", "migrate"]
     assert migrate["restart"] == "no"
-    for name in services.keys() - {"postgres", "migrate"}:
+    for name in services.keys() - {"postgres", "migrate", "collector"}:
         assert services[name]["depends_on"]["migrate"] == {
             "condition": "service_completed_successfully"
         }

@@ -83,6 +83,7 @@ variable "collector" {
     origins           = optional(list(string), ["*"])
     requests_a_second = optional(number, 500)
     burst             = optional(number, 1000)
+    concurrency       = optional(number, -1)
     max_body_kb       = optional(number, 64)
     addresses         = optional(string, "truncate")
     quiet_alarm       = optional(bool, false)

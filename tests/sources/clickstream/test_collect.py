@@ -2,10 +2,13 @@
 
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from predictit_assets.checks.spool import SpoolAge
 from predictit_assets.contract.arrival import Received
 from predictit_assets.sources.clickstream.collect import PIXEL, endpoint, line, remote
 from predictit_assets.sources.clickstream.settings import Addresses, ClickstreamSettings
@@ -106,3 +109,16 @@ def test_the_endpoint_has_the_bounds_of_the_settings() -> None:
     assert [*found.trusted_proxies] == ["10.0.0.0/8", "192.0.2.1/32"]
     assert (endpoint(OWN).max_body, endpoint(OWN).origins) == (65_536, ("*",))
     assert (len(PIXEL.body), PIXEL.body[:6]) == (42, b"GIF89a")
+
+
+def test_a_segment_that_waits_for_too_long_is_warned_about(tmp_path: Path) -> None:
+    age = SpoolAge(dg.AssetKey(["landing", "clickstream", "hits"]), tmp_path / "spool")
+    assert age.evaluate() is None  # no collector keeps its spool here
+    age.folder.mkdir()
+    for minutes, passed in ((0, True), (9, True), (11, False)):
+        first = datetime.now(UTC) - timedelta(minutes=minutes)
+        (age.folder / f"{round(first.timestamp() * 1000)}-0.closed").touch()
+        found = age.evaluate()
+        assert found
+        assert (found.passed, found.severity) == (passed, dg.AssetCheckSeverity.WARN)
+    assert "is 11 minutes old" in str(found.description)
