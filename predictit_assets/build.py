@@ -25,6 +25,7 @@ from predictit_assets.automation.landed import landing_sensor
 from predictit_assets.automation.pending import fetch_job_name, pending_sensor
 from predictit_assets.automation.poll import poll_sensor
 from predictit_assets.checks import freshness
+from predictit_assets.checks.access import access_check_definitions, access_checks
 from predictit_assets.checks.completeness import Completeness, completeness_check
 from predictit_assets.checks.model_schema import (
     ModelSchema,
@@ -243,6 +244,17 @@ def _source_parts(
     watched = [check for checks_of in landed.values() for check in checks_of]
     known = {check.key for check in watched}
     watched += [WatchedCheck(age.check, age.evaluate) for age in ages if age.check not in known]
+    asked = next(
+        (one for one in intakes if one.way(Polled) or one.way(ByDay) or one.way(PerEntity)), None
+    )
+    if asked:
+        access = access_checks(
+            asked.stream.key("landing"),
+            asked.refused_key if source.auth else None,
+            factory.rate_limit(settings, on),
+        )
+        timed += access_check_definitions(access)
+        watched += [WatchedCheck(one.key, one.evaluate) for one in access]
     if source.published:
         if (source.name, "core", source.published.table) not in models:
             raise ExpectedError(

@@ -3,11 +3,10 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -53,6 +52,8 @@ app = typer.Typer(
     help="Keep what public APIs forget, and make history of it that can be asked.",
 )
 app.add_typer(sample_app, name="sample")
+MOST_RANGES = 4
+"""Ranges of days that a line spells out."""
 INTERRUPTED = 130
 """The exit code that Typer makes of a KeyboardInterrupt."""
 DEBUG = "PREDICTIT_DEBUG"
@@ -120,15 +121,17 @@ def main() -> NoReturn:
 
 
 def _add_commands_of_sources() -> None:
-    """What only one source adds to the terminal: COMMANDS in its products/commands.py."""
+    """What only one source adds to the terminal: COMMANDS in the commands.py of two folders.
+
+    Those of products/ stand beside the others, those of fake/ under `predictit sample`.
+    """
     for name in SOURCES:
-        module = f"predictit_assets.sources.{name}.products.commands"
-        found = None
-        with suppress(ModuleNotFoundError):  # it has no products
-            found = find_spec(module)
-        if found:
-            for command in import_module(module).COMMANDS:
-                app.command()(command)
+        for part, terminal in (("products", app), ("fake", sample_app)):
+            # Looked for as a file: where there is none, nothing of the source is imported.
+            if (Path(__file__).parent / "sources" / name / part / "commands.py").is_file():
+                module = import_module(f"predictit_assets.sources.{name}.{part}.commands")
+                for command in module.COMMANDS:
+                    terminal.command()(command)
 
 
 def _log(text: str) -> None:
@@ -204,7 +207,39 @@ def sources() -> None:
         # The columns stay what they are: folding white space would move them.
         line = f"{name:<12} {state:<4} {source.title}; {source.calendar.zone}; {needs}"
         out.print(line, highlight=False, soft_wrap=True, markup=False)
+        if state == "on" and not missing:
+            for word, sentence in _asking(settings, name):
+                line = f"{'':<12} {word:<7} {sentence}"
+                out.print(line, highlight=False, soft_wrap=True, markup=False)
     _log("PREDICTIT_SOURCES says which are on, separated by commas.")
+
+
+def _asking(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
+    """What a source is asked for, a word and a sentence each: its plan, its calls, what is due."""
+    from datetime import UTC, datetime
+
+    from predictit_assets import factory
+    from predictit_assets.contract.arrival import ByDay
+    from predictit_assets.contract.calendar import spelt
+
+    on = _source(name)
+    if plan := on.settings.plan_text():
+        yield "plan", plan
+    limit = factory.rate_limit(settings, on)
+    now = datetime.now(UTC)
+    if limit and limit.a_month is not None:
+        left = max(0, limit.a_month - limit.spent(now))
+        polls = f", {limit.polls_to_come(now):,} of them for polls to come" * bool(limit.for_polls)
+        yield (
+            "calls",
+            f"{limit.spent(now):,} of {limit.a_month:,} of {now:%Y-%m} (UTC) are spent, "
+            f"{left:,} are left{polls}",
+        )
+    for intake in _intakes(settings, on):
+        if intake.way(ByDay):
+            due = intake.due()
+            days = f"{len(due)} days: {spelt(due, MOST_RANGES)}" if due else "nothing"
+            yield "due", f"{intake.stream.dataset.name}: {days}"
 
 
 @app.command()
@@ -379,6 +414,39 @@ def import_(
 
 
 @app.command()
+def collect(
+    source: Annotated[
+        str, typer.Argument(help="which source's; default: the one that is collected")
+    ] = "",
+) -> None:
+    """Take what clients post, until interrupted. An answer of 200 means that it is on disk.
+
+    What was taken waits in a spool and is landed in batches, each as one object. Once a minute the
+    log tells how many requests were answered, and how.
+    """
+    from predictit_assets import factory
+    from predictit_assets.fetch.collector import PortUnusable
+    from predictit_assets.fetch.collector import collect as run
+
+    settings = load_settings()
+    names = [source] if source else dict.fromkeys((*settings.sources, *SOURCES))
+    found = ((on, factory.collected(settings, on)) for on in map(_source, names))
+    on, collected = next(((on, one) for on, one in found if one), (None, None))
+    if on is None or collected is None:
+        takes = f"{source} takes nothing" if source else "no source takes anything"
+        raise ExpectedError(f"{takes} that is posted")
+    what, spool = collected
+    with spool:
+        if left := len(spool.closed()):
+            _log(f"{left:,} segments of an earlier collector are landed first")
+        try:
+            run(what, spool, _log, lambda where, _: say(f"collecting {on.name} at {where}"))
+        except PortUnusable as fault:
+            host, port = on.settings.variable("host"), on.settings.variable("port")
+            raise ExpectedError(f"{fault}: {port} or {host} names another") from None
+
+
+@app.command()
 def build(
     names: SourceNames = None,
     first: From = "",
@@ -514,8 +582,11 @@ def _days_to_build(
     asked = DayRange(begin or held[0], end or held[-1])
     chosen = [day for day in held if day in asked]
     if not chosen:
+        wanted = (
+            str(asked) if begin and end else f"{begin} or later" if begin else f"{end} or earlier"
+        )
         raise NothingHeld(
-            f"no payload of {on.name} of {asked} is held; {held[0]} to {held[-1]} are"
+            f"no payload of {on.name} of {wanted} is held; {held[0]} to {held[-1]} are"
         )
     missing = set(asked.days) - set(days)
     if missing and (first or last):

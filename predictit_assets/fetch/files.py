@@ -171,8 +171,8 @@ def _drops(
         yield from _members(file, dropped, bounds, came_at, scratch)
         return
     with _unzipped(file) as stream:
-        body = _body(stream, bounds.max_file, scratch / "body")
-    yield str(file), FileDrop(file.name.removesuffix(".gz"), came_at, body)
+        for body in _bodies(stream, dropped, bounds, scratch / "body"):
+            yield str(file), FileDrop(file.name.removesuffix(".gz"), came_at, body)
 
 
 @contextmanager
@@ -186,6 +186,23 @@ def _unzipped(file: Path) -> Iterator[BinaryIO]:
                 yield opened
     except (EOFError, OSError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
         raise Refused(f"can't be read: {error}") from None
+
+
+def _bodies(
+    stream: BinaryIO, dropped: Dropped, bounds: FileBounds, to: Path
+) -> Iterator[bytes | Path]:
+    """The payloads that a file holds: one, unless it is to be cut. Raises Refused."""
+    if dropped.cut is None:
+        yield _body(stream, bounds.max_file, to)
+        return
+    empty = True
+    for body in dropped.cut(stream):
+        if len(body) > bounds.max_file:
+            raise Refused(f"holds a payload of more than {bounds.max_file / 1e6:.0f} MB")
+        empty = False
+        yield body
+    if empty:
+        raise Refused("is empty")
 
 
 def _body(stream: BinaryIO, max_bytes: int, to: Path) -> bytes | Path:
@@ -218,7 +235,8 @@ def _members(
             if not members:
                 raise ArchiveRefused(f"holds no {_patterns(dropped)}")
             # Every byte is read before the first payload lands: a cut or a lying zip lands nothing.
-            _test(archive, members, bounds)
+            largest = bounds.max_unpacked if dropped.cut else bounds.max_file
+            _test(archive, members, bounds._replace(max_file=largest))
             for name, member in members:
                 label = f"{file}: {name}"
                 if isinstance(member, str):
@@ -226,14 +244,13 @@ def _members(
                     continue
                 try:
                     with archive.open(member) as opened:
-                        body = _body(_plain(opened, name), bounds.max_file, scratch / "member")
+                        plain = _plain(opened, name)
+                        for body in _bodies(plain, dropped, bounds, scratch / "member"):
+                            yield label, FileDrop(_base(name).removesuffix(".gz"), came_at, body)
                 except Refused as refusal:
                     yield label, str(refusal)
-                    continue
                 except (EOFError, OSError, zlib.error) as error:
                     yield label, f"can't be read: {error}"
-                    continue
-                yield label, FileDrop(_base(name).removesuffix(".gz"), came_at, body)
     except (*BROKEN_ZIP, OSError) as error:
         raise ArchiveRefused(f"is no whole zip: {error}") from None
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from predictit_assets.contract.settings import SourceSettings
     from predictit_assets.contract.source import Source
 
-SOURCES = ("predictit", "stocks", "congress", "orders", "crypto")
+SOURCES = ("predictit", "stocks", "congress", "orders", "crypto", "clickstream")
 """Every source, in the order in which they are built. The first is the default."""
 
 

@@ -387,9 +387,12 @@ def test_sources_are_listed_with_what_each_still_needs(
     monkeypatch.setenv("PREDICTIT_START", "never")
     command("sources")
     said = capfd.readouterr()
-    first, second = said.out.splitlines()
+    first, second, *asked = said.out.splitlines()
     assert re.fullmatch(r"predictit +off .*; needs PREDICTIT_START='never': .*", first)
     assert re.fullmatch(r"rivers +on .*; ready", second)
+    # Of what is on and ready it is told what is due.
+    assert asked
+    assert all(re.fullmatch(r" +due +\w+: (nothing|\d+ days: .*)", line) for line in asked)
     assert "a-key-that-nobody-sees" not in said.out + said.err
 
 

@@ -9,10 +9,8 @@ from pandera.ibis import IbisData
 
 from predictit_assets.contract.manifests import OneAMomentManifest
 from predictit_assets.contract.schema import Bigint, Day, Moment, Text
+from predictit_assets.sources.crypto.api import AMOUNT, PRICE
 
-PRICE, AMOUNT = (38, 24), (38, 8)
-"""Digits in all and behind the point. What lies further behind is cut toward zero; what has too
-many before the point is rejected."""
 Price = Annotated[dt.Decimal, *PRICE, True]
 Amount = Annotated[dt.Decimal, *AMOUNT, True]
 

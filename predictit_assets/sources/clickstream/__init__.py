@@ -1,0 +1,1 @@
+"""Click events that are pushed."""
