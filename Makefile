@@ -23,7 +23,7 @@ GIVEN_HOME := $(if $(GIVEN_HOME),$(if $(filter /%,$(GIVEN_HOME)),,$(CURDIR)/)$(G
 SAMPLE_HOME := $(or $(GIVEN_HOME),$(CURDIR)/data/sample)
 LIVE_HOME := $(or $(GIVEN_HOME),$(CURDIR)/data)
 HOME_OF_FEED := $(if $(filter sample,$(FEED)),$(SAMPLE_HOME),$(LIVE_HOME))
-WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run)
+WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run --held)
 # Polled each minute as the real one is, and built more often: people watch it.
 PACE := $(if $(filter sample,$(FEED)),PREDICTIT_POLL_INTERVAL=60 PREDICTIT_CRYPTO_POLL_INTERVAL=60 PREDICTIT_TODAY_MINUTES=5)
 # The other sources that are on in the demo. Some have a past: four weeks of it are asked about, or three

@@ -286,11 +286,28 @@ def poll(source: SourceName = SOURCES[0]) -> None:
             failures.append(str(error))
         for landed in answers:
             if landed:
-                say(f"landed {landed.key} ({landed.size:,} bytes)")
+                say(f"landed {landed.key} ({landed.size:,} bytes): {_told(intake, landed)}")
             else:
                 say("the answer is held already")
     if failures:
         raise ExpectedError("; ".join(dict.fromkeys(failures)))
+
+
+def _told(intake: "Intake", landed: "StoredPayload") -> str:
+    """What a payload that was just landed holds, or why it will be quarantined."""
+    from predictit_assets.contract.payload import InvalidPayload
+
+    try:
+        loaded = intake.stream.payloads.load(landed)
+        if loaded is None:
+            return "it has moved on"
+        found = intake.stream.dataset.validate(loaded.payload)
+    except InvalidPayload as fault:
+        return f"it will be quarantined: {fault}"
+    counted = [f"{number:,} {what}" for what, number in found.counts.items()]
+    if intake.stream.dataset.rejects:
+        counted.append(f"{found.rejected:,} rejected rows")
+    return ", ".join(counted) or "it is sound"
 
 
 @app.command()

@@ -41,7 +41,10 @@ SALES = Served(
 )
 LINES = Served(
     model(
-        "lines", "partition_date date, line_id bigint, sale_id bigint, units bigint", ("line_id",)
+        "lines",
+        "partition_date date, line_id bigint, sale_id bigint, units bigint",
+        ("line_id",),
+        materialized="incremental",
     ),
     references=(ForeignKey(("sale_id", "partition_date"), SALES),),
 )

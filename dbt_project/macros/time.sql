@@ -56,3 +56,43 @@
 {% macro snowflake__days_after(day, days) -%}
     dateadd(day, {{ days }}, {{ day }})
 {%- endmacro %}
+
+
+{# A moment so many milliseconds earlier. #}
+{% macro milliseconds_before(moment, milliseconds) -%}
+    {{ adapter.dispatch("milliseconds_before")(moment, milliseconds) }}
+{%- endmacro %}
+
+{% macro duckdb__milliseconds_before(moment, milliseconds) -%}
+    ({{ moment }} - to_microseconds(1000 * {{ milliseconds }}))
+{%- endmacro %}
+
+{% macro snowflake__milliseconds_before(moment, milliseconds) -%}
+    dateadd(millisecond, -({{ milliseconds }}), {{ moment }})
+{%- endmacro %}
+
+
+{# Milliseconds since 1970 of a UTC timestamp. #}
+{% macro epoch_milliseconds(moment) -%}
+    datediff('millisecond', cast('1970-01-01' as timestamp), {{ moment }})
+{%- endmacro %}
+
+
+{# Seconds from a moment to a later one, without what is left of the last. #}
+{% macro whole_seconds(start, end) -%}
+    cast(floor(datediff('millisecond', {{ start }}, {{ end }}) / 1000) as bigint)
+{%- endmacro %}
+
+
+{# A timestamp so many whole hours after a date's midnight. #}
+{% macro hours_into(day, hours) -%}
+    {{ adapter.dispatch("hours_into")(day, hours) }}
+{%- endmacro %}
+
+{% macro duckdb__hours_into(day, hours) -%}
+    (cast({{ day }} as timestamp) + to_hours({{ hours }}))
+{%- endmacro %}
+
+{% macro snowflake__hours_into(day, hours) -%}
+    dateadd(hour, {{ hours }}, cast({{ day }} as timestamp_ntz))
+{%- endmacro %}

@@ -1,7 +1,28 @@
-{# Whether a row belongs to the days that this build is about. #}
-{% macro in_window() -%}
-    partition_date >= cast('{{ var("start_date") }}' as date)
-    and partition_date < cast('{{ var("end_date") }}' as date)
+{#
+    Whether a row belongs to the days that a model replaces, or that a test looks at: those of the
+    build, and as many before and after them as its `meta` says (`days_before`, `days_after`).
+
+    before, after   so many days more, which are only read
+#}
+{% macro in_window(before=0, after=0) -%}
+    partition_date >= {{ window_start(before) }}
+    and partition_date < {{ window_end(after) }}
+{%- endmacro %}
+
+
+{# The first of the days that a model replaces, or a day so many days before it. #}
+{% macro window_start(before=0) -%}
+    {%- set day = "cast('" ~ var("start_date") ~ "' as date)" -%}
+    {%- set before = before + (config.meta_get("days_before") or 0) -%}
+    {{ days_after(day, -before) if before else day }}
+{%- endmacro %}
+
+
+{# The day after those that a model replaces, or one so many days later. #}
+{% macro window_end(after=0) -%}
+    {%- set day = "cast('" ~ var("end_date") ~ "' as date)" -%}
+    {%- set after = after + (config.meta_get("days_after") or 0) -%}
+    {{ days_after(day, after) if after else day }}
 {%- endmacro %}
 
 

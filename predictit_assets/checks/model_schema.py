@@ -8,9 +8,11 @@ unique is said by the dbt tests of the model.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.storage.warehouse import MODEL_LAYERS, STAGING
 
 # Loading the code location reads the schemas and makes no Pandera object of them.
@@ -32,6 +34,11 @@ TYPES = {
     "varchar": "string",
 }
 """The types of the YAML as Ibis names them, beside `decimal(p, s)`, which both have."""
+VARIANT = "variant"
+"""The type of what is semi-structured. Pandera has none for it: that such a column is there is said
+by dbt's contract, and that it isn't NULL by a test of dbt."""
+DAYS_AROUND = ("days_before", "days_after")
+"""What `meta` may say of a model: how many days around those of a build it replaces too."""
 DECIMAL = re.compile(r"decimal\(\d+, ?\d+\)")
 
 Key = tuple[str, str, str]
@@ -62,6 +69,10 @@ class ModelSchema:
     unique: tuple[str, ...] = ()
     """The columns that are unique together, when no single one is."""
     materialized: str = "table"
+    days_before: int = 0
+    """So many days before those of a build are replaced with them."""
+    days_after: int = 0
+    """So many days after them are."""
     parents: frozenset[Key] = frozenset()
     """The models, seeds and staging tables that it is made of, of whichever source."""
 
@@ -78,6 +89,13 @@ class ModelSchema:
     def is_kept(self) -> bool:
         """Whether a build leaves the table in place, with the days that it isn't about."""
         return self.materialized == "incremental"
+
+    def replaced(self, window: DayRange) -> DayRange:
+        """The days that a build of these replaces."""
+        return DayRange(
+            window.first - timedelta(days=self.days_before),
+            window.last + timedelta(days=self.days_after),
+        )
 
     @property
     def is_view(self) -> bool:
@@ -112,6 +130,7 @@ class ModelSchema:
                     description=column.description,
                 )
                 for column in self.columns
+                if column.data_type != VARIANT
             },
             name=f"{self.layer}.{self.table}",
             description=self.description,
@@ -168,6 +187,10 @@ def _model_schema(
     source, layer = source_and_layer(node)
     names = list(node["columns"])
     alone, together, accepted = _tested(tests, set(names))
+    meta_of_model = node["config"].get("meta", {})
+    if unknown := meta_of_model.keys() - set(DAYS_AROUND):
+        where = f"the dbt model {layer}.{node['name']}"
+        raise ValueError(f"{where} has the meta {sorted(unknown)}: known are {list(DAYS_AROUND)}")
     columns = []
     for name, column in node["columns"].items():
         meta = column["config"]["meta"]
@@ -175,8 +198,8 @@ def _model_schema(
         if unknown := meta.keys() - set(META):
             raise ValueError(f"{where} has the meta {sorted(unknown)}: known are {list(META)}")
         data_type = (column["data_type"] or "").lower()
-        if data_type not in TYPES and not DECIMAL.fullmatch(data_type):
-            known = [*TYPES, "decimal(p, s)"]
+        if data_type not in (*TYPES, VARIANT) and not DECIMAL.fullmatch(data_type):
+            known = [*TYPES, VARIANT, "decimal(p, s)"]
             raise ValueError(f"{where} has the type {data_type!r}: known are {known}")
         checks = {key: value for key, value in meta.items() if key != "nullable"}
         if name in accepted:
@@ -199,8 +222,12 @@ def _model_schema(
         tuple(columns),
         next((key for key in together if not alone & set(key)), ()),
         node["config"]["materialized"],
+        days_before=int(meta_of_model.get("days_before", 0)),
+        days_after=int(meta_of_model.get("days_after", 0)),
         # Seeds are made of nothing, and dbt says so by saying nothing.
-        frozenset(keys[parent] for parent in node["depends_on"].get("nodes", ()) if parent in keys),
+        parents=frozenset(
+            keys[parent] for parent in node["depends_on"].get("nodes", ()) if parent in keys
+        ),
     )
 
 

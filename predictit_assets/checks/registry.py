@@ -1,6 +1,6 @@
 """How the rows of each table are opened for its checks: the registry of check targets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -64,7 +64,7 @@ def model_checks(
             CheckTarget(
                 stream.key(layer, model.table),
                 model,
-                partial(_table, warehouse, layer, model.table),
+                partial(_table, warehouse, layer, model.table, around=model.replaced),
                 # What is suspicious about a model is a dbt test that warns.
                 warnings=False,
                 last_day_only=model.is_view,
@@ -123,7 +123,15 @@ def _parquet(payloads: PayloadStore, keys: list[str], schema: Schema) -> Iterato
 
 
 @contextmanager
-def _table(warehouse: Warehouse, schema: str, name: str, window: DayRange) -> Iterator[ibis.Table]:
+def _table(
+    warehouse: Warehouse,
+    schema: str,
+    name: str,
+    window: DayRange,
+    around: Callable[[DayRange], DayRange] | None = None,
+) -> Iterator[ibis.Table]:
+    """The rows of the window, and of what was replaced `around` it."""
+    window = around(window) if around else window
     with warehouse.table(schema, name) as table:
         if "partition_date" in table.columns:
             yield table.filter(table.partition_date.between(window.first, window.last))

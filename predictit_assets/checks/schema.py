@@ -249,6 +249,8 @@ def violations(schema: TableSchema, table: ibis.Table) -> list[Violation]:
     rules of the rows are turned into expressions, which the engine counts in one query.
     """
     pandera_schema = schema.to_schema()
+    # For what is semi-structured it has no type.
+    table = table.drop(*(name for name, kind in table.schema().items() if kind.is_json()))
     try:
         # Pandera takes either from the environment, where neither is ours to say.
         with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_ONLY):

@@ -143,6 +143,9 @@ class Serving(NamedTuple):
     """The columns that readers don't get, by table."""
     references: Mapping[str, Sequence[Reference]] = {}
     """The foreign keys, by table. In a table by day `partition_date` is a part of each key."""
+    copies: Sequence[str] = ()
+    """The views among `tables` whose rows are copied, as they are right after each build: what
+    they are made of isn't served."""
 
 
 class Source(NamedTuple):

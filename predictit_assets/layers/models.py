@@ -214,7 +214,9 @@ def model_assets(
                         context.add_asset_metadata(metadata, key, day)
                     if preview := previews.get(key.path[-1]):
                         context.add_asset_metadata(preview.metadata(query), key, last)
-                    told = event.with_metadata(_useful(event.metadata))
+                    replaced = schemas[key].replaced(window)
+                    around = {} if replaced == window else {"days_replaced": str(replaced)}
+                    told = event.with_metadata({**_useful(event.metadata), **around})
                     yield from mark_days(context, [told], made)
 
     return build

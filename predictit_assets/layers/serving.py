@@ -169,8 +169,9 @@ def serving_checks(
             found = serving.counts(list(selected.values()))
             with warehouse.read_connection() as query:
                 for key, one in selected.items():
-                    wanted: Counts = {}
-                    if not one.is_view:
+                    # A copy of a view is of the moment when it was made: the view has moved on.
+                    wanted = found[one.table] if one.is_copy else Counts()
+                    if not (one.is_view or one.is_copy):
                         wanted = warehouse_counts(query, one, None, sums=False)
                     yield result(
                         key,
@@ -185,7 +186,7 @@ def serving_checks(
 
 
 def _rule(one: Served) -> str:
-    rule = READABLE if one.is_view else RULE
+    rule = READABLE if one.is_view or one.is_copy else RULE
     return rule[0].upper() + rule[1:]
 
 

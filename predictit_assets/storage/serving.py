@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import ExpectedError, ServingFailed, ServingUnreachable, SettingsError
 from predictit_assets.storage.warehouse import Query, Warehouse, among
 from predictit_assets.text import printable
@@ -41,6 +42,8 @@ TYPES = {
     "date": "date",
     "double": "double precision",
     "integer": "integer",
+    # Its binary form is its text, which the driver writes; that of jsonb isn't.
+    "variant": "json",
     # The values are UTC: whoever reads sees them in a time zone of their own.
     "timestamp": "timestamp with time zone",
     "varchar": "text",
@@ -83,6 +86,8 @@ class Served:
     """The query of a view, over served tables."""
     reads: frozenset[str] = frozenset()
     """The served tables that a view is made of."""
+    is_copy: bool = False
+    """Whether the rows of a view are copied, as a table that is replaced whole."""
 
     @property
     def table(self) -> str:
@@ -92,12 +97,12 @@ class Served:
     @property
     def by_day(self) -> bool:
         """Whether days of it can be replaced."""
-        return self.model.by_day and not self.is_view
+        return self.model.by_day and not self.model.is_view
 
     @property
     def is_view(self) -> bool:
         """Whether it holds no rows of its own."""
-        return self.model.is_view
+        return self.model.is_view and not self.is_copy
 
     @property
     def name(self) -> str:
@@ -112,6 +117,11 @@ class Served:
         if not self.by_day or not grain:
             return grain
         return (*(name for name in grain if name != DAY), DAY)
+
+    @property
+    def variants(self) -> list[str]:
+        """The columns that hold what is semi-structured."""
+        return [column.name for column in self.model.columns if column.data_type == "variant"]
 
     @property
     def nullable(self) -> set[str]:
@@ -296,7 +306,8 @@ class Serving:
         """Make the tables of a source hold what the warehouse holds, in one transaction.
 
         Of tables by day the days of the window are replaced, and those whose number of rows is
-        another than in the warehouse; all days where `whole` says so or a table has changed.
+        another than in the warehouse; all days of what a build makes whole, where `whole` says so,
+        or where a table has changed.
         """
         done = Published()
         tables = in_order(tables)
@@ -312,8 +323,15 @@ class Serving:
                         if one.is_view:
                             continue
                         days = ALL_DAYS
-                        if one.by_day and not whole and one not in made:
-                            days = sorted({*window, *_differing(query, session, one)})
+                        # What a build makes whole may have other rows of any day.
+                        is_kept = one.by_day and one.model.is_kept
+                        if is_kept and not whole and one not in made:
+                            around = {
+                                replaced
+                                for day in window
+                                for replaced in one.model.replaced(DayRange(day, day)).days
+                            }
+                            days = sorted({*around, *_differing(query, session, one)})
                         done.days[one.table] = days
                         done.rows[one.table] = _replace(session, one, warehouse, days)
                         self._compare(query, session, one, days)
@@ -535,7 +553,9 @@ def _replace(session: Session, one: Served, warehouse: Warehouse, days: Days) ->
         return 0
     else:
         session.execute(f"delete from {one.name} where {DAY} = any($1::date[])", days_array(days))
-    with warehouse.batches(one.model.layer, one.table, list(one.model.types), days) as batches:
+    with warehouse.batches(
+        one.model.layer, one.table, list(one.model.types), days, one.variants
+    ) as batches:
         return session.copy(one, _copyable(one, batches))
 
 
@@ -549,6 +569,8 @@ def _copyable(one: Served, batches: "Iterable[pyarrow.RecordBatch]") -> "pyarrow
     def kind(data_type: str) -> "pyarrow.DataType":
         if data_type == "timestamp":
             return pyarrow.timestamp("us", "UTC")
+        if data_type == "variant":
+            return pyarrow.string()
         return ibis_type(data_type).to_pyarrow()
 
     target = pyarrow.schema([(name, kind(of)) for name, of in one.model.types.items()])

@@ -125,15 +125,21 @@ class SnowflakeWarehouse:
 
     @contextmanager
     def batches(
-        self, schema: str, table: str, columns: Sequence[str], days: Collection[date] | None
+        self,
+        schema: str,
+        table: str,
+        columns: Sequence[str],
+        days: Collection[date] | None,
+        variants: Collection[str] = (),
     ) -> "Iterator[Iterator[pyarrow.RecordBatch]]":
         """The rows of a table, of some days or all of them, some at a time."""
+        told = [f"to_json({one}) as {one}" if one in variants else one for one in columns]
         tag = {"table": f"{schema}.{table}"}
         with (
             self._connect(Purpose.SERVE, tag) as connection,
             closing(connection.cursor()) as cursor,
         ):
-            cursor.execute(selected(schema, table, columns, days), list(days or ()) or None)
+            cursor.execute(selected(schema, table, told, days), list(days or ()) or None)
             # Snowflake shouts names.
             yield (
                 batch.rename_columns(list(columns))

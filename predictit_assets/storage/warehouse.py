@@ -104,9 +104,17 @@ class Warehouse(Protocol):
         ...
 
     def batches(
-        self, schema: str, table: str, columns: Sequence[str], days: Collection[date] | None
+        self,
+        schema: str,
+        table: str,
+        columns: Sequence[str],
+        days: Collection[date] | None,
+        variants: Collection[str] = (),
     ) -> "AbstractContextManager[Iterator[pyarrow.RecordBatch]]":
-        """The rows of a table, of some days or all of them, some at a time."""
+        """The rows of a table, of some days or all of them, some at a time.
+
+        Columns among `variants` come as JSON texts.
+        """
         ...
 
     def prepare(self, tables: "Mapping[str, Schema]") -> None:

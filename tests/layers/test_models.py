@@ -17,6 +17,7 @@ from conftest import NOON
 
 from predictit_assets import factory
 from predictit_assets.checks.model_schema import (
+    VARIANT,
     Key,
     ModelSchema,
     buildable,
@@ -269,7 +270,9 @@ def test_the_schema_of_a_model_has_the_types_that_dbt_made(
             made = sql.execute(f"describe {model.layer}.{model.table}").fetchall()
             typed = {name: kind.replace(",", ", ") for name, kind, *_ in made}
             assert typed == {name: kind.upper() for name, kind in model.types.items()}, model.table
-            assert list(ibis_schema(model)) == list(model.types)
+            # Pandera has no type for what is semi-structured.
+            named = [name for name, kind in model.types.items() if kind != VARIANT]
+            assert list(ibis_schema(model)) == named
 
 
 def test_the_ui_shows_what_may_be_null_and_what_is_unique(models: dict[str, ModelSchema]) -> None:

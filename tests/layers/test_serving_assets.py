@@ -395,9 +395,17 @@ def test_layers_and_models_are_served_in_the_order_of_what_they_refer_to(project
     )
 
 
+def test_a_view_may_be_copied_whole_whatever_it_is_made_of(project: Path) -> None:
+    (now,) = served_tables("shop", Serving(("now",), copies=("now",)), MODELS, project)
+    assert (now.is_view, now.by_day, now.sql) == (False, False, "")
+    assert now.key == ("id",)
+    assert "create table" in now.structure()[0]
+
+
 @pytest.mark.parametrize(
     ("serving", "told"),
     [
+        (Serving(("core", "now"), copies=("facts",)), "copies.* no model of: facts"),
         (Serving(("core", "nothing")), "no model of: nothing"),
         (Serving(("core",), private={"facts": ["secret"]}), "private facts.* no model of: secret"),
         (Serving(("core",), private={"books": ["paid"]}), "private.* no model of: books"),

@@ -219,6 +219,18 @@ def test_a_publication_replaces_its_days_and_those_that_were_not_published(
     assert after == before
 
 
+def test_days_around_and_tables_that_are_made_whole_are_replaced_too(
+    database: Database, serving: Serving, shop: Shop
+) -> None:
+    publish(serving, shop)
+    for day in DAYS[:3]:
+        shop.sell(day, 3, "7.00")  # as many rows as before
+    around = replace(SALES, model=replace(SALES.model, days_before=1))
+    whole = replace(LINES, model=replace(LINES.model, materialized="table"))
+    done = publish(serving, shop, DAYS[2], tables=[around, whole])
+    assert done.days == {"sales": DAYS[1:3], "lines": None}
+
+
 def test_whole_replaces_every_day(database: Database, serving: Serving, shop: Shop) -> None:
     publish(serving, shop)
     shop.sell(DAYS[0], 3, "7.00")  # as many rows as before

@@ -1,29 +1,9 @@
-{# A whole number divided by another, times ten to the power of `digits`: half away from zero. #}
-{% macro rounded_ratio(numerator, denominator, digits, type) -%}
-    {%- set twice = "2 * abs(" ~ numerator ~ ") * " ~ 10 ** digits ~ " + " ~ denominator -%}
-    {#- What is divided is a multiple of what it is divided by: nothing is left to an engine. -#}
-    cast(
-        cast(
-            sign({{ numerator }})
-            * ({{ twice }} - mod({{ twice }}, 2 * {{ denominator }})) / (2 * {{ denominator }})
-            as decimal(18, 0)
-        ) * {{ "1" if digits == 0 else "0." ~ "0" * (digits - 1) ~ "1" }} as {{ type }}
-    )
-{%- endmacro %}
-
-
 {# Money divided by a number, in cents. NULL when divided by 0. #}
 {% macro average_money(money, number) -%}
     cast(
         {{ rounded_ratio("cast(" ~ money ~ " * 100 as bigint)", "nullif(" ~ number ~ ", 0)", 0,
             "decimal(18, 0)") }} * 0.01 as decimal(12, 2)
     )
-{%- endmacro %}
-
-
-{# A number divided by another, to so many digits. NULL when divided by 0. #}
-{% macro share_of(number, of, digits, type) -%}
-    {{ rounded_ratio(number, "nullif(" ~ of ~ ", 0)", digits, type) }}
 {%- endmacro %}
 
 

@@ -11,7 +11,7 @@ from predictit_assets.contract.calendar import UTC_CALENDAR, Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.settings import SourceSettings
-from predictit_assets.contract.source import Dataset, Limits, Source
+from predictit_assets.contract.source import Dataset, Limits, Published, Serving, Source
 from predictit_assets.sources.clickstream import collect, rows, schemas
 from predictit_assets.sources.clickstream.batches import MAX_BATCH, MAX_LINE, cut, identify
 from predictit_assets.sources.clickstream.settings import ClickstreamSettings
@@ -66,4 +66,11 @@ SOURCE = Source(
     datasets=(Hits(),),
     settings=ClickstreamSettings,
     docs="https://developers.google.com/analytics/devguides/collection/protocol/v1/parameters",
+    published=Published(
+        table="fact_hits",
+        # The days of arrivals: those of events begin earlier, and may lack some.
+        days="select distinct cast(received_at as date) as partition_date from core.fact_hits",
+        newest="select max(received_at) as newest from core.fact_hits",
+    ),
+    serving=Serving(("sessions", "overview_1h", "overview_1d", "revenue_1d", "funnel_1d")),
 )

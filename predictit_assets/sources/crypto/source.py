@@ -10,9 +10,9 @@ from predictit_assets.contract.arrival import Arrival, ByDay, Dropped
 from predictit_assets.contract.calendar import UTC_CALENDAR, Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
-from predictit_assets.contract.source import Dataset, Limits, Published, Source
+from predictit_assets.contract.source import Dataset, Limits, Published, Serving, Source
 from predictit_assets.sources.crypto import ask, read, rows
-from predictit_assets.sources.crypto.schemas import CoinHistory, CoinSnapshots
+from predictit_assets.sources.crypto.schemas import CoinHistory, CoinSnapshots, HistoryManifest
 from predictit_assets.sources.crypto.settings import CryptoSettings
 
 POLLED = Limits(warn=timedelta(minutes=15), fail=timedelta(minutes=45))
@@ -64,6 +64,7 @@ class History(Dataset):
     tables: ClassVar[Mapping[str, Schema]] = {"coin_history": CoinHistory}
     rejects: ClassVar[Sequence[str]] = ("coin_history",)
     counts: ClassVar[Sequence[str]] = ("points", "unknown_coins")
+    warnings: ClassVar[type[HistoryManifest]] = HistoryManifest
     max_age: ClassVar[Limits | None] = NIGHTLY
     one_per_moment: ClassVar[bool] = True
     day_is_capture: ClassVar[bool] = False
@@ -92,6 +93,14 @@ SOURCE = Source(
         table="fact_coin_prices",
         days="select distinct partition_date from core.coin_polls",
         newest="select max(polled_at) as newest from core.coin_polls",
+    ),
+    # Of each poll applications are told the newest; what was is told by the hours and days.
+    serving=Serving(
+        (
+            *("dim_coins", "coin_prices_1h", "coin_prices_1d", "coin_risk_1d"),
+            *("market_share_1d", "live_coin_board"),
+        ),
+        copies=("live_coin_board",),
     ),
     products="predictit_assets.sources.crypto.products",
 )

@@ -650,6 +650,36 @@ def test_a_refused_key_is_noted_for_all_until_it_is_accepted(
     assert key_accepted(markets.refused_key).passed
 
 
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("ok", ": 250 coins, 0 rejected rows"),
+        ("odd-rows", ": 239 coins, 11 rejected rows"),
+        ("zeros", ": it will be quarantined: no coin has a price above 0 (at $)"),
+    ],
+)
+def test_a_poll_says_what_it_landed(
+    settings: Settings,
+    api: SampleServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    fault: str,
+    says: str,
+) -> None:
+    for name, value in {
+        "PREDICTIT_HOME": str(settings.home),
+        "PREDICTIT_CRYPTO_PLAN": "demo",
+        "PREDICTIT_CRYPTO_API_KEY": KEY,
+        "PREDICTIT_CRYPTO_API_URL": api.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    api.fail_with(fault)
+    cli.app(["poll", "crypto"], standalone_mode=False)
+    (said,) = capfd.readouterr().out.splitlines()
+    assert said.startswith("landed landing/crypto/markets/date=")
+    assert said.endswith(says)
+
+
 def test_sources_tell_plan_calls_and_what_is_due(
     settings: Settings,
     api: SampleServer,
@@ -902,7 +932,8 @@ def test_odd_polls_are_built_their_checks_warn_and_the_key_reaches_nothing(
     clock.set(start + timedelta(days=2))
     asking = history._asking(history.client(said.append, None))
     landed = [history.stream.payloads.land(one) for one in ask.history(asking, day)]
-    assert all(landed)
+    nobody = Payload(day, clock(), b'{"error":"coin not found"}', part="nobody")
+    assert all([*landed, history.stream.payloads.land(nobody)])
     api.fail_with("status-200", Answer(f"<{KEY}>".encode(), 410), "truncated", "403", "401")
     faults = []
     for _ in range(4):
@@ -916,6 +947,7 @@ def test_odd_polls_are_built_their_checks_warn_and_the_key_reaches_nothing(
     assert any("rejected rows" in text for text in texts)
     assert any("unknown fields" in text for text in texts)
     assert any("quarantined" in text for text in texts)
+    assert any("its coin is unknown" in text for text in texts)
     with factory.warehouse(settings).read_connection() as query:
         assert query(
             "select position, path from staging.rejected_coin_snapshots order by position"

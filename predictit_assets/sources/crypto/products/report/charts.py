@@ -5,6 +5,7 @@ Times are UTC. Altair is imported late: it takes seconds, and only rendering nee
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,8 @@ from predictit_assets.text import printable
 LONGEST_NAME = 40
 SMALL = 110
 """Pixels that a chart of one coin is high."""
+SMALLEST = Decimal("0.0001")
+"""Dollars below which axes have exponents."""
 OTHERS = "all others"
 
 
@@ -43,8 +46,13 @@ def prices(course: Course, by_hour: bool, name: str) -> Spec:
             rows.append({"t": _ms(at + step), "gap": True})
     base = alt.Chart(alt.InlineData(values=rows))
     x = _time(by_hour)
+    # Long rows of zeros would leave no room for the line.
+    form = ",.6~r" if max(price for _, price in course.prices) >= SMALLEST else ".3~g"
     y = alt.Y(
-        "price:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=3, format=",.6~r")
+        "price:Q",
+        title=None,
+        scale=alt.Scale(zero=False),
+        axis=alt.Axis(tickCount=3, format=form),
     )
     alone = _alone([at for at, _ in course.prices], step)
     line = base.mark_line(style="course", point=alone).encode(x=x, y=y)
@@ -55,12 +63,12 @@ def prices(course: Course, by_hour: bool, name: str) -> Spec:
         .mark_point(style="course", filled=True, size=40, opacity=1)
         .encode(x=x, y=y)
     )
-    form = "%a %d %b %Y, %H:%M" if by_hour else "%a %d %b %Y"
+    clock = "%a %d %b %Y, %H:%M" if by_hour else "%a %d %b %Y"
     shown = {
         "price": 'isValid({row}.price) ? format({row}.price, ",.6~r") : "–"',
     }
     upright = rule(
-        base, hovered, x, ("UTC", f'utcFormat({{row}}.t, "{form}")'), shown, f"{name}_rule"
+        base, hovered, x, ("UTC", f'utcFormat({{row}}.t, "{clock}")'), shown, f"{name}_rule"
     )
     return finished(
         alt.layer(line, upright, dot), f"Price of {called(course.coin.name)} in dollars", SMALL

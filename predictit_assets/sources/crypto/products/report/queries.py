@@ -67,7 +67,7 @@ select count(*) as coins
 from live.live_coin_board
 """
 
-LARGEST_COINS = """
+_LARGEST_COINS = """
 with largest as (
     select coin_id
     from live.live_coin_board
@@ -76,7 +76,7 @@ with largest as (
 )
 """
 
-PRICES_BY_HOUR = f"""{LARGEST_COINS}
+PRICES_BY_HOUR = f"""{_LARGEST_COINS}
 select prices.coin_id, prices.period_start_ts, prices.price_close
 from marts.coin_prices_1h as prices
 inner join largest on prices.coin_id = largest.coin_id
@@ -84,7 +84,13 @@ where prices.partition_date between ? and ? and prices.price_close is not null
 order by prices.coin_id, prices.period_start_ts
 """
 
-PRICES_BY_DAY = PRICES_BY_HOUR.replace("coin_prices_1h", "coin_prices_1d")
+PRICES_BY_DAY = f"""{_LARGEST_COINS}
+select prices.coin_id, prices.period_start_ts, prices.price_close
+from marts.coin_prices_1d as prices
+inner join largest on prices.coin_id = largest.coin_id
+where prices.partition_date between ? and ? and prices.price_close is not null
+order by prices.coin_id, prices.period_start_ts
+"""
 
 SHARES = """
 with newest as (

@@ -1,0 +1,1 @@
+{{ purchase_query(ref("purchase_hits")) }}
