@@ -23,12 +23,19 @@ GIVEN_HOME := $(if $(GIVEN_HOME),$(if $(filter /%,$(GIVEN_HOME)),,$(CURDIR)/)$(G
 SAMPLE_HOME := $(or $(GIVEN_HOME),$(CURDIR)/data/sample)
 LIVE_HOME := $(or $(GIVEN_HOME),$(CURDIR)/data)
 HOME_OF_FEED := $(if $(filter sample,$(FEED)),$(SAMPLE_HOME),$(LIVE_HOME))
-WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run)
+WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run --held)
 # Polled each minute as the real one is, and built more often: people watch it.
-PACE := $(if $(filter sample,$(FEED)),PREDICTIT_POLL_INTERVAL=60 PREDICTIT_TODAY_MINUTES=5)
-# The other sources that are on in the demo. They have a past: four weeks of it are asked about.
-ASKED_BY_DAY = $(filter stocks congress,$(subst $(comma), ,$(PREDICTIT_SOURCES)))
-FOUR_WEEKS_AGO = $(if $(ASKED_BY_DAY),$(shell $(VENV)/bin/python -c 'import datetime as d; print(d.date.today() - d.timedelta(weeks=4))'))
+PACE := $(if $(filter sample,$(FEED)),PREDICTIT_POLL_INTERVAL=60 PREDICTIT_CRYPTO_POLL_INTERVAL=60 PREDICTIT_TODAY_MINUTES=5)
+# The other sources that are on in the demo. Some have a past: four weeks of it are asked about, or three
+# days. Of some there are files of three days.
+OTHERS = $(filter-out predictit,$(subst $(comma), ,$(PREDICTIT_SOURCES)))
+FROM_FILES = $(filter orders crypto,$(OTHERS))
+ASKED_BY_DAY = $(filter stocks congress crypto,$(OTHERS))
+DAYS_AGO = $(shell $(VENV)/bin/python -c 'import datetime as d; print(d.date.today() - d.timedelta(days=$(1)))')
+FOUR_WEEKS_AGO = $(call DAYS_AGO,28)
+THREE_DAYS_AGO = $(call DAYS_AGO,3)
+# And what others post: three days of what they would have.
+POSTED = $(filter clickstream,$(OTHERS))
 comma := ,
 # The project decides dbt's flags, not the shell.
 unexport $(filter DBT_%,$(.VARIABLES))
@@ -44,9 +51,19 @@ demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, an
 	predictit sample archive "$$PREDICTIT_HOME/archive"
 	predictit import "$$PREDICTIT_HOME/archive"
 	predictit sample run predictit poll
-	@set -e; for source in $(ASKED_BY_DAY); do \
-		echo "predictit sample run predictit fetch $$source --from $(FOUR_WEEKS_AGO)"; \
-		predictit sample run predictit fetch "$$source" --from $(FOUR_WEEKS_AGO); \
+	@$(foreach source,$(FROM_FILES), \
+		echo "predictit import $(source) $$PREDICTIT_HOME/archive-$(source)" && \
+		predictit sample archive --source $(source) --days 3 "$$PREDICTIT_HOME/archive-$(source)" && \
+		predictit import $(source) "$$PREDICTIT_HOME/archive-$(source)" &&) true
+	@$(foreach source,$(ASKED_BY_DAY), \
+		echo "predictit sample run predictit fetch $(source)" && \
+		predictit sample run predictit fetch $(source) --from \
+			$(if $(filter crypto,$(source)),$(THREE_DAYS_AGO),$(FOUR_WEEKS_AGO)) &&) true
+	@set -e; for source in $(POSTED); do \
+		echo "predictit sample pump --folder $$PREDICTIT_HOME/posted --hits 20000"; \
+		predictit sample pump --folder "$$PREDICTIT_HOME/posted" --hits 20000; \
+		echo "predictit import $$source $$PREDICTIT_HOME/posted"; \
+		predictit import "$$source" "$$PREDICTIT_HOME/posted"; \
 	done
 	predictit sample run predictit build
 	predictit sample run predictit fetch

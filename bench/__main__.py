@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import boards, day, disk, location, poll, ranges, refresh, shown
+from bench import boards, collect, day, disk, location, poll, ranges, refresh, shown
 from bench.inputs import QUICK, REAL, Sizes
 from bench.measure import Measure, Taken
 from bench.sampling import Side, run
@@ -38,6 +38,7 @@ def main(
     groups = {
         "day": lambda: day.measures(sizes, out, others),
         "poll": lambda: poll.measures(sizes),
+        "collect": lambda: collect.measures(quick),
         "refresh": lambda: refresh.measures(sizes, out),
         "location": location.measures,
         "disk": lambda: disk.measures(sizes, out),

@@ -25,6 +25,7 @@ from predictit_assets.automation.landed import landing_sensor
 from predictit_assets.automation.pending import fetch_job_name, pending_sensor
 from predictit_assets.automation.poll import poll_sensor
 from predictit_assets.checks import freshness
+from predictit_assets.checks.access import access_check_definitions, access_checks
 from predictit_assets.checks.completeness import Completeness, completeness_check
 from predictit_assets.checks.model_schema import (
     ModelSchema,
@@ -32,8 +33,10 @@ from predictit_assets.checks.model_schema import (
     in_steps,
     model_schemas,
 )
+from predictit_assets.checks.publication import publication_check
 from predictit_assets.checks.registry import landing_target, model_checks, stream_checks
 from predictit_assets.checks.schema import asset_checks
+from predictit_assets.checks.spool import SpoolAge, spool_check
 from predictit_assets.contract.arrival import ByDay, Dropped, PerEntity, Polled
 from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.settings import Poller
@@ -48,7 +51,7 @@ from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.products import House, Products
 from predictit_assets.layers.raw import raw_asset
 from predictit_assets.layers.served import served_tables
-from predictit_assets.layers.serving import serving_assets, serving_checks
+from predictit_assets.layers.serving import publication, serving_assets, serving_checks
 from predictit_assets.layers.specs import origin
 from predictit_assets.layers.staging import staging_assets
 from predictit_assets.settings import ObjectsHome, ServingMode, Settings, WarehouseHome
@@ -207,6 +210,7 @@ def _source_parts(
     assets += products.assets
     checks = [*asset_checks(steps), *products.checks]
     serving = factory.serving(settings)
+    served = None
     if serving and source.serving:
         published = served_tables(source.name, source.serving, models)
         assets.append(
@@ -226,6 +230,7 @@ def _source_parts(
         checks.append(
             serving_checks(source.name, published, serving, warehouse, settings.asset_names)
         )
+        served = publication(source.name, published, settings.asset_names)
 
     ages = freshness.ages(source, on.settings, streams, sensor_warehouse)
     timed = freshness.fresh_checks(ages)
@@ -240,6 +245,17 @@ def _source_parts(
     watched = [check for checks_of in landed.values() for check in checks_of]
     known = {check.key for check in watched}
     watched += [WatchedCheck(age.check, age.evaluate) for age in ages if age.check not in known]
+    asked = next(
+        (one for one in intakes if one.way(Polled) or one.way(ByDay) or one.way(PerEntity)), None
+    )
+    if asked:
+        access = access_checks(
+            asked.stream.key("landing"),
+            asked.refused_key if source.auth else None,
+            factory.rate_limit(settings, on),
+        )
+        timed += access_check_definitions(access)
+        watched += [WatchedCheck(one.key, one.evaluate) for one in access]
     if source.published:
         if (source.name, "core", source.published.table) not in models:
             raise ExpectedError(
@@ -251,6 +267,15 @@ def _source_parts(
         )
         timed.append(completeness_check(completeness))
         watched.append(WatchedCheck(completeness.check, completeness.evaluate))
+    if served:
+        timed.append(publication_check(served))
+        watched.append(WatchedCheck(served.check, served.evaluate))
+
+    for stream in streams:
+        if folder := factory.spool_folder(settings, on, stream.dataset):
+            waiting = SpoolAge(dg.AssetKey(stream.key("landing")), folder)
+            timed.append(spool_check(waiting))
+            watched.append(WatchedCheck(waiting.check, waiting.evaluate))
 
     everything = dg.AssetSelection.assets(*(key for one in assets for key in one.keys))
     build_job = dg.define_asset_job(

@@ -52,6 +52,8 @@ app = typer.Typer(
     help="Keep what public APIs forget, and make history of it that can be asked.",
 )
 app.add_typer(sample_app, name="sample")
+MOST_RANGES = 4
+"""Ranges of days that a line spells out."""
 INTERRUPTED = 130
 """The exit code that Typer makes of a KeyboardInterrupt."""
 DEBUG = "PREDICTIT_DEBUG"
@@ -205,7 +207,39 @@ def sources() -> None:
         # The columns stay what they are: folding white space would move them.
         line = f"{name:<12} {state:<4} {source.title}; {source.calendar.zone}; {needs}"
         out.print(line, highlight=False, soft_wrap=True, markup=False)
+        if state == "on" and not missing:
+            for word, sentence in _asking(settings, name):
+                line = f"{'':<12} {word:<7} {sentence}"
+                out.print(line, highlight=False, soft_wrap=True, markup=False)
     _log("PREDICTIT_SOURCES says which are on, separated by commas.")
+
+
+def _asking(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
+    """What a source is asked for, a word and a sentence each: its plan, its calls, what is due."""
+    from datetime import UTC, datetime
+
+    from predictit_assets import factory
+    from predictit_assets.contract.arrival import ByDay
+    from predictit_assets.contract.calendar import spelt
+
+    on = _source(name)
+    if plan := on.settings.plan_text():
+        yield "plan", plan
+    limit = factory.rate_limit(settings, on)
+    now = datetime.now(UTC)
+    if limit and limit.a_month is not None:
+        left = max(0, limit.a_month - limit.spent(now))
+        polls = f", {limit.polls_to_come(now):,} of them for polls to come" * bool(limit.for_polls)
+        yield (
+            "calls",
+            f"{limit.spent(now):,} of {limit.a_month:,} of {now:%Y-%m} (UTC) are spent, "
+            f"{left:,} are left{polls}",
+        )
+    for intake in _intakes(settings, on):
+        if intake.way(ByDay):
+            due = intake.due()
+            days = f"{len(due)} days: {spelt(due, MOST_RANGES)}" if due else "nothing"
+            yield "due", f"{intake.stream.dataset.name}: {days}"
 
 
 @app.command()
@@ -252,11 +286,28 @@ def poll(source: SourceName = SOURCES[0]) -> None:
             failures.append(str(error))
         for landed in answers:
             if landed:
-                say(f"landed {landed.key} ({landed.size:,} bytes)")
+                say(f"landed {landed.key} ({landed.size:,} bytes): {_told(intake, landed)}")
             else:
                 say("the answer is held already")
     if failures:
         raise ExpectedError("; ".join(dict.fromkeys(failures)))
+
+
+def _told(intake: "Intake", landed: "StoredPayload") -> str:
+    """What a payload that was just landed holds, or why it will be quarantined."""
+    from predictit_assets.contract.payload import InvalidPayload
+
+    try:
+        loaded = intake.stream.payloads.load(landed)
+        if loaded is None:
+            return "it has moved on"
+        found = intake.stream.dataset.validate(loaded.payload)
+    except InvalidPayload as fault:
+        return f"it will be quarantined: {fault}"
+    counted = [f"{number:,} {what}" for what, number in found.counts.items()]
+    if intake.stream.dataset.rejects:
+        counted.append(f"{found.rejected:,} rejected rows")
+    return ", ".join(counted) or "it is sound"
 
 
 @app.command()
@@ -377,6 +428,39 @@ def import_(
         _log(f"refused: {one.file}: {one.refused}")
     if refused:
         raise ExpectedError(f"{len(refused)} of {len(imported)} files were refused")
+
+
+@app.command()
+def collect(
+    source: Annotated[
+        str, typer.Argument(help="which source's; default: the one that is collected")
+    ] = "",
+) -> None:
+    """Take what clients post, until interrupted. An answer of 200 means that it is on disk.
+
+    What was taken waits in a spool and is landed in batches, each as one object. Once a minute the
+    log tells how many requests were answered, and how.
+    """
+    from predictit_assets import factory
+    from predictit_assets.fetch.collector import PortUnusable
+    from predictit_assets.fetch.collector import collect as run
+
+    settings = load_settings()
+    names = [source] if source else dict.fromkeys((*settings.sources, *SOURCES))
+    found = ((on, factory.collected(settings, on)) for on in map(_source, names))
+    on, collected = next(((on, one) for on, one in found if one), (None, None))
+    if on is None or collected is None:
+        takes = f"{source} takes nothing" if source else "no source takes anything"
+        raise ExpectedError(f"{takes} that is posted")
+    what, spool = collected
+    with spool:
+        if left := len(spool.closed()):
+            _log(f"{left:,} segments of an earlier collector are landed first")
+        try:
+            run(what, spool, _log, lambda where, _: say(f"collecting {on.name} at {where}"))
+        except PortUnusable as fault:
+            host, port = on.settings.variable("host"), on.settings.variable("port")
+            raise ExpectedError(f"{fault}: {port} or {host} names another") from None
 
 
 @app.command()
@@ -515,8 +599,11 @@ def _days_to_build(
     asked = DayRange(begin or held[0], end or held[-1])
     chosen = [day for day in held if day in asked]
     if not chosen:
+        wanted = (
+            str(asked) if begin and end else f"{begin} or later" if begin else f"{end} or earlier"
+        )
         raise NothingHeld(
-            f"no payload of {on.name} of {asked} is held; {held[0]} to {held[-1]} are"
+            f"no payload of {on.name} of {wanted} is held; {held[0]} to {held[-1]} are"
         )
     missing = set(asked.days) - set(days)
     if missing and (first or last):

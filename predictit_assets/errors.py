@@ -12,12 +12,17 @@ from typing import ClassVar
 
 from predictit_assets.text import printable
 
+KEY_ACCEPTED = "key_accepted"
+"""The check that fails while an API refuses the key."""
+
 
 class ExpectedError(Exception):
     """An expected failure; its text is shown to people as it is."""
 
     retryable: ClassVar[bool] = False
     """Whether it may be gone at the next try; nothing else is worth one."""
+    told_by: ClassVar[str] = ""
+    """The check that tells of it: a run that fails of it is no incident of its own."""
 
 
 class SettingsError(ExpectedError):

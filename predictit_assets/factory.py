@@ -7,18 +7,25 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from errno import EEXIST
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from predictit_assets.errors import SettingsError
 from predictit_assets.fetch.client import Client, Credential
 from predictit_assets.fetch.rate_limit import NO_LIMIT, HostRateLimit
-from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome
+from predictit_assets.settings import ObjectsHome, Settings, WarehouseHome, absolute
 from predictit_assets.storage.objects import Bucket, ObjectStore
 from predictit_assets.storage.payloads import PayloadStore
 
 if TYPE_CHECKING:
-    from predictit_assets.contract.source import Dataset
+    from pathlib import Path
+
+    from predictit_assets.contract.arrival import Received
+    from predictit_assets.contract.settings import SourceSettings
+    from predictit_assets.contract.source import Auth, AuthOf, Dataset
+    from predictit_assets.fetch.collector import Collected
+    from predictit_assets.fetch.spool import Spool
     from predictit_assets.instance.dbt_runner import Dbt
     from predictit_assets.layers.intake import Intake
     from predictit_assets.sources import Enabled
@@ -45,29 +52,39 @@ def client(
     `patience` are the seconds to wait for a call. Raises SettingsError.
     """
     source, own = on.source, on.settings
-    url = urlsplit(own.api_url)
-    host = (url.hostname or source.name) + (f"_{url.port}" if url.port else "")
-    limit = None
-    pause, pages_refuse = 0.0, False
-    if source.rate_limit:
-        rate = source.rate_limit(own)
+    rate = source.rate_limit(own) if source.rate_limit else None
+    limit = rate_limit(settings, on, patience)
+    if limit:
         make_home(settings)
-        file = settings.home / "rate_limits" / host
-        limit = HostRateLimit(
-            file, rate.per / rate.calls, patience, rate.a_month, for_polls=rate.for_polls
-        )
-        pause, pages_refuse = rate.pause, rate.pages_refuse
     return Client(
         own.api_url,
         limit,
         settings.max_body,
         log,
         hosts=source.hosts,
-        credential=_credential(on),
+        credential=credential(source.auth, own),
         max_calls=max_calls,
         clock_tolerance=timedelta(minutes=settings.clock_minutes) or None,
-        pause=pause,
-        pages_refuse=pages_refuse,
+        pause=rate.pause if rate else 0.0,
+        pages_refuse=bool(rate and rate.pages_refuse),
+    )
+
+
+def rate_limit(
+    settings: Settings, on: "Enabled", patience: float = NO_LIMIT
+) -> HostRateLimit | None:
+    """How often the API of a source is called, over all processes; None where nothing says it."""
+    if not on.source.rate_limit:
+        return None
+    rate = on.source.rate_limit(on.settings)
+    url = urlsplit(on.settings.api_url)
+    host = (url.hostname or on.name) + (f"_{url.port}" if url.port else "")
+    return HostRateLimit(
+        settings.home / "rate_limits" / host,
+        rate.per / rate.calls,
+        patience,
+        rate.a_month,
+        for_polls=rate.for_polls,
     )
 
 
@@ -79,8 +96,8 @@ def sensor_client(settings: Settings, on: "Enabled") -> Client:
     return made
 
 
-def _credential(on: "Enabled") -> Credential | None:
-    auth, own = on.source.auth, on.settings
+def credential(auth: "Auth | AuthOf | None", own: "SourceSettings") -> Credential | None:
+    """How the key of a source is shown; None where there is none. Raises SettingsError."""
     if callable(auth):
         auth = auth(own)
     key = own.key() if auth else ""
@@ -151,6 +168,49 @@ def intake(settings: Settings, on: "Enabled", dataset: "Dataset") -> "Intake":
         lambda log, max_calls: client(settings, on, log, max_calls),
         settings.max_body,
     )
+
+
+def collected(settings: Settings, on: "Enabled") -> "tuple[Collected, Spool] | None":
+    """What of a source is collected, and where it waits to be landed; None when nothing is."""
+    from predictit_assets.contract.arrival import Pushed
+    from predictit_assets.fetch.collector import Collected
+    from predictit_assets.fetch.spool import SEGMENT_BYTES, Spool
+
+    for dataset in on.source.datasets:
+        for way in dataset.arrivals:
+            folder = spool_folder(settings, on, dataset)
+            if not (isinstance(way, Pushed) and way.line and way.endpoint and folder):
+                continue
+            endpoint = way.endpoint(on.settings)
+            if endpoint.spool is None:
+                make_home(settings)
+            payloads = stream(settings, on, dataset).payloads
+            made = Collected(
+                way.path,
+                endpoint,
+                way.receipt,
+                partial(_line, way.line, on.settings),
+                dataset.calendar.day_of,
+                payloads.land_for_good,
+            )
+            return made, Spool(folder, dataset.calendar.day_of, min(way.max_bytes, SEGMENT_BYTES))
+    return None
+
+
+def spool_folder(settings: Settings, on: "Enabled", dataset: "Dataset") -> "Path | None":
+    """Where what is collected of a dataset waits to be landed; None when nothing is."""
+    from predictit_assets.contract.arrival import Pushed
+
+    for way in dataset.arrivals:
+        if isinstance(way, Pushed) and way.endpoint:
+            return absolute(way.endpoint(on.settings).spool or settings.home / "spool" / on.name)
+    return None
+
+
+def _line(
+    line: "Callable[[Received, Any], bytes]", own: "SourceSettings", received: "Received"
+) -> bytes:
+    return line(received, own)
 
 
 def _max_body(settings: Settings, on: "Enabled", dataset: "Dataset") -> int:

@@ -44,8 +44,10 @@ def stage(settings: Settings, schemas: Mapping[str, Schema], rows: Mapping[str, 
             sql.unregister("made_up")
 
 
-def run_dbt(settings: Settings, window: DayRange, *folders: str) -> None:
+def run_dbt(settings: Settings, window: DayRange, *folders: str) -> dict[str, Any]:
     """Build folders of models, such as stocks.core, over a long window by dbt alone.
+
+    The results are told by the names that dbt has for models and tests.
 
     Dagster notes each day of each table before a run: a year of them takes minutes.
     """
@@ -65,6 +67,7 @@ def run_dbt(settings: Settings, window: DayRange, *folders: str) -> None:
     assert run.success, run.exception or [
         f"{one.node.name}: {one.message}" for one in run.result if one.status in ("error", "fail")
     ]
+    return {one.node.unique_id.split(".")[2]: one for one in run.result}
 
 
 def build_layers(settings: Settings, source: str, layers: Sequence[str], window: DayRange) -> None:

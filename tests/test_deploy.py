@@ -1,11 +1,14 @@
 """What is deployed says the same everywhere, and passes on what operators set."""
 
+import json
 import os
 import re
+import runpy
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import pandera.ibis as pa
 import pytest
 import yaml
 from dagster._core.instance.config import dagster_instance_config
@@ -18,7 +21,9 @@ from dagster_k8s.models import k8s_snake_case_dict
 from kubernetes import client
 from pydantic_settings import BaseSettings
 
-from predictit_assets.contract.arrival import ByDay, PerEntity, Polled
+from predictit_assets.contract.arrival import ByDay, Endpoint, PerEntity, Polled
+from predictit_assets.contract.schema import Text
+from predictit_assets.contract.source import all_tables
 from predictit_assets.settings import PROJECT_DIR, Settings
 from predictit_assets.sources import SOURCES, load
 
@@ -134,12 +139,26 @@ def test_a_readme_explains_every_setting(source: str) -> None:
     assert {name for name in asked if not explained(name)} == set()
 
 
+def test_the_collector_is_given_its_settings_and_no_secret_of_others() -> None:
+    collector = read("compose.yaml")["services"]["collector"]
+    assert "env_file" not in collector
+    assert "secrets" not in collector
+    given = set(collector["environment"])
+    received = {name.split("CLICKSTREAM_")[-1].lower() for name in given if "CLICKSTREAM" in name}
+    fields = set(Endpoint._fields) - {"max_spool", "max_body"}
+    assert received == fields | {"spool_mb", "max_body_kb", "addresses"}
+    assert {name for name in given if "CLICKSTREAM" not in name} == {
+        *("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PREDICTIT_OBJECTS"),
+        *("PREDICTIT_S3_BUCKET", "PREDICTIT_S3_KMS_KEY", "PREDICTIT_S3_ENDPOINT"),
+    }
+
+
 def test_nothing_of_dagster_starts_before_its_tables_are_migrated() -> None:
     services = read("compose.yaml")["services"]
     migrate = services["migrate"]
     assert migrate["command"] == ["dagster", "instance", "migrate"]
     assert migrate["restart"] == "no"
-    for name in services.keys() - {"postgres", "migrate"}:
+    for name in services.keys() - {"postgres", "migrate", "collector"}:
         assert services[name]["depends_on"]["migrate"] == {
             "condition": "service_completed_successfully"
         }
@@ -424,6 +443,45 @@ def test_a_deploy_that_broke_off_builds_and_pushes_no_image_that_is_there() -> N
     assert {step.get("if") for step in steps[looks + 1 : pushes + 1]} == {
         "steps.pushed.outputs.there == '0'"
     }
-    # The poller is renewed each time: to do so again changes nothing.
-    assert [step["name"] for step in steps[pushes + 1 :]] == ["renew the poller"]
+    # The functions are renewed each time: to do so again changes nothing.
+    assert [step["name"] for step in steps[pushes + 1 :]] == ["renew the functions"]
     assert "if" not in steps[-1]
+
+
+# The catalog of curated tables
+
+
+def test_the_catalog_is_what_the_schemas_say() -> None:
+    made = runpy.run_path(str(DEPLOY / "catalog.py"))
+    fresh = made["text"](made["catalog"]())
+    assert (DEPLOY / "terraform" / "sources.json").read_text() == fresh, (
+        "a schema has changed: python deploy/catalog.py"
+    )
+
+
+def test_the_catalog_has_each_curated_table_and_no_column_that_is_its_partition() -> None:
+    known = json.loads((DEPLOY / "terraform" / "sources.json").read_text())
+    tables = [
+        (source, table, [column["name"] for column in one["columns"]])
+        for source, of_source in known.items()
+        for table, one in of_source["tables"].items()
+    ]
+    declared = {
+        (name, table, tuple(schema.to_schema().columns))
+        for name in SOURCES
+        for dataset in load(name).datasets
+        for table, schema in all_tables(dataset).items()
+    }
+    assert {(source, table, tuple(columns)) for source, table, columns in tables} == declared
+    assert len({table for _, table, _ in tables}) == len(tables)
+    assert [table for _, table, columns in tables if "date" in columns] == []
+
+
+def test_a_column_that_is_called_as_the_partition_is_refused() -> None:
+    made = runpy.run_path(str(DEPLOY / "catalog.py"))
+
+    class Hidden(pa.DataFrameModel):
+        date: Text = pa.Field()
+
+    with pytest.raises(ValueError, match="has a column 'date'"):
+        made["columns"]("hidden", Hidden)

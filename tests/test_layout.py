@@ -80,6 +80,14 @@ def test_what_a_source_is_and_where_it_is_kept_knows_nothing_of_dagster(room: st
     assert wrong == []
 
 
+def test_what_receives_and_asks_knows_nothing_of_a_warehouse() -> None:
+    """A poller, a collector and a function have a store, and nothing else."""
+    warehouse = (
+        r"duckdb|ibis|snowflake|predictit_assets\.storage\.(duckdb|snowflake|warehouse|serving)"
+    )
+    assert found(rf"({warehouse})", PACKAGE / "fetch") == []
+
+
 def test_the_layers_know_no_source() -> None:
     names = "|".join(sources())
     assert found(rf"predictit_assets\.sources\.({names})(\.|$)", PACKAGE / "layers") == []

@@ -1,4 +1,4 @@
-"""Makes the zip of the poller: its locked packages for Lambda's Linux, this project, the handler.
+"""Makes the zip of the functions: locked packages for Lambda's Linux, this project, the handlers.
 
 The same sources give the same bytes, so that a deploy without a change changes nothing. What it
 holds is then imported by a Python that sees nothing else.
@@ -17,6 +17,8 @@ PROJECT = HERE.parents[1]
 ZIP = PROJECT / "dist" / "poller.zip"
 MAX_BYTES = 250 * 1024**2
 """What Lambda takes, unzipped."""
+HANDLERS = ("handler", "ages", "collector")
+POLLED = ("predictit", "crypto")
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
 RUNTIME = "3.13"
 """The function's Python, as poller.tf and requirements.txt have it."""
@@ -35,7 +37,8 @@ def main() -> None:
     shutil.rmtree(folder / "bin", ignore_errors=True)
     subprocess.run([*PIP, *into, "--no-build-isolation", str(PROJECT)], check=True)
     shutil.rmtree(folder / "bin", ignore_errors=True)
-    shutil.copy(HERE / "handler.py", folder)
+    for handler in HANDLERS:
+        shutil.copy(HERE / f"{handler}.py", folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if size > MAX_BYTES:
         sys.exit(f"error: {size / 1024**2:.0f} MB unzipped are more than Lambda takes")
@@ -58,7 +61,7 @@ def _zip(folder: Path) -> None:
 
 
 def _prove(folder: Path) -> None:
-    """Import the handler with nothing but the bundle (and the standard library) in reach."""
+    """Import the handlers with nothing but the bundle (and the standard library) in reach."""
     if not platform.python_version().startswith(f"{RUNTIME}."):
         print(f"not imported, to see whether it works: that takes Python {RUNTIME}")
         return
@@ -69,9 +72,12 @@ def _prove(folder: Path) -> None:
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "nobody",
         "AWS_SECRET_ACCESS_KEY": "nothing",
+        "WATCHED": "[]",
     }
-    code = f"import sys; sys.path.append({str(folder)!r}); import handler"
-    subprocess.run([sys.executable, "-I", "-S", "-B", "-c", code], env=here, check=True)
+    for source in POLLED:
+        code = f"import sys; sys.path.append({str(folder)!r}); import {', '.join(HANDLERS)}"
+        python = [sys.executable, "-I", "-S", "-B", "-c", code]
+        subprocess.run(python, env={**here, "POLLER_SOURCE": source}, check=True)
 
 
 main()

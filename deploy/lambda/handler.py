@@ -1,79 +1,103 @@
-"""The poller that needs no Dagster: each call asks PredictIt once and lands the answer on S3.
+"""The poller that needs no Dagster: each call asks the API of a source once, and lands the answer.
 
-A clock calls it, once a minute, so it keeps no pace. What goes wrong is raised: the alarm on the
-function's errors has to see it. It also tells how old the newest payload in raw is, which is what
-Dagster makes: whoever looks from here goes on while that stands still.
+A clock calls it, as often as the source is polled, so it keeps a pace between pages only. What goes
+wrong is raised: the alarm on the function's errors has to see it.
 """
 
-import json
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+import os
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import boto3
+from pydantic import SecretStr
 
 from predictit_assets import factory
 from predictit_assets.contract.arrival import Asking
-from predictit_assets.errors import fault_of_surroundings
-from predictit_assets.fetch.client import Client
+from predictit_assets.contract.payload import InvalidPayload, Payload
+from predictit_assets.contract.settings import SourceSettings
+from predictit_assets.contract.source import OutsidePoll
+from predictit_assets.errors import SettingsError
+from predictit_assets.fetch.client import Client, KeyRefused
+from predictit_assets.fetch.rate_limit import HostRateLimit
 from predictit_assets.settings import load_settings
-from predictit_assets.sources.predictit.ask import EASTERN, MARKET_DATA, SOURCE, market_data
-from predictit_assets.sources.predictit.settings import PredictItSettings
-from predictit_assets.storage.payloads import PayloadStore, Zone
+from predictit_assets.sources import SOURCES
+from predictit_assets.storage.payloads import PayloadStore
+
+SOURCE = "POLLER_SOURCE"
+"""The variable that names the source; without it the first one is polled."""
+KEY_ARN = "POLLER_KEY_ARN"
+"""The variable that names the secret that holds the API's key, where it wants one."""
+
+
+def poll_of(name: str) -> OutsidePoll:
+    """What is asked of a source. Raises SettingsError."""
+    if name not in SOURCES:
+        raise SettingsError(f"{SOURCE}={name!r:.60}: known are {', '.join(SOURCES)}")
+    asked = import_module(f"predictit_assets.sources.{name}.ask")
+    if not hasattr(asked, "POLL"):
+        raise SettingsError(f"{SOURCE}={name}: it isn't polled")
+    found: OutsidePoll = asked.POLL
+    return found
+
 
 # Made once for all calls of a function that stays warm.
 settings = load_settings()
-own = PredictItSettings.load()
-payloads = PayloadStore(factory.objects(settings), SOURCE, MARKET_DATA, EASTERN)
-client = Client(
-    own.api_url,
-    None,
-    settings.max_body,
-    attempts=1,
-    total_timeout=factory.SENSOR_TIMEOUT,
-)
+polled = poll_of(os.environ.get(SOURCE) or SOURCES[0])
+payloads = PayloadStore(factory.objects(settings), polled.source, polled.dataset, polled.calendar)
 
 
-def handler(event: Any, context: Any) -> dict[str, str | None]:
-    """One poll; tells the key that was landed, or none when the answer was held already."""
-    stored = None
-    for payload in market_data(Asking(client, own)):
-        stored = payloads.land(payload)
-    if settings.cloudwatch_namespace:
-        tell_age_of_raw(settings.cloudwatch_namespace)
-    return {"landed": stored.key if stored else None}
-
-
-def tell_age_of_raw(namespace: str) -> None:
-    """Print how old the newest payload in raw is, as CloudWatch makes a metric of it.
-
-    When nobody can tell, or there is none, nothing is told: the alarm takes that for bad. What has
-    landed has landed, so this fails no call.
-    """
-    now = datetime.now(UTC)
-    try:
-        newest = newest_in_raw()
-    except Exception as error:
-        fault = fault_of_surroundings(error)
-        if fault is None:
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """One poll: tells what was landed, which isn't what was held already."""
+    own = own_settings()
+    with TemporaryDirectory() as folder:
+        asking = Asking(client(own, Path(folder)), own)
+        try:
+            landed = [
+                {"key": stored.key, **counts(payload)}
+                for payload in polled.way.ask(asking)
+                if (stored := payloads.land(payload))
+            ]
+        except KeyRefused:
+            own_settings.cache_clear()  # the next call reads the secret anew: it may be another
             raise
-        print(f"the age of raw can't be told: {fault}")
-        return
-    if newest:
-        metric = {"Name": "NewestRawAge", "Unit": "Seconds"}
-        of = {"Namespace": namespace, "Dimensions": [[]], "Metrics": [metric]}
-        about = {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": [of]}
-        print(json.dumps({"_aws": about, "NewestRawAge": (now - newest).total_seconds()}))
+    return {"landed": landed}
 
 
-def newest_in_raw() -> datetime | None:
-    """When the newest payload in raw was received; None when there is none."""
-    for day in _newest_first():
-        if held := payloads.held(Zone.RAW, day):
-            return held[-1].captured_at
-    return None
+@cache
+def own_settings() -> SourceSettings:
+    """The settings of the source, with the key that the secret holds. Raises SettingsError."""
+    own = polled.settings.load()
+    if arn := os.environ.get(KEY_ARN):
+        held = boto3.client("secretsmanager").get_secret_value(SecretId=arn)
+        own = own.model_copy(update={"api_key": SecretStr(held["SecretString"].strip())})
+    if missing := own.missing():
+        raise SettingsError(f"{polled.source} needs {' and '.join(missing)}, or {KEY_ARN}")
+    return own
 
 
-def _newest_first() -> Iterator[date]:
-    """Days that raw may hold. Nearly always it is one of the first two, without a list of all."""
-    today = EASTERN.today()
-    yield from (today, today - timedelta(days=1))
-    yield from reversed(payloads.days(Zone.RAW))
+def client(own: SourceSettings, folder: Path) -> Client:
+    """Asks each page once; the folder keeps the pace of this call."""
+    rate = polled.rate_limit(own)
+    return Client(
+        own.api_url,
+        HostRateLimit(folder / "pace", rate.per / rate.calls),
+        settings.max_body,
+        credential=factory.credential(polled.auth, own),
+        attempts=1,
+        total_timeout=factory.SENSOR_TIMEOUT,
+        pages_refuse=rate.pages_refuse,
+    )
+
+
+def counts(payload: Payload) -> dict[str, Any]:
+    """What a payload holds, and how many of its rows can't be loaded; or why all of it can't."""
+    if polled.validate is None:
+        return {}
+    try:
+        found = polled.validate(payload)
+    except InvalidPayload as fault:
+        return {"invalid": str(fault)}
+    return {**found.counts, "rejected": found.rejected}

@@ -12,20 +12,17 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = var.alarm_email
 }
 
-locals {
-  poller = { FunctionName = aws_lambda_function.poller.function_name }
-}
-
 resource "aws_cloudwatch_metric_alarm" "poller_fails" {
-  alarm_name          = "${var.name}-poller-fails"
-  alarm_description   = "Half of the last ten polls failed: see the logs of the function."
+  for_each            = local.pollers
+  alarm_name          = "${each.value.function}-fails"
+  alarm_description   = "Half of the last polls failed: see the logs of the function."
   namespace           = "AWS/Lambda"
   metric_name         = "Errors"
-  dimensions          = local.poller
+  dimensions          = { FunctionName = aws_lambda_function.poller[each.key].function_name }
   statistic           = "Sum"
-  period              = 60
-  evaluation_periods  = 10
-  datapoints_to_alarm = 5
+  period              = each.value.minutes * 60
+  evaluation_periods  = each.value.minutes < 5 ? 10 : 4
+  datapoints_to_alarm = each.value.minutes < 5 ? 5 : 2
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = 1
   treat_missing_data  = "notBreaching"
@@ -34,13 +31,14 @@ resource "aws_cloudwatch_metric_alarm" "poller_fails" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "poller_silent" {
-  alarm_name          = "${var.name}-poller-silent"
-  alarm_description   = "Nobody called the poller for ten minutes: see its schedule."
+  for_each            = local.pollers
+  alarm_name          = "${each.value.function}-silent"
+  alarm_description   = "Nobody called the poller for two of its intervals, or ten minutes: see its schedule."
   namespace           = "AWS/Lambda"
   metric_name         = "Invocations"
-  dimensions          = local.poller
+  dimensions          = { FunctionName = aws_lambda_function.poller[each.key].function_name }
   statistic           = "Sum"
-  period              = 300
+  period              = max(300, each.value.minutes * 60)
   evaluation_periods  = 2
   comparison_operator = "LessThanThreshold"
   threshold           = 1
@@ -66,17 +64,37 @@ resource "aws_cloudwatch_metric_alarm" "dagster_silent" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
-# The poller tells it of what others made: it goes on while Dagster's runs fail or stand still.
-resource "aws_cloudwatch_metric_alarm" "raw_is_old" {
-  alarm_name          = "${var.name}-raw-is-old"
-  alarm_description   = "Nothing newer than ${var.raw_max_hours} hours is in raw, or nobody looked: see the runs."
+# Whatever the reason: polls that land nothing new, a clock that is off, a bucket that refuses.
+resource "aws_cloudwatch_metric_alarm" "received_is_old" {
+  for_each            = local.pollers
+  alarm_name          = "${var.name}-${each.key}-received-is-old"
+  alarm_description   = "The newest payload of ${each.key} is older than three polls, or nobody looked."
   namespace           = var.name
-  metric_name         = "NewestRawAge"
+  metric_name         = "NewestReceivedAge"
+  dimensions          = { Source = each.key }
+  statistic           = "Minimum"
+  period              = 300
+  evaluation_periods  = 2
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = max(900, 3 * each.value.minutes * 60)
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# It watches who builds: it is told while Dagster's runs fail or stand still.
+resource "aws_cloudwatch_metric_alarm" "curated_is_old" {
+  for_each            = local.pollers
+  alarm_name          = "${var.name}-${each.key}-curated-is-old"
+  alarm_description   = "${each.value.table} wasn't made for ${var.curated_max_hours} hours, or nobody looked: see the runs."
+  namespace           = var.name
+  metric_name         = "NewestCuratedAge"
+  dimensions          = { Source = each.key }
   statistic           = "Minimum"
   period              = 300
   evaluation_periods  = 3
   comparison_operator = "GreaterThanThreshold"
-  threshold           = var.raw_max_hours * 3600
+  threshold           = var.curated_max_hours * 3600
   treat_missing_data  = "breaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]

@@ -1,4 +1,4 @@
-# What the deploying workflow may do: push an image, put new code into the poller. It has no keys:
+# What the deploying workflow may do: push an image, put new code into the functions. It has no keys:
 # GitHub vouches for it, and only where it runs in the environment `production`.
 
 locals {
@@ -69,7 +69,7 @@ data "aws_iam_policy_document" "deployer" {
   statement {
     sid       = "RenewPoller"
     actions   = ["lambda:GetFunction", "lambda:GetFunctionConfiguration", "lambda:UpdateFunctionCode"]
-    resources = [aws_lambda_function.poller.arn]
+    resources = local.functions[*].arn
   }
 }
 

@@ -26,8 +26,8 @@ output "repository_url" {
 }
 
 output "poller" {
-  description = "The repository variable POLLER_FUNCTION"
-  value       = aws_lambda_function.poller.function_name
+  description = "The repository variable POLLER_FUNCTION: all functions of the zip"
+  value       = join(" ", local.functions[*].function_name)
 }
 
 output "deployer_role_arn" {
@@ -43,4 +43,14 @@ output "housekeeping_role_arn" {
 output "cloudwatch_namespace" {
   description = "PREDICTIT_CLOUDWATCH_NAMESPACE"
   value       = var.name
+}
+
+output "glue_database" {
+  description = "The database of the Glue catalog that query engines read"
+  value       = aws_glue_catalog_database.curated.name
+}
+
+output "collector_url" {
+  description = "Where clients post; null: nothing is collected here"
+  value       = one([for one in aws_apigatewayv2_api.collector : "${one.api_endpoint}${local.collector_path}"])
 }

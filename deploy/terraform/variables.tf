@@ -29,10 +29,41 @@ variable "poller_zip" {
   default     = "../../dist/poller.zip"
 }
 
-variable "api_url" {
-  description = "The API that is polled."
-  type        = string
-  default     = "https://www.predictit.org"
+variable "pollers" {
+  description = "The sources that functions poll, by name."
+  type = map(object({
+    minutes     = optional(number)          # between two calls; null: as the source says
+    timeout     = optional(number, 60)      # seconds that a call may take
+    environment = optional(map(string), {}) # settings of the source, none of them secret
+    key_arn     = optional(string)          # of the secret that holds the API's key
+  }))
+  default = { predictit = {} }
+
+  validation {
+    condition = alltrue([
+      for source in keys(var.pollers) : try(local.sources[source].polled != null, false)
+    ])
+    error_message = "Known are ${join(", ", sort([
+      for source, known in local.sources : source if known.polled != null
+    ]))}: other sources aren't polled."
+  }
+
+  validation {
+    condition = alltrue([
+      for one in values(var.pollers) : one.minutes == null ? true : (
+        one.minutes >= 1 && floor(one.minutes) == one.minutes
+      )
+    ])
+    error_message = "The minutes between two calls are a whole number, at least 1."
+  }
+
+  validation {
+    condition = alltrue([
+      for source, one in var.pollers :
+      try(one.timeout <= 60 * coalesce(one.minutes, local.sources[source].polled.minutes), true)
+    ])
+    error_message = "A call has to end before the next one: its timeout is at most the minutes between two."
+  }
 }
 
 variable "poller_concurrency" {
@@ -43,6 +74,29 @@ variable "poller_concurrency" {
   validation {
     condition     = contains([-1, 1], var.poller_concurrency)
     error_message = "It is 1, or -1 where the account is too small to reserve any (below 11 at a time)."
+  }
+}
+
+variable "collector" {
+  description = "Whether the clickstream is collected here, and how; null: it isn't."
+  type = object({
+    origins           = optional(list(string), ["*"])
+    requests_a_second = optional(number, 500)
+    burst             = optional(number, 1000)
+    concurrency       = optional(number, -1)
+    max_body_kb       = optional(number, 64)
+    addresses         = optional(string, "truncate")
+    quiet_alarm       = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition = var.collector == null || try(
+      length(var.collector.origins) > 0
+      && contains(["keep", "truncate", "drop"], var.collector.addresses)
+      && var.collector.requests_a_second >= 1 && var.collector.burst >= 1, false
+    )
+    error_message = "origins holds one at least (* is any), addresses is keep, truncate or drop, and the bounds are 1 at least."
   }
 }
 
@@ -157,13 +211,24 @@ variable "dagster_alarm" {
   default     = true
 }
 
-variable "raw_max_hours" {
-  description = "Hours that the newest payload in raw may be old before an alarm rings."
+variable "curated_max_hours" {
+  description = "Hours for which the table of a polled source may stay as it is before an alarm rings."
   type        = number
   default     = 3
 
   validation {
-    condition     = var.raw_max_hours >= 2
-    error_message = "At least 2: today's payloads move to raw once an hour."
+    condition     = var.curated_max_hours >= 2
+    error_message = "At least 2: today's tables are made once an hour."
+  }
+}
+
+variable "first_days" {
+  description = "The first day of a source in the catalog, where PREDICTIT_..._START is an earlier one."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for day in values(var.first_days) : can(formatdate("YYYY", "${day}T00:00:00Z"))])
+    error_message = "A day is YYYY-MM-DD."
   }
 }

@@ -7,11 +7,14 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from predictit_assets.checks.access import CALLS_LEFT
 from predictit_assets.checks.freshness import FRESH
 from predictit_assets.checks.memory import NEWEST, NEXT, days_judged
+from predictit_assets.checks.publication import PUBLISHED
 from predictit_assets.contract.calendar import DayRange, consecutive
 from predictit_assets.contract.names import UNPREFIXED, AssetNames
-from predictit_assets.instance.failures import breaks, failed_steps, one_line, why
+from predictit_assets.errors import KEY_ACCEPTED
+from predictit_assets.instance.failures import breaks, failed_steps, one_line, told_by, why
 from predictit_assets.instance.location import is_own
 from predictit_assets.instance.names import LOCATION_TAG, RUNLESS, WILL_RETRY_TAG
 from predictit_assets.instance.partitions import tagged_window
@@ -23,6 +26,15 @@ NEXT_STEPS = {
     "nothing_quarantined": (
         "look at the payload and the reason beside it; when a release can read it, move it back "
         "to landing/, then {build}"
+    ),
+    PUBLISHED: "see the last run of serving/{source}; predictit build {source} tries again",
+    KEY_ACCEPTED: (
+        "set the key of {source} anew (its README names the variable) and restart the code "
+        "location; it is asked again by itself"
+    ),
+    CALLS_LEFT: (
+        "poll less often or fewer pages, or let more calls be made, if they may: the README of "
+        "{source} names the variables"
     ),
     FRESH: "predictit poll {source} (it says what is wrong), then predictit build {source}",
 }
@@ -117,8 +129,16 @@ class Monitored:
         if end.event_type is dg.DagsterEventType.RUN_SUCCESS:
             outcomes.append(self._succeeded(self._scope(run)))
         elif end.event_type is failure and run.tags.get(WILL_RETRY_TAG) != "true":
-            outcomes.append(self._failed(run, self._scope(run), events))
+            scope = self._scope(run)
+            if not self._is_told_by_checks(told_by(events), scope):
+                outcomes.append(self._failed(run, scope, events))
         return outcomes
+
+    def _is_told_by_checks(self, names: set[str], scope: Scope) -> bool:
+        """Whether checks tell why a run failed: then each run isn't one incident more."""
+        sources = set(map(self._source, scope.parts))
+        watched = {(key.name, self._source(key.asset_key.to_user_string())) for key in self._checks}
+        return bool(names) and all((one, source) in watched for one in names for source in sources)
 
     def outcomes_without_run(self, instance: dg.DagsterInstance) -> Iterator[Outcome]:
         """What the watched checks found whose newest result a sensor reported."""

@@ -107,6 +107,51 @@ class PerEntity(NamedTuple):
     """Whether such a row is asked about, by the source's settings: not before its start, say."""
 
 
+class Received(NamedTuple):
+    """A request that a client posted, as an endpoint received it."""
+
+    at: datetime
+    """When its body was whole: UTC, whole milliseconds."""
+    address: str
+    """Of the client; empty where nobody knows it."""
+    method: str
+    path: str
+    query: str
+    """As it was sent, percent-encoded, without the question mark."""
+    headers: Mapping[str, str]
+    """By name in lower case."""
+    body: bytes
+
+
+class Receipt(NamedTuple):
+    """What a client is answered whose request is kept."""
+
+    content_type: str
+    body: bytes
+
+
+class Endpoint(NamedTuple):
+    """Where requests are collected, and within which bounds."""
+
+    host: str
+    port: int
+    """0: any that is free."""
+    spool: Path | None
+    """Where lines wait to be landed; None: below the home."""
+    max_spool: int
+    """Bytes that may wait."""
+    max_body: int
+    """Bytes of the body of a request."""
+    connections: int
+    """At a time."""
+    requests_a_second: int
+    """Of one address; 0: any number."""
+    origins: Sequence[str]
+    """Whose pages may post; one that is `*` means all."""
+    trusted_proxies: Sequence[str]
+    """Addresses and networks whose X-Forwarded-For counts."""
+
+
 class Pushed(NamedTuple):
     """Clients post; who receives lands batches. The landing sensor reports them."""
 
@@ -118,6 +163,12 @@ class Pushed(NamedTuple):
     """Day and capture time of a batch that comes as a file."""
     cut: Callable[[BinaryIO], Iterable[bytes]] | None = None
     """The batches of a file that holds many, read as a stream; None: a file is one batch."""
+    line: Callable[[Received, Any], bytes] | None = None
+    """The line of a batch that a request becomes, by the source's settings, without its end. None:
+    others collect."""
+    endpoint: Callable[[Any], Endpoint] | None = None
+    """Where it is collected, of the source's settings."""
+    receipt: Receipt = Receipt("text/plain", b"")
 
 
 class FileDrop(NamedTuple):

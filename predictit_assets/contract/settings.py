@@ -84,6 +84,10 @@ class SourceSettings(BaseSettings):
             return [f"{self.variable('api_key')} (or {self.variable('api_key_file')})"]
         return []
 
+    def plan_text(self) -> str:
+        """Which of the API's plans is set, in words, where it has some; no part of it is secret."""
+        return ""
+
     def dbt_vars(self) -> Mapping[str, str]:
         """What models are told of the settings: dbt variables, which models of all sources see.
 

@@ -1,10 +1,10 @@
 """The contract of a source: a declaration that needs no client, no key and no warehouse."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
-from predictit_assets.contract.arrival import Arrival
+from predictit_assets.contract.arrival import Arrival, Polled
 from predictit_assets.contract.calendar import Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.settings import SourceSettings
@@ -143,6 +143,9 @@ class Serving(NamedTuple):
     """The columns that readers don't get, by table."""
     references: Mapping[str, Sequence[Reference]] = {}
     """The foreign keys, by table. In a table by day `partition_date` is a part of each key."""
+    copies: Sequence[str] = ()
+    """The views among `tables` whose rows are copied, as they are right after each build: what
+    they are made of isn't served."""
 
 
 class Source(NamedTuple):
@@ -180,6 +183,20 @@ class Source(NamedTuple):
     def dataset(self, name: str) -> Dataset:
         """The dataset of this name."""
         return next(one for one in self.datasets if one.name == name)
+
+
+class OutsidePoll(NamedTuple):
+    """What a poller outside Dagster has to know of a source: it imports no more than this."""
+
+    source: str
+    dataset: str
+    calendar: Calendar
+    way: Polled
+    settings: type[SourceSettings]
+    rate_limit: "RateLimitOf"
+    auth: "Auth | AuthOf | None" = None
+    validate: Callable[[Payload], Validation] | None = None
+    """Counts what a payload holds; None where that takes more than a poller has room for."""
 
 
 class AuthOf(Protocol):

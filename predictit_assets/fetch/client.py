@@ -35,7 +35,7 @@ from urllib3.util.retry import Retry
 from predictit_assets import __version__
 from predictit_assets.contract.arrival import Answer
 from predictit_assets.contract.payload import CLOCK_TOLERANCE
-from predictit_assets.errors import FetchError
+from predictit_assets.errors import KEY_ACCEPTED, FetchError
 from predictit_assets.fetch.rate_limit import NO_LIMIT, HostRateLimit
 from predictit_assets.text import printable
 
@@ -82,6 +82,8 @@ class RetryableError(FetchError):
 
 class KeyRefused(FetchError):
     """The API doesn't accept the key, or there is none."""
+
+    told_by = KEY_ACCEPTED
 
 
 class RequestRefused(FetchError):
@@ -157,6 +159,8 @@ class Client:
     """Whether an error that is a page is final, whatever its status."""
     calls: int = 0
     """Calls that were made."""
+    answered: bool = False
+    """Whether any of them got an answer, so that the key was accepted."""
 
     def get(
         self, path: str, params: Mapping[str, str] | None = None, none: Collection[int] = ()
@@ -232,6 +236,7 @@ class Client:
     def _ask_once(self, call: _Call) -> Answer:
         body = io.BytesIO()
         response = self._receive(call, body)
+        self.answered = True
         content = self._without_untold_gzip(call, body.getvalue())
         kind = self.mask(response.headers.get("Content-Type", "no content type"))
         if response.status_code != requests.codes.ok:

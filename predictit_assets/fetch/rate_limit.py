@@ -57,8 +57,12 @@ class HostRateLimit:
         """Calls that may still be made in the month of a moment; None where nobody counts."""
         if self.a_month is None:
             return None
-        kept = self.for_polls * (_next_month(now) - now).total_seconds()
-        return self.a_month - self.spent(now) - (round(kept) if self.leaves_polls_theirs else 0)
+        kept = self.polls_to_come(now) if self.leaves_polls_theirs else 0
+        return self.a_month - self.spent(now) - kept
+
+    def polls_to_come(self, now: datetime) -> int:
+        """Calls that polls need until the month of a moment ends."""
+        return round(self.for_polls * (_next_month(now) - now).total_seconds())
 
     def acquire(self, log: Callable[[str], None]) -> Turn:
         """Sleep until a call is allowed, then note it; `log` is told of a wait.

@@ -19,6 +19,8 @@ FAILING_DAYS = "failing_days"
 """The metadata that lists the days which failed a check or a step, as ISO dates."""
 MORE_DAYS = "more_failing_days"
 """The metadata that says that other days failed too, which aren't listed."""
+TOLD_BY = "told_by"
+"""The metadata of a failure that names the check which tells of it."""
 MAX_DAYS = 100
 """Failing days that are listed: a result is kept for years, and read at each look."""
 RETRIES = 2
@@ -64,10 +66,10 @@ def _as_failure(context: dg.OpExecutionContext) -> Iterator[None]:
             context.log.warning(f"{error}; trying again")
             wait = FIRST_WAIT * 2**context.retry_number
             raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=wait) from error
-        days = error.days if isinstance(error, BadDays) else []
-        raise dg.Failure(
-            str(error), metadata=failing_days_metadata(days), allow_retries=False
-        ) from None
+        metadata = failing_days_metadata(error.days if isinstance(error, BadDays) else [])
+        if error.told_by:
+            metadata[TOLD_BY] = dg.MetadataValue.text(error.told_by)
+        raise dg.Failure(str(error), metadata=metadata, allow_retries=False) from None
     except Exception as error:
         if fault := fault_of_surroundings(error):
             raise dg.Failure(fault, allow_retries=False) from error
@@ -128,6 +130,17 @@ def why(events: Sequence[dg.DagsterEvent]) -> str:
     # No step failed in a run whose process died.
     causes = causes or [event.message or "" for event in events if event.is_run_failure]
     return "; ".join(causes)
+
+
+def told_by(events: Iterable[dg.DagsterEvent]) -> set[str]:
+    """The checks that tell of a run's failure; none when a step failed of something else."""
+    names = set()
+    for event in events:
+        if event.is_step_failure and not _only_says_that_a_check_failed(event):
+            data = event.step_failure_data.user_failure_data
+            name = data.metadata.get(TOLD_BY) if data else None
+            names.add(str(name.value) if name else "")
+    return set() if "" in names else names
 
 
 def breaks(check: dg.AssetCheckEvaluation) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from tempfile import SpooledTemporaryFile, TemporaryDirectory
+from typing import Any, BinaryIO, TypeVar, cast
 
 import dagster as dg
 import pyarrow
@@ -39,6 +39,9 @@ SMALL = 4_000
 """Compressed bytes of a payload below which a batch takes many more of them."""
 ROWS_A_GROUP = 122_880
 """Rows of a row group: as many as in DuckDB's own, which its threads then load one each."""
+MAX_IN_MEMORY = 32_000_000
+"""Bytes of a Parquet file that is made in memory; a larger one is a temporary file."""
+CHUNK = 1 << 20
 THREADS = 2
 """Threads that read payloads. Each holds a batch, and there may be a process for each core."""
 
@@ -71,8 +74,8 @@ def write_day(stream: Stream, day: date) -> dict[str, CuratedFile]:
         for table, (content, rows) in contents.items():
             key = stream.curated_object(table, day)
             if held:
-                payloads.objects.replace(key, content)
                 files[table] = _file(key, content, rows)
+                payloads.objects.replace(key, _body(content, files[table].size))
             else:
                 payloads.objects.delete(key)
         # Another process may have validated more meanwhile and written the file before we did.
@@ -80,8 +83,18 @@ def write_day(stream: Stream, day: date) -> dict[str, CuratedFile]:
             return files
 
 
-def _file(key: str, content: bytes, rows: int) -> CuratedFile:
-    return CuratedFile(key, rows, len(content), hashlib.sha256(content).hexdigest())
+def _file(key: str, content: BinaryIO, rows: int) -> CuratedFile:
+    digest = hashlib.sha256()
+    while chunk := content.read(CHUNK):
+        digest.update(chunk)
+    size = content.tell()
+    content.seek(0)
+    return CuratedFile(key, rows, size, digest.hexdigest())
+
+
+def _body(content: BinaryIO, size: int) -> bytes | BinaryIO:
+    """What is stored of a file: a large one is read in pieces."""
+    return content.read() if size <= MAX_IN_MEMORY else content
 
 
 def _files_or_fault(stream: Stream, day: date) -> dict[str, CuratedFile] | str:
@@ -122,7 +135,7 @@ def _kept(stream: Stream, table: str, day: date) -> CuratedFile:
     if pyarrow.parquet.read_schema(io.BytesIO(content)).names != schema.names:
         content = _in_todays_columns(content, schema, key)
         stream.payloads.objects.replace(key, content)
-    return _file(key, content, rows)
+    return _file(key, io.BytesIO(content), rows)
 
 
 def _in_todays_columns(content: bytes, schema: pyarrow.Schema, key: str) -> bytes:
@@ -138,7 +151,7 @@ def _in_todays_columns(content: bytes, schema: pyarrow.Schema, key: str) -> byte
     builder = ParquetBuilder(schema.with_metadata(metadata))
     for batch in rows.select(schema.names).cast(schema).to_batches():
         builder.add(batch)
-    return builder.content()
+    return builder.content().read()
 
 
 class ParquetBuilder:
@@ -147,9 +160,9 @@ class ParquetBuilder:
     def __init__(self, schema: pyarrow.Schema) -> None:
         self.rows = 0
         self._waiting = schema.remove_metadata().empty_table()
-        self._buffer = io.BytesIO()
+        self._file = SpooledTemporaryFile(MAX_IN_MEMORY)  # noqa: SIM115  # it outlives this call
         self._writer = pyarrow.parquet.ParquetWriter(
-            self._buffer, schema, compression="zstd", store_decimal_as_integer=True
+            self._file, schema, compression="zstd", store_decimal_as_integer=True
         )
 
     def add(self, rows: pyarrow.RecordBatch) -> None:
@@ -160,15 +173,16 @@ class ParquetBuilder:
             self._writer.write_table(self._waiting[:ROWS_A_GROUP])
             self._waiting = self._waiting[ROWS_A_GROUP:]
 
-    def content(self) -> bytes:
-        """The finished file."""
+    def content(self) -> BinaryIO:
+        """The finished file, at its beginning."""
         if self._waiting:
             self._writer.write_table(self._waiting)
         self._writer.close()
-        return self._buffer.getvalue()
+        self._file.seek(0)
+        return cast(BinaryIO, self._file)
 
 
-def _contents(stream: Stream, held: list[StoredPayload]) -> dict[str, tuple[bytes, int]]:
+def _contents(stream: Stream, held: list[StoredPayload]) -> dict[str, tuple[BinaryIO, int]]:
     """The content and the number of rows of each table's file."""
     identity = {PAYLOADS: made_of(str(stored.name) for stored in held)}
     builders = {

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,11 +22,11 @@ from predictit_assets.contract.arrival import (
 from predictit_assets.contract.payload import InvalidPayload, Payload
 from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.errors import FetchError, NothingPublished, SettingsError
-from predictit_assets.fetch.client import CallsSpent, Client, RequestRefused
+from predictit_assets.fetch.client import CallsSpent, Client, KeyRefused, RequestRefused
 from predictit_assets.fetch.days import MAX_FAILURES, DaysAsked, ask_days, due_days, forecast
 from predictit_assets.fetch.files import Imported, dropped_files, import_files, is_payload
 from predictit_assets.fetch.rate_limit import MonthSpent
-from predictit_assets.storage.asked import Asked, AskedRows
+from predictit_assets.storage.asked import Asked, AskedRows, RefusedKey
 from predictit_assets.storage.payloads import StoredPayload, Zone
 from predictit_assets.storage.stream import Stream
 
@@ -92,8 +93,9 @@ class Intake:
         polled = self.way(Polled)
         if polled:
             self.ready()
-            for payload in polled.ask(self._asking(client)):
-                yield self.stream.payloads.land(payload)
+            with self._noting_refusals(client):
+                for payload in polled.ask(self._asking(client)):
+                    yield self.stream.payloads.land(payload)
 
     def due(self, days: Sequence[date] | None = None) -> list[date]:
         """The days that are due, of these or of all, oldest first."""
@@ -122,15 +124,16 @@ class Intake:
         def note(day: date, at: datetime, calls: int, outcome: str) -> None:
             self.stream.asked.note(day, Asked(at, calls, outcome), known.get(day))
 
-        return ask_days(
-            by_day,
-            due,
-            self._asking(client),
-            lambda: client.calls,
-            self.stream.payloads.land,
-            note,
-            log,
-        )
+        with self._noting_refusals(client):
+            return ask_days(
+                by_day,
+                due,
+                self._asking(client),
+                lambda: client.calls,
+                self.stream.payloads.land,
+                note,
+                log,
+            )
 
     def _days(self, days: Sequence[date] | None) -> Sequence[date]:
         """These days, or all that are asked about by themselves."""
@@ -172,7 +175,14 @@ class Intake:
         if per_entity is None or not rows:
             return
         self.ready()
-        asking = self._asking(self._client(log, max_calls))
+        client = self._client(log, max_calls)
+        with self._noting_refusals(client):
+            yield from self._ask_rows(per_entity, rows, client, log)
+
+    def _ask_rows(
+        self, per_entity: PerEntity, rows: Sequence[Any], client: Client, log: Log
+    ) -> Iterator["Reply"]:
+        asking = self._asking(client)
         failures = 0
         for done, row in enumerate(rows):
             said = False
@@ -266,12 +276,31 @@ class Intake:
         return FileBounds(max_file=self.max_body)
 
     @property
+    def refused_key(self) -> RefusedKey:
+        """What is known of a key that the API refuses."""
+        return RefusedKey(self.stream.payloads.objects, self.stream.source.name)
+
+    @property
     def _asked_rows(self) -> AskedRows:
         stream = self.stream
         return AskedRows(stream.payloads.objects, stream.source.name, stream.dataset.name)
 
     def _asking(self, client: Client) -> Asking:
         return Asking(client, self.settings, self._parts_answered)
+
+    @contextmanager
+    def _noting_refusals(self, client: Client) -> Iterator[None]:
+        """Note for all processes that the API refuses the key, and when it accepts it again."""
+        refused = False
+        try:
+            yield
+        except KeyRefused as refusal:
+            refused = True
+            self.refused_key.note(str(refusal))
+            raise
+        finally:
+            if self.stream.source.auth and client.answered and not refused:
+                self.refused_key.clear()
 
     def _client(self, log: Log, max_calls: int | None) -> Client:
         """A client for what isn't a poll: it leaves polls the calls that they need."""

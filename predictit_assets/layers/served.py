@@ -29,7 +29,10 @@ def served_tables(
     chosen = [one for one in own if one.layer in serving.tables or one.table in serving.tables]
     named = {name for one in chosen for name in (one.layer, one.table)}
     _refuse(source, "tables", set(serving.tables) - named)
-    tables = {one.table: one for one in chosen if not one.is_view}
+    views = {one.table for one in chosen if one.is_view}
+    _refuse(source, "copies", set(serving.copies) - views)
+    views -= set(serving.copies)
+    tables = {one.table: one for one in chosen if one.table not in views}
     for what, by_table in (("private", serving.private), ("references", serving.references)):
         _refuse(source, what, by_table.keys() - {one.table for one in chosen})
 
@@ -48,7 +51,7 @@ def served_tables(
 
     for table in tables:
         serve(table)
-    for view in (one for one in chosen if one.is_view):
+    for view in (one for one in chosen if one.table in views):
         sql, reads = view_sql(source, view.table, served, project)
         private = frozenset(serving.private.get(view.table, ()))
         _refuse(source, f"private {view.table}", private - view.types.keys())
@@ -72,7 +75,7 @@ def _checked(
                 f"{source} declares that {model.table} refers to {reference.table} by "
                 f"{', '.join(reference.columns)}, and its key is {', '.join(key.of.key)}"
             )
-    return Served(model, private, tuple(keys))
+    return Served(model, private, tuple(keys), is_copy=model.is_view)
 
 
 def _refuse(source: str, what: str, unknown: Collection[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from predictit_assets.checks.memory import Findings, Memory, result
+from predictit_assets.checks.publication import Publication, unpublished
 from predictit_assets.contract.calendar import spelt
 from predictit_assets.contract.names import AssetNames
 from predictit_assets.instance.failures import fail_on_expected_error
@@ -63,7 +64,7 @@ def serving_assets(
     def publish(context: dg.AssetExecutionContext) -> Iterator[Any]:
         window = days_of_context(context)
         late = {
-            one.table: _unpublished(context.instance, models[one.table], serving_key(names, one))
+            one.table: unpublished(context.instance, models[one.table], serving_key(names, one))
             for one in tables
             if one.by_day
         }
@@ -133,20 +134,15 @@ def _spec(
     )
 
 
-def _unpublished(
-    instance: dg.DagsterInstance, model: dg.AssetKey, served: dg.AssetKey
-) -> set[date]:
-    """The days of which the table was made anew since it was last published.
-
-    Their rows may be others, though as many as before.
-    """
-    made, published = (
-        instance.event_log_storage.get_latest_storage_id_by_partition(
-            key, dg.DagsterEventType.ASSET_MATERIALIZATION
-        )
-        for key in (model, served)
-    )
-    return {date.fromisoformat(day) for day, event in made.items() if event > published.get(day, 0)}
+def publication(source: str, tables: Sequence[Served], names: AssetNames) -> Publication:
+    """What of a source is served, of which model each."""
+    by_day: dict[dg.AssetKey, dg.AssetKey] = {}
+    whole: dict[dg.AssetKey, dg.AssetKey] = {}
+    for one in tables:
+        if not one.is_view:
+            model = dg.AssetKey(names.key(one.model.layer, source, one.table))
+            (by_day if one.by_day else whole)[model] = serving_key(names, one)
+    return Publication(source, by_day, whole)
 
 
 def serving_checks(
@@ -173,8 +169,9 @@ def serving_checks(
             found = serving.counts(list(selected.values()))
             with warehouse.read_connection() as query:
                 for key, one in selected.items():
-                    wanted: Counts = {}
-                    if not one.is_view:
+                    # A copy of a view is of the moment when it was made: the view has moved on.
+                    wanted = found[one.table] if one.is_copy else Counts()
+                    if not (one.is_view or one.is_copy):
                         wanted = warehouse_counts(query, one, None, sums=False)
                     yield result(
                         key,
@@ -189,7 +186,7 @@ def serving_checks(
 
 
 def _rule(one: Served) -> str:
-    rule = READABLE if one.is_view else RULE
+    rule = READABLE if one.is_view or one.is_copy else RULE
     return rule[0].upper() + rule[1:]
 
 

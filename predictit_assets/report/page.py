@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -20,16 +21,21 @@ UNKNOWN = "–"
 
 def libraries(objects: ObjectStore) -> str:
     """The JavaScript that draws the charts, kept in the store: bundling it takes seconds."""
-    import vl_convert
-
     asked = (SNIPPET, vega_lite())
     made_of = "\n".join([version("vl-convert-python"), *asked])
     key = f"report/libraries/{hashlib.sha256(made_of.encode()).hexdigest()}.js"
     kept = objects.get(key)
     if kept is None:
-        kept = vl_convert.javascript_bundle(*asked).encode()
+        kept = _bundle(*asked)
         objects.replace(key, kept)
     return kept.decode()
+
+
+@cache
+def _bundle(snippet: str, version_of_vega_lite: str) -> bytes:
+    import vl_convert
+
+    return vl_convert.javascript_bundle(snippet, version_of_vega_lite).encode()
 
 
 def fill(

@@ -61,6 +61,24 @@ def _serve(stack: ExitStack, fakes: "Sequence[Fake]", port: int) -> dict[str, st
     return environment
 
 
+def _starts(sources: "Sequence[str]") -> dict[str, str]:
+    """What makes each source begin with the first day that is held of it.
+
+    Of the years before, the UI would tell for ever that they are missing.
+    """
+    from predictit_assets import factory
+    from predictit_assets.sources import enabled
+
+    settings = load_settings()
+    starts = {}
+    for on in enabled(sources):
+        streams = [factory.stream(settings, on, dataset) for dataset in on.source.datasets]
+        days = {day for stream in streams for day in stream.known_days()}
+        if days:
+            starts[on.settings.variable("start")] = str(min(days))
+    return starts
+
+
 @app.command()
 def archive(
     folder: Annotated[Path, typer.Argument(help="where the files are written")],
@@ -110,6 +128,9 @@ def run(
         ),
     ] = None,
     source: Sources = None,
+    held: Annotated[
+        bool, typer.Option("--held", help="sources begin with the first day that is held of them")
+    ] = False,
 ) -> None:
     """Run a command against the made-up APIs, such as `sample run predictit poll`."""
     if not command:
@@ -121,6 +142,8 @@ def run(
         defaults = {"PREDICTIT_SOURCES": ",".join(fake.name for fake in fakes)}
         for fake in fakes:
             defaults |= fake.defaults
+        if held:
+            defaults |= _starts([fake.name for fake in fakes])
         served = _serve(stack, fakes, port=0)
         try:
             # The command is the caller's own.

@@ -96,6 +96,29 @@ def _moment(stamp: str) -> datetime | None:
         return None
 
 
+class RefusedKey:
+    """The note that an API refuses the key of a source. It goes when the API answers again."""
+
+    def __init__(self, objects: ObjectStore, source: str) -> None:
+        self._objects = objects
+        self._name = f"landing/{source}/_key_refused"
+
+    def note(self, said: str) -> None:
+        """Note what the API said; the first note stays."""
+        self._objects.put_if_absent(self._name, said.encode())
+
+    def clear(self) -> None:
+        """The key is accepted."""
+        # To delete what isn't there leaves a marker in a bucket that keeps versions.
+        if self._objects.exists(self._name):
+            self._objects.delete(self._name)
+
+    def said(self) -> str | None:
+        """What the API said when it first refused the key; None while it accepts it."""
+        body = self._objects.get(self._name)
+        return None if body is None else body.decode(errors="replace")
+
+
 class AskedDays:
     """The notes of one dataset."""
 

@@ -1,13 +1,14 @@
 """The object store: keys and bytes, each write whole or not at all, in a folder or on S3."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
@@ -59,17 +60,38 @@ class ObjectStore:
     def put_if_absent(self, key: str, body: bytes) -> bool:
         """Store an object under a new key; False (and nothing stored) when the key exists."""
         while True:
-            try:
-                obstore.put(self._store, key, body, mode="create")
-            except AlreadyExistsError:
-                # S3 says so, too, of a key that somebody is just making, and may yet fail to.
-                if self.exists(key):
-                    return False
-            else:
+            if self.create(key, body):
                 return True
+            # S3 says so, too, of a key that somebody is just making, and may yet fail to.
+            if self.exists(key):
+                return False
 
-    def replace(self, key: str, body: bytes) -> None:
-        """Store an object, in one step in place of what was there."""
+    def create(self, key: str, body: bytes) -> bool:
+        """The same for who may do no more than create: it doesn't look at what is there.
+
+        False says of S3, too, that somebody is just making an object of that key.
+        """
+        try:
+            obstore.put(self._store, key, body, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def sync(self, key: str) -> None:
+        """See to it that an object outlives a loss of power. What S3 has taken does so anyhow."""
+        if isinstance(self._place, Bucket):
+            return
+        path = self._place / key
+        folders = [path, *path.parents]
+        for one in folders[: folders.index(self._place) + 1]:
+            descriptor = os.open(one, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def replace(self, key: str, body: bytes | BinaryIO) -> None:
+        """Store an object, in one step in place of what was there. A file is read in pieces."""
         obstore.put(self._store, key, body, mode="overwrite")
 
     def get(self, key: str) -> bytes | None:

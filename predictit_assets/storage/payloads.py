@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterable
@@ -240,6 +241,27 @@ class PayloadStore:
         if not self.objects.put_if_absent(key, body):
             return None
         return StoredPayload(Zone.LANDING, payload.day, key, len(body), name)
+
+    def create(self, payload: Payload) -> StoredPayload | None:
+        """Keep what was received, for who may create and not look: None when it is there already.
+
+        What is held elsewhere than in landing isn't known to it.
+        """
+        name = self.name_of(payload)
+        key, body = self.key(Zone.LANDING, payload.day, name), _zipped(payload)
+        if not self.objects.create(key, body):
+            return None
+        return StoredPayload(Zone.LANDING, payload.day, key, len(body), name)
+
+    def land_for_good(self, payload: Payload) -> StoredPayload | None:
+        """The same as `land`; what was received then outlives a loss of power, too."""
+        stored = self.land(payload)
+        if stored:
+            self.objects.sync(stored.key)
+        else:
+            # Whoever landed it may have been killed before it was on disk, wherever it lies now.
+            os.sync()
+        return stored
 
     def _repeats(self, payload: Payload, name: PayloadName) -> bool:
         """Whether the newest held answer of the same part says the same."""

@@ -86,6 +86,8 @@ class Served:
     """The query of a view, over served tables."""
     reads: frozenset[str] = frozenset()
     """The served tables that a view is made of."""
+    is_copy: bool = False
+    """Whether the rows of a view are copied, as a table that is replaced whole."""
 
     @property
     def table(self) -> str:
@@ -95,12 +97,12 @@ class Served:
     @property
     def by_day(self) -> bool:
         """Whether days of it can be replaced."""
-        return self.model.by_day and not self.is_view
+        return self.model.by_day and not self.model.is_view
 
     @property
     def is_view(self) -> bool:
         """Whether it holds no rows of its own."""
-        return self.model.is_view
+        return self.model.is_view and not self.is_copy
 
     @property
     def name(self) -> str:

@@ -36,9 +36,14 @@ from predictit_assets.checks.freshness import FRESH
 from predictit_assets.checks.memory import days_judged
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.payload import Payload
-from predictit_assets.errors import SettingsError
+from predictit_assets.errors import FetchError, SettingsError
+from predictit_assets.fetch.client import KeyRefused
 from predictit_assets.instance import runs
-from predictit_assets.instance.failures import MAX_DAYS, failing_days_metadata
+from predictit_assets.instance.failures import (
+    MAX_DAYS,
+    fail_on_expected_error,
+    failing_days_metadata,
+)
 from predictit_assets.instance.location import LOCATION
 from predictit_assets.instance.names import LOCATION_TAG
 from predictit_assets.instance.partitions import daily_partitions, window_tags
@@ -432,6 +437,77 @@ def test_a_poll_that_failed_today_sends_one_to_the_poll(
     newest, oldest = hook.texts[0].split("\n\n")
     assert newest.endswith("next: predictit poll predictit (it asks again, and says what is wrong)")
     assert oldest.endswith("next: predictit build predictit --from 2026-03-04 --to 2026-03-04")
+
+
+def test_a_refused_key_is_one_incident_however_many_polls_and_runs_it_fails(
+    hook: Webhook, instance: dg.DagsterInstance
+) -> None:
+    settings = Settings.model_validate({"alerts": f"json://{hook.address}"})
+    faults = [KeyRefused("answered 401"), KeyRefused("answered 401"), FetchError("answered 500")]
+
+    @dg.asset(
+        key=["landing", "predictit", "feed"],
+        partitions_def=daily_partitions(EASTERN, DAY),
+        tags={"layer": "landing"},
+    )
+    def landing_feed(context: dg.AssetExecutionContext) -> None:
+        with fail_on_expected_error(context.op_execution_context):
+            raise faults.pop(0)
+
+    @dg.asset_check(asset=landing_feed, name="key_accepted")
+    def accepted() -> dg.AssetCheckResult:
+        raise NotImplementedError
+
+    def report(passed: bool) -> None:
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=landing_feed.key,
+                check_name="key_accepted",
+                passed=passed,
+                metadata={},
+                description=None if passed else "the key is refused: answered 401",
+            )
+        )
+
+    sensor = alerts_sensor(
+        open_channels(settings.alerts),
+        [landing_feed, accepted],
+        WHOLE_JOBS,
+        today_of,
+        settings.ui_url,
+    )
+    job = dg.Definitions(
+        [landing_feed], jobs=[dg.define_asset_job(BUILD_JOB)], executor=dg.in_process_executor
+    ).resolve_job_def(BUILD_JOB)
+    cursor = None
+    for day in (DAY, NEXT_DAY):
+        report(passed=False)
+        job.execute_in_process(
+            partition_key=str(day),
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=[landing_feed.key],
+        )
+        context = dg.build_sensor_context(instance=instance, cursor=cursor)
+        sensor(context)
+        cursor = context.cursor
+    (text,) = hook.texts
+    assert text.startswith(
+        "FAILING: check key_accepted of landing/predictit/feed\nthe key is refused: answered 401\n"
+    )
+    assert "next: set the key of predictit anew" in text
+
+    # What fails otherwise is told as ever.
+    report(passed=True)
+    job.execute_in_process(
+        partition_key=str(NEXT_DAY),
+        instance=instance,
+        raise_on_error=False,
+        asset_selection=[landing_feed.key],
+    )
+    sensor(dg.build_sensor_context(instance=instance, cursor=cursor))
+    assert "FAILING: run of build_predictit" in hook.texts[1]
+    assert "RESOLVED: check key_accepted of landing/predictit/feed" in hook.texts[1]
 
 
 def test_a_quarantined_payload_is_reported_with_its_key_and_reason_and_its_recovery(

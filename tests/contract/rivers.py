@@ -20,6 +20,7 @@ from predictit_assets.contract.arrival import (
     Asking,
     ByDay,
     Dropped,
+    Endpoint,
     FileDrop,
     PerEntity,
     Polled,
@@ -57,6 +58,7 @@ class RiverSettings(SourceSettings):
 
     start: date = Field(date(2024, 1, 1), description="the first partition")
     max_calls: int = Field(100, description="calls of a run")
+    spool: Path | None = Field(None, description="where alarms wait to be landed")
     folder: Path | None = Field(None, description="where surveys are dropped")
     url: str = Field("", description="where a zip of surveys is fetched")
 
@@ -315,6 +317,20 @@ def identify_batch(drop: FileDrop) -> Payload:
     return Payload(UTC_CALENDAR.day_of(at), at, drop.body)
 
 
+def collected_within(settings: RiverSettings) -> Endpoint:
+    return Endpoint(
+        host="127.0.0.1",
+        port=0,
+        spool=settings.spool,
+        max_spool=1_000_000,
+        max_body=1_000,
+        connections=10,
+        requests_a_second=0,
+        origins=("*",),
+        trusted_proxies=(),
+    )
+
+
 class Surveys(Dataset):
     """Files of a dump: the name says the day, a member of a zip is a payload."""
 
@@ -362,7 +378,16 @@ RIVERS = Source(
         _declare(
             Gauges(), PerEntity(("staging", "rivers", "river_levels"), pending_gauges, ask_gauge)
         ),
-        _declare(Alarms(), Pushed("/alarms", 1_000_000, identify_batch)),
+        _declare(
+            Alarms(),
+            Pushed(
+                "/alarms",
+                1_000_000,
+                identify_batch,
+                line=lambda received, _settings: received.body,
+                endpoint=collected_within,
+            ),
+        ),
         _declare(
             Surveys(),
             Dropped(

@@ -22,6 +22,7 @@ from contract.rivers import RIVERS, FakeRivers
 from predictit_assets import factory
 from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.checks.schema import violations
+from predictit_assets.checks.spool import LANDED_IN_TIME
 from predictit_assets.contract.arrival import ByDay, Polled
 from predictit_assets.contract.calendar import DayRange, consecutive
 from predictit_assets.contract.payload import InvalidPayload, Payload
@@ -300,4 +301,13 @@ def test_every_asset_says_whose_it_is(received: Received) -> None:
         assert node.group_name in {f"{name}_{stage}" for stage in ("ingest", "core", "marts")}
         assert node.description
         assert node.owners == [received.on.source.owner]
+    # Where clients post, what waits to be landed is watched.
+    collected = {
+        key.asset_key.path[-1] for key in graph.asset_check_keys if key.name == LANDED_IN_TIME
+    }
+    assert collected == {
+        dataset.name
+        for dataset in received.on.source.datasets
+        if factory.spool_folder(received.settings, received.on, dataset)
+    }
     assert DayRange(received.days[0], received.days[-1])

@@ -21,11 +21,12 @@ from contract.rivers import RIVERS, FakeRivers, RiverSettings
 from predictit_assets import factory
 from predictit_assets.automation import drops
 from predictit_assets.build import build_definitions, build_job_name
-from predictit_assets.contract.arrival import ByDay, PerEntity
+from predictit_assets.contract.arrival import ByDay, PerEntity, Received
 from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange
 from predictit_assets.contract.payload import Payload
 from predictit_assets.errors import FetchError, SettingsError
 from predictit_assets.fetch import client as fetch_client
+from predictit_assets.fetch.spool import Line
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.instance.runs import run_build
 from predictit_assets.layers.intake import Intake, Reply
@@ -70,6 +71,31 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def intake(settings: Settings, on: Enabled, dataset: str) -> Intake:
     return factory.intake(settings, on, RIVERS.dataset(dataset))
+
+
+def test_what_clients_post_is_landed_as_a_batch(settings: Settings, on: Enabled) -> None:
+    assert factory.collected(settings, predictit()) is None
+    found = factory.collected(settings, on)
+    assert found
+    what, spool = found
+    assert spool.folder == settings.home / "spool" / "rivers"
+    own = on.settings.model_copy(update={"spool": settings.home / "elsewhere"})
+    elsewhere = factory.spool_folder(settings, Enabled(RIVERS, own), RIVERS.dataset("alarms"))
+    assert elsewhere == settings.home / "elsewhere"
+    at = datetime.now(UTC).replace(microsecond=0)
+    posted = [Received(at, "", "POST", what.path, "", {}, body) for body in (b"flood", b"ebb")]
+    with spool:
+        for _piece, fault in spool.append([Line(one.at, what.line(one)) for one in posted]):
+            assert fault is None
+        spool.close_segment()
+        (segment,) = spool.closed()
+        what.land(Payload(what.day_of(segment.captured_at), segment.captured_at, segment.file))
+    stream = intake(settings, on, "alarms").stream
+    (stored,) = stream.payloads.held(Zone.LANDING, TODAY)
+    loaded = stream.payloads.load(stored)
+    assert loaded
+    assert (loaded.payload.captured_at, loaded.payload.read()) == (at, b"flood\nebb\n")
+    assert stream.dataset.validate(loaded.payload).counts == {"alarms": 2}
 
 
 def silent(_text: str) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+import time_machine
 from conftest import NOON, build, observe, predictit, stream_of
 from postgres_server import Database
 from pydantic import SecretStr
@@ -19,13 +20,14 @@ from typer.testing import CliRunner
 from predictit_assets import cli, factory
 from predictit_assets.build import build_definitions, build_job_name
 from predictit_assets.checks.model_schema import ModelColumn, ModelSchema, model_schemas
+from predictit_assets.checks.publication import RULE, Publication
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.names import AssetNames
 from predictit_assets.contract.source import Reference, Serving
 from predictit_assets.errors import ExpectedError
 from predictit_assets.instance.partitions import window_tags
 from predictit_assets.layers.served import served_tables
-from predictit_assets.layers.serving import serving_assets, serving_checks
+from predictit_assets.layers.serving import publication, serving_assets, serving_checks
 from predictit_assets.settings import ServingMode, Settings
 from predictit_assets.sources.predictit.fake import FakePredictIt
 from predictit_assets.storage import serving as storage
@@ -74,6 +76,16 @@ def run(
     )
 
 
+def publication_of(settings: Settings) -> Publication:
+    """What of PredictIt is served."""
+    serving = predictit().source.serving
+    assert serving
+    models = model_schemas(factory.dbt(settings).manifest())
+    return publication(
+        "predictit", served_tables("predictit", serving, models), settings.asset_names
+    )
+
+
 def same(settings: Settings, database: Database) -> list[str]:
     """Served tables, after it is shown that they hold the rows of the warehouse, every column."""
     serving = predictit().source.serving
@@ -102,7 +114,8 @@ def test_a_run_publishes_and_checks_what_is_built(home: Settings, database: Data
     assert {"odds_1h", "dim_markets", "fees", "market_board"} <= set(tables)
     assert database.value("select count(*) from marts.odds_1h") > 0
     steps = {one.step_key for one in result.get_step_success_events()}
-    assert steps == {"serving_predictit", "check_serving_predictit"}
+    timed = publication_of(home).check.to_user_string().replace("/", "__").replace(":", "_")
+    assert steps == {"serving_predictit", "check_serving_predictit", timed}
     passed = {one.asset_key.path[-1] for one in result.get_asset_check_evaluations() if one.passed}
     assert passed == set(tables)
 
@@ -141,6 +154,12 @@ def test_a_database_that_is_down_costs_serving_alone_and_the_next_run_catches_up
         said = str(failure.step_failure_data.user_failure_data.description)
         assert said.startswith("PostgreSQL (127.0.0.1:1/odds) can't be reached: ")
         assert len([one for one in broken.all_events if one.is_step_up_for_retry]) == 2
+        waits = publication_of(home)
+        assert waits.evaluate(instance).passed
+        with time_machine.travel(datetime.now(UTC) + timedelta(hours=3), tick=False):
+            stale = waits.evaluate(instance)
+        assert not stale.passed
+        assert str(stale.description).startswith("PostgreSQL lacks what was made at ")
         old = "select count(*) from marts.odds_1h where trade_close = 0.1237"
         assert database.value(old) == 0
 
@@ -148,6 +167,8 @@ def test_a_database_that_is_down_costs_serving_alone_and_the_next_run_catches_up
         assert caught_up.success
         assert database.value(old) > 0
         same(home, database)
+        with time_machine.travel(datetime.now(UTC) + timedelta(hours=3), tick=False):
+            assert waits.evaluate(instance).description == RULE
         assert str(FIRST) in partitions(caught_up)
         # Once published, a day is not published again.
         assert str(FIRST) not in partitions(run(home, instance, second, "serving"))
@@ -374,9 +395,17 @@ def test_layers_and_models_are_served_in_the_order_of_what_they_refer_to(project
     )
 
 
+def test_a_view_may_be_copied_whole_whatever_it_is_made_of(project: Path) -> None:
+    (now,) = served_tables("shop", Serving(("now",), copies=("now",)), MODELS, project)
+    assert (now.is_view, now.by_day, now.sql) == (False, False, "")
+    assert now.key == ("id",)
+    assert "create table" in now.structure()[0]
+
+
 @pytest.mark.parametrize(
     ("serving", "told"),
     [
+        (Serving(("core", "now"), copies=("facts",)), "copies.* no model of: facts"),
         (Serving(("core", "nothing")), "no model of: nothing"),
         (Serving(("core",), private={"facts": ["secret"]}), "private facts.* no model of: secret"),
         (Serving(("core",), private={"books": ["paid"]}), "private.* no model of: books"),

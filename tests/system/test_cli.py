@@ -28,6 +28,7 @@ from predictit_assets.contract.source import Source
 from predictit_assets.errors import ExpectedError, NothingHeld, SettingsError
 from predictit_assets.instance import loading, runs
 from predictit_assets.sample.server import SampleServer
+from predictit_assets.sources.predictit.ask import EASTERN
 
 PREDICTIT = str(Path(sys.executable).with_name("predictit"))
 
@@ -329,6 +330,9 @@ def test_a_command_run_on_the_sample_feed_gets_its_address(home: Path) -> None:
     run = predictit(home, "sample", "run", PREDICTIT, "poll")
     assert run.returncode == 0, run.stderr
     assert "landed landing/predictit" in run.stdout
+    # The UI of the demo tells of no years that nobody has.
+    begin = predictit(home, "sample", "run", "--held", "printenv", "PREDICTIT_START")
+    assert begin.stdout.strip() == str(EASTERN.today()), begin.stderr
 
 
 def test_a_sample_run_without_a_command_is_one_clear_error(home: Path) -> None:
@@ -387,9 +391,12 @@ def test_sources_are_listed_with_what_each_still_needs(
     monkeypatch.setenv("PREDICTIT_START", "never")
     command("sources")
     said = capfd.readouterr()
-    first, second = said.out.splitlines()
+    first, second, *asked = said.out.splitlines()
     assert re.fullmatch(r"predictit +off .*; needs PREDICTIT_START='never': .*", first)
     assert re.fullmatch(r"rivers +on .*; ready", second)
+    # Of what is on and ready it is told what is due.
+    assert asked
+    assert all(re.fullmatch(r" +due +\w+: (nothing|\d+ days: .*)", line) for line in asked)
     assert "a-key-that-nobody-sees" not in said.out + said.err
 
 

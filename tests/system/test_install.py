@@ -145,6 +145,15 @@ def test_the_demo_asks_other_sources_about_their_past_before_it_builds(
     # The stub of Python prints its version for a date.
     asked = [f"fetch {source} --from 3.13.7" for source in ("stocks", "congress")]
     assert ran == ["poll", *asked, "build", "fetch", "build --from today"]
+    demo = make("demo", PREDICTIT_SOURCES="predictit,orders,crypto")
+    assert demo.returncode == 0, demo.stderr
+    called = [" ".join(call) for call in calls(tmp_path, "predictit")]
+    built = called.index("sample run predictit build")
+    for source in ("orders", "crypto"):
+        (written,) = [n for n, one in enumerate(called) if f"archive --source {source}" in one]
+        assert called[written + 1].startswith(f"import {source} ")
+        assert written + 1 < built
+    assert called.index("sample run predictit fetch crypto --from 3.13.7") < built
     assert make("demo").returncode == 0
     assert "stocks" not in str(calls(tmp_path, "predictit"))
 

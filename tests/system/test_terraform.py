@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ TRUST = {
     "user_arn": "arn:aws:iam::123456789012:user/somebody-of-snowflake",
     "external_id": "SOMETHING_SFCRole=2_abc",
 }
+PLAN = {"PREDICTIT_CRYPTO_PLAN": "demo"}
+KEY_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:key-of-coins-AbCdEf"
 HERE = """
 terraform {
   backend "local" {}
@@ -99,11 +103,18 @@ def terraform(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Terraform:
 @pytest.fixture(scope="module")
 def applied(terraform: Terraform) -> Terraform:
     """What is there after a first apply, with a zip and nothing but what has to be said."""
+    with code_of_functions(terraform) as file:
+        terraform.apply(**VALUES, poller_zip=file)
+    return terraform
+
+
+@contextmanager
+def code_of_functions(terraform: Terraform) -> Iterator[str]:
+    """An empty zip, for as long as it lasts."""
     file = terraform.folder / "poller.zip"
     file.write_bytes(b"PK\x05\x06" + bytes(18))
-    terraform.apply(**VALUES, poller_zip=str(file))
+    yield str(file)
     file.unlink()
-    return terraform
 
 
 def statements(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -150,8 +161,10 @@ def test_values_that_do_harm_are_refused(terraform: Terraform) -> None:
         poller_concurrency=0,
         landing_noncurrent_days=90,
         object_lock_days=-1,
-        raw_max_hours=1,
+        curated_max_hours=1,
         loader_services=["lambda.amazonaws.com"],
+        first_days={"orders": "the first"},
+        pollers={"stocks": {}, "crypto": {"timeout": 600}, "predictit": {"minutes": 0.5}},
     )
     assert done.returncode == 1
     said = " ".join(re.sub("[│╷╵]", " ", done.stderr).split())
@@ -162,6 +175,10 @@ def test_values_that_do_harm_are_refused(terraform: Terraform) -> None:
         "A whole number of days;",
         "At least 2:",
         "Known are pods.eks.amazonaws.com,",
+        "A day is YYYY-MM-DD.",
+        "Known are crypto, predictit: other sources aren't polled.",
+        "The minutes between two calls are a whole number",
+        "A call has to end before the next one",
     ):
         assert reason in said
 
@@ -232,17 +249,140 @@ def test_one_service_account_of_this_account_may_take_the_loaders_role(
     }
 
 
-def test_what_is_silent_rings(applied: Terraform, s3: str) -> None:
+def alarms_of(s3: str) -> dict[str, dict[str, Any]]:
     client = boto3.client("cloudwatch", endpoint_url=s3, region_name="us-east-1")
-    alarms = {one["AlarmName"]: one for one in client.describe_alarms()["MetricAlarms"]}
+    return {one["AlarmName"]: one for one in client.describe_alarms()["MetricAlarms"]}
+
+
+def environment_of(s3: str, function: str) -> dict[str, str]:
+    client = boto3.client("lambda", endpoint_url=s3)
+    found: dict[str, str] = client.get_function(FunctionName=function)["Configuration"][
+        "Environment"
+    ]["Variables"]
+    return found
+
+
+def test_what_is_silent_rings(applied: Terraform, s3: str) -> None:
+    alarms = alarms_of(s3)
     silent = {name for name, one in alarms.items() if one["TreatMissingData"] == "breaching"}
-    assert silent == {"predictit-poller-silent", "predictit-dagster-silent", "predictit-raw-is-old"}
+    assert silent == {
+        "predictit-poller-silent",
+        "predictit-dagster-silent",
+        "predictit-predictit-received-is-old",
+        "predictit-predictit-curated-is-old",
+    }
     assert alarms["predictit-dagster-silent"]["MetricName"] == "Heartbeat"
-    assert alarms["predictit-raw-is-old"]["MetricName"] == "NewestRawAge"
     assert all(one["AlarmActions"] for one in alarms.values())
-    function = boto3.client("lambda", endpoint_url=s3).get_function(FunctionName="predictit-poller")
-    variables = function["Configuration"]["Environment"]["Variables"]
-    assert variables["PREDICTIT_CLOUDWATCH_NAMESPACE"] == "predictit"
+    assert environment_of(s3, "predictit-poller")["PREDICTIT_CLOUDWATCH_NAMESPACE"] == "predictit"
+
+
+def test_the_catalog_knows_each_curated_table_and_its_days(applied: Terraform, s3: str) -> None:
+    client = boto3.client("glue", endpoint_url=s3, region_name="us-east-1")
+    pages = client.get_paginator("get_tables").paginate(DatabaseName="predictit_curated")
+    found = {one["Name"]: one for page in pages for one in page["TableList"]}
+    known = {
+        name: (source, of_source["first_day"], table)
+        for source, of_source in json.loads((FOLDER / "sources.json").read_text()).items()
+        for name, table in of_source["tables"].items()
+    }
+    assert found.keys() == known.keys()
+    for name, (source, first_day, table) in known.items():
+        one = found[name]
+        columns = [
+            {"name": c["Name"], "type": c["Type"], "comment": c["Comment"]}
+            for c in one["StorageDescriptor"]["Columns"]
+        ]
+        assert columns == table["columns"]
+        assert [key["Name"] for key in one["PartitionKeys"]] == ["date"]
+        folder = f"s3://{BUCKET}/curated/{source}/{name}/"
+        assert one["StorageDescriptor"]["Location"] == folder
+        projected = {
+            key.removeprefix("projection.date."): value
+            for key, value in one["Parameters"].items()
+            if key.startswith("projection.date.")
+        }
+        assert projected == {
+            "type": "date",
+            "format": "yyyy-MM-dd",
+            "range": f"{first_day},NOW",
+            "interval": "1",
+            "interval.unit": "DAYS",
+        }
+        assert one["Parameters"]["projection.enabled"] == "true"
+        assert one["Parameters"]["storage.location.template"] == f"{folder}date=${{date}}/"
+
+
+def the_second_poller_is_as_the_first(s3: str) -> None:
+    """Its name, its clock, what it may, what it is told, and its alarms."""
+    assert environment_of(s3, "predictit-poller")["POLLER_SOURCE"] == "predictit"
+    told = environment_of(s3, "predictit-poller-crypto")
+    assert told.items() >= {**PLAN, "POLLER_SOURCE": "crypto", "POLLER_KEY_ARN": KEY_ARN}.items()
+    clocks = boto3.client("scheduler", endpoint_url=s3)
+    clock = clocks.get_schedule(Name="predictit-poller-crypto")
+    assert clock["ScheduleExpression"] == "rate(5 minutes)"
+    watched = json.loads(environment_of(s3, "predictit-ages")["WATCHED"])
+    assert {"source": "crypto", "dataset": "markets", "table": "coin_snapshots"} in watched
+
+    role = ("predictit-poller-crypto", "poll")
+    day = "crypto/markets/date=2026-03-04/20260304T170000Z-0.json.gz"
+    assert may(s3, *role, "s3:PutObject", f"landing/{day}")
+    assert may(s3, *role, "s3:GetObject", f"raw/{day}")
+    for action, key in (
+        ("s3:PutObject", f"raw/{day}"),
+        ("s3:DeleteObject", f"landing/{day}"),
+        ("s3:PutObject", f"landing/{day}".replace("crypto", "predictit")),
+        ("s3:GetObject", "curated/crypto/coin_snapshots/date=2026-03-04/coin_snapshots.parquet"),
+    ):
+        assert not may(s3, *role, action, key)
+
+    alarms = alarms_of(s3)
+    for name, metric, seconds in (
+        ("predictit-crypto-received-is-old", "NewestReceivedAge", 15 * 60),
+        ("predictit-crypto-curated-is-old", "NewestCuratedAge", 4 * 3600),
+    ):
+        alarm = alarms[name]
+        assert (alarm["MetricName"], alarm["Threshold"]) == (metric, seconds)
+        assert alarm["TreatMissingData"] == "breaching"
+        assert alarm["Dimensions"] == [{"Name": "Source", "Value": "crypto"}]
+    assert alarms["predictit-poller-crypto-silent"]["TreatMissingData"] == "breaching"
+    assert alarms["predictit-poller-crypto-fails"]["Period"] == 300
+
+    glue = boto3.client("glue", endpoint_url=s3, region_name="us-east-1")
+    table = glue.get_table(DatabaseName="predictit_curated", Name="coin_history")["Table"]
+    assert table["Parameters"]["projection.date.range"] == "2013-05-01,NOW"
+
+
+def the_collector_may_create_and_nothing_else(s3: str) -> None:
+    """Its role, its endpoint with its bounds, what it is told, and its alarms."""
+    role = ("predictit-collector", "collect")
+    name = "hits/date=2026-03-04/20260304T170000.123000Z-0.ndjson.gz"
+    assert may(s3, *role, "s3:PutObject", f"landing/clickstream/{name}")
+    for action, key in (
+        ("s3:GetObject", f"landing/clickstream/{name}"),
+        ("s3:DeleteObject", f"landing/clickstream/{name}"),
+        ("s3:PutObject", f"raw/clickstream/{name}"),
+        ("s3:PutObject", f"landing/predictit/{name}"),
+        ("s3:ListBucket", ""),
+    ):
+        assert not may(s3, *role, action, key)
+    client = boto3.client("apigatewayv2", endpoint_url=s3, region_name="us-east-1")
+    (api,) = client.get_apis()["Items"]
+    assert api["CorsConfiguration"]["AllowOrigins"] == ["https://shop.example"]
+    routes = client.get_routes(ApiId=api["ApiId"])["Items"]
+    assert {one["RouteKey"] for one in routes} == {
+        "POST /collect",
+        "GET /collect",
+        "OPTIONS /collect",
+    }
+    (stage,) = client.get_stages(ApiId=api["ApiId"])["Items"]
+    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == 20
+    (way,) = client.get_integrations(ApiId=api["ApiId"])["Items"]
+    assert way["PayloadFormatVersion"] == "2.0"
+    told = environment_of(s3, "predictit-collector")
+    assert told["PREDICTIT_CLICKSTREAM_ORIGINS"] == "https://shop.example"
+    alarms = alarms_of(s3)
+    for alarm in ("fails", "5xx", "silent"):
+        assert alarms[f"predictit-collector-{alarm}"]["AlarmActions"]
 
 
 def test_everything_that_is_off_can_be_switched_on_and_off_again(
@@ -268,8 +408,19 @@ def test_everything_that_is_off_can_be_switched_on_and_off_again(
         "github_repository": "who/what",
         "write_once": False,
         "dagster_alarm": False,
+        "pollers": {"predictit": {}, "crypto": {"environment": PLAN, "key_arn": KEY_ARN}},
+        "collector": {
+            "origins": ["https://shop.example"],
+            "requests_a_second": 20,
+            "quiet_alarm": True,
+        },
+        "curated_max_hours": 4,
+        "first_days": {"crypto": "2013-05-01"},
     }
-    applied.apply(**everything)
+    with code_of_functions(applied) as file:
+        applied.apply(**everything, poller_zip=file)
+    the_second_poller_is_as_the_first(s3)
+    the_collector_may_create_and_nothing_else(s3)
 
     (snowflake,) = trust(s3, "predictit-snowflake").values()
     assert snowflake["Principal"] == {"AWS": TRUST["user_arn"]}

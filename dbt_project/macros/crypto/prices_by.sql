@@ -111,11 +111,7 @@ select
         ({{ 3600 if grain == "hour" else 86400 }} - coalesce(prices.covered_seconds, 0)) / 60
         as decimal(9, 2)
     ) as minutes_uncovered,
-    -- A step beyond all reason is told as the largest that the column holds.
-    cast(
-        case when prices.largest_step > 999999 then 999999 else prices.largest_step end
-        as decimal(18, 12)
-    ) as largest_step
+    {{ as_ratio("prices.largest_step") }} as largest_step
 from seen
 left join prices
     on

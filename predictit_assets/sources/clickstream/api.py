@@ -37,8 +37,7 @@ UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 """What no warehouse keeps: NUL, and halves of characters."""
 NUL = "\\u0000"
 """NUL as JSON spells it."""
-PLAIN = {str, bool, type(None)}
-"""What JSON writes in one way only, but for the escapes of texts."""
+NUMBERS, NESTED = {int, float}, {dict, list}
 MAX_CACHED = 20_000
 """URLs and addresses that are kept read."""
 MAX_CACHED_URL = 500
@@ -103,6 +102,8 @@ class _NotJson(Exception):
 _LINES = msgspec.json.Decoder(Line)
 _RECEIPTS = msgspec.json.Decoder(_Receipt)
 _ANYTHING = msgspec.json.Decoder()
+_OBJECTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ARRAYS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _TEXTS = msgspec.json.Decoder(str)
 
 
@@ -215,20 +216,36 @@ def _decode(text: str) -> Any:
     if NUL not in text:
         try:
             found = _ANYTHING.decode(text)
+            if type(found) is dict and _is_flat(found):
+                return _as_written(found, text)
+            if type(found) is list and all(type(one) is dict and _is_flat(one) for one in found):
+                return _all_as_written(found, text)
         except (msgspec.DecodeError, RecursionError):
             pass  # it may hold half a character, which the other decoder takes
-        else:
-            if all(map(_is_plain, found if isinstance(found, list) else [found])):
-                return found
     return _tree(text)
 
 
-def _is_plain(found: Any) -> bool:
-    """Whether an object holds nothing that its JSON may have written in another way."""
-    if type(found) is not dict:
-        return False
-    kinds = set(map(type, found.values()))
-    return kinds <= PLAIN or (kinds <= PLAIN | {int} and 0 not in found.values())  # it may be -0
+def _is_flat(found: dict[str, Any]) -> bool:
+    """Whether an object holds neither objects nor arrays."""
+    return NESTED.isdisjoint(map(type, found.values()))
+
+
+def _as_written(found: dict[str, Any], text: str) -> dict[str, Any]:
+    """A flat object with its numbers as their own text."""
+    if NUMBERS.isdisjoint(map(type, found.values())):
+        return found
+    return _numbers_of(found, _OBJECTS.decode(text))
+
+
+def _all_as_written(found: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """Flat objects with their numbers as their own text."""
+    if all(NUMBERS.isdisjoint(map(type, one.values())) for one in found):
+        return found
+    return list(map(_numbers_of, found, _ARRAYS.decode(text)))
+
+
+def _numbers_of(found: dict[str, Any], raw: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    return {key: raw[key] if type(one) in NUMBERS else one for key, one in found.items()}
 
 
 def _tree(text: str) -> Any:

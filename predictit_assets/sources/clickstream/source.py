@@ -12,27 +12,34 @@ from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.settings import SourceSettings
 from predictit_assets.contract.source import Dataset, Limits, Published, Serving, Source
-from predictit_assets.sources.clickstream import rows, schemas
+from predictit_assets.sources.clickstream import collect, rows, schemas
 from predictit_assets.sources.clickstream.batches import MAX_BATCH, MAX_LINE, cut, identify
 from predictit_assets.sources.clickstream.settings import ClickstreamSettings
-
-NAME = "clickstream"
-PATH = "/collect"
 
 
 class Hits(Dataset):
     """What clients post, in batches."""
 
-    name: ClassVar[str] = "hits"
+    name: ClassVar[str] = collect.HITS
     description: ClassVar[str] = "A batch of requests to the collector, one a line, of one day."
     calendar: ClassVar[Calendar] = UTC_CALENDAR
-    arrivals: ClassVar[Sequence[Arrival]] = (Pushed(PATH, MAX_BATCH + MAX_LINE, identify, cut),)
+    arrivals: ClassVar[Sequence[Arrival]] = (
+        Pushed(
+            collect.PATH,
+            MAX_BATCH + MAX_LINE,
+            identify,
+            cut,
+            collect.line,
+            collect.endpoint,
+            collect.PIXEL,
+        ),
+    )
     tables: ClassVar[Mapping[str, Schema]] = {"hits": schemas.Hits}
     rejects: ClassVar[Sequence[str]] = ("hits",)
     counts: ClassVar[Sequence[str]] = ("requests", "hits")
     max_age: ClassVar[Limits | None] = None
     one_per_moment: ClassVar[bool] = False
-    suffix: ClassVar[str] = ".ndjson.gz"
+    suffix: ClassVar[str] = collect.SUFFIX
     warnings: ClassVar[type[schemas.HitManifest]] = schemas.HitManifest
 
     def age_of_newest(self, settings: SourceSettings) -> Limits | None:
@@ -52,7 +59,7 @@ class Hits(Dataset):
 
 
 SOURCE = Source(
-    name=NAME,
+    name=collect.SOURCE,
     title="Clicks and purchases as sites and apps post them",
     homepage="https://developers.google.com/analytics/devguides/collection/protocol/v1",
     licence="the site's own",

@@ -12,6 +12,9 @@ from predictit_assets.contract.payload import InvalidPayload
 
 PART = re.compile(r"p([1-9][0-9]?)of([1-9][0-9]?)")
 ONLY_PAGE = "p1of1"
+PRICE, AMOUNT = (38, 24), (38, 8)
+"""Digits in all and behind the point. What lies further behind is cut toward zero; what has too
+many before the point is rejected."""
 MOST_OF_ID = 200
 """Characters of a coin's id."""
 ALLOWED_PREFIX = "price_change_percentage_"

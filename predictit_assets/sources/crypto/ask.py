@@ -6,9 +6,10 @@ It imports little, since a poller outside Dagster imports it too.
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
-from predictit_assets.contract.arrival import Asking, FileDrop, Refused
+from predictit_assets.contract.arrival import Asking, FileDrop, Polled, Refused
 from predictit_assets.contract.calendar import UTC_CALENDAR
 from predictit_assets.contract.payload import (
     CAPTURE_TIME,
@@ -16,8 +17,10 @@ from predictit_assets.contract.payload import (
     Payload,
     parse_capture_time,
 )
+from predictit_assets.contract.source import Auth, OutsidePoll, RateLimit
 from predictit_assets.errors import FetchError
-from predictit_assets.sources.crypto import api
+from predictit_assets.sources.crypto import api, read
+from predictit_assets.sources.crypto.settings import KEY_HEADERS, CryptoSettings
 
 SOURCE = "crypto"
 MARKETS, HISTORY = "markets", "history"
@@ -44,6 +47,10 @@ MOST_IN_A_ROW = 3
 """Coins in a row that get no answer: then it is the API, and no more calls are made."""
 NONE = (404,)
 """Statuses besides 200 that are answers: the API doesn't know the coin."""
+PAUSE = 60.0
+"""Seconds after a 429: the API counts by the minute."""
+KEY_REFUSED = r'"error_code":\s*(10002|10005|10010|10011)\b'
+"""No or a wrong key, one beyond the plan, one of the other host."""
 FILE = re.compile(CAPTURE_TIME + r"(?:\.(?P<part>[^.]+?))?(?:-[0-9a-f]{64})?\.json")
 
 
@@ -128,3 +135,34 @@ def saved_page(drop: FileDrop) -> Payload:
     except InvalidPayload as fault:
         raise Refused(fault.reason) from None
     return Payload(UTC_CALENDAR.day_of(at), at, drop.body, part)
+
+
+def key_of_plan(settings: Any) -> Auth | None:
+    """The header of the plan; the public one shows no key."""
+    header = KEY_HEADERS.get(settings.plan)
+    return Auth(header, refusal=KEY_REFUSED) if header else None
+
+
+def pace(settings: Any) -> RateLimit:
+    """What the plan allows in a minute and in a month."""
+    return RateLimit(
+        settings.pace,
+        60,
+        a_month=settings.budget,
+        for_polls=settings.calls_for_polls,
+        pause=PAUSE,
+        pages_refuse=True,
+    )
+
+
+POLL = OutsidePoll(
+    source=SOURCE,
+    dataset=MARKETS,
+    calendar=UTC_CALENDAR,
+    way=Polled(markets, lambda settings: settings.poll_interval),
+    settings=CryptoSettings,
+    rate_limit=pace,
+    auth=key_of_plan,
+    validate=read.page_validation,
+)
+"""What a poller outside Dagster has to know."""

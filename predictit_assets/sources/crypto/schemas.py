@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
+import ibis
 import ibis.expr.datatypes as dt
 import pandera.ibis as pa
+from pandera.ibis import IbisData
 
+from predictit_assets.contract.manifests import OneAMomentManifest
 from predictit_assets.contract.schema import Bigint, Day, Moment, Text
+from predictit_assets.sources.crypto.api import AMOUNT, PRICE
 
-PRICE, AMOUNT = (38, 24), (38, 8)
-"""Digits in all and behind the point. What lies further behind is cut toward zero; what has too
-many before the point is rejected."""
 Price = Annotated[dt.Decimal, *PRICE, True]
 Amount = Annotated[dt.Decimal, *AMOUNT, True]
 
@@ -89,3 +90,17 @@ class CoinHistory(pa.DataFrameModel):
 
         strict = True
         unique = ("coin_id", "point_at", "asked_at")
+
+
+class HistoryManifest(OneAMomentManifest):
+    """What became of each payload of a day. One row per payload, valid or quarantined."""
+
+    @pa.dataframe_check(
+        raise_warning=True,
+        description="the API knows every coin whose history it was asked for",
+        error="{} answer says that its coin is unknown|{} answers say that their coins are unknown",
+        title="mend the ids in PREDICTIT_CRYPTO_HISTORY_COINS",
+    )
+    def no_unknown_coins(cls, data: IbisData) -> ibis.expr.types.BooleanValue:
+        """Such an answer is kept, and its coin has no rows: nothing else would tell."""
+        return (data.table.unknown_coins == 0).fill_null(True)

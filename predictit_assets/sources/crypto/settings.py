@@ -102,6 +102,11 @@ class CryptoSettings(SourceSettings):
         """Calls a second that polls need."""
         return self.pages / self.poll_interval
 
+    def plan_text(self) -> str:
+        """The plan, and what it polls."""
+        pages = "1 page" if self.pages == 1 else f"{self.pages} pages"
+        return f"{self.plan}, {pages} every {self.poll_interval:g} s"
+
     def missing(self) -> list[str]:
         """The key, where the plan has one."""
         if self.plan is Plan.PUBLIC or self.api_key.get_secret_value() or self.api_key_file:

@@ -2,33 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pyarrow
 
-from predictit_assets.contract.arrival import Arrival, ByDay, Dropped, Polled
+from predictit_assets.contract.arrival import Arrival, ByDay, Dropped
 from predictit_assets.contract.calendar import UTC_CALENDAR, Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
-from predictit_assets.contract.source import (
-    Auth,
-    Dataset,
-    Limits,
-    Published,
-    RateLimit,
-    Source,
-)
-from predictit_assets.sources.crypto import ask, rows
-from predictit_assets.sources.crypto.schemas import CoinHistory, CoinSnapshots
-from predictit_assets.sources.crypto.settings import KEY_HEADERS, CryptoSettings
+from predictit_assets.contract.source import Dataset, Limits, Published, Serving, Source
+from predictit_assets.sources.crypto import ask, read, rows
+from predictit_assets.sources.crypto.schemas import CoinHistory, CoinSnapshots, HistoryManifest
+from predictit_assets.sources.crypto.settings import CryptoSettings
 
 POLLED = Limits(warn=timedelta(minutes=15), fail=timedelta(minutes=45))
 """The coins are asked for every five minutes."""
 NIGHTLY = Limits(warn=timedelta(hours=36), fail=timedelta(hours=72))
-PAUSE = 60.0
-"""Seconds after a 429: the API counts by the minute."""
-KEY_REFUSED = r'"error_code":\s*(10002|10005|10010|10011)\b'
-"""No or a wrong key, one beyond the plan, one of the other host."""
 
 
 class Markets(Dataset):
@@ -38,7 +27,7 @@ class Markets(Dataset):
     description: ClassVar[str] = "A page of the largest coins, with their prices at one moment."
     calendar: ClassVar[Calendar] = UTC_CALENDAR
     arrivals: ClassVar[Sequence[Arrival]] = (
-        Polled(ask.markets, lambda settings: settings.poll_interval),
+        ask.POLL.way,
         Dropped(ask.saved_page),
     )
     tables: ClassVar[Mapping[str, Schema]] = {"coin_snapshots": CoinSnapshots}
@@ -49,7 +38,7 @@ class Markets(Dataset):
 
     def validate(self, payload: Payload) -> Validation:
         """Check the container, and count. Raises InvalidPayload with the JSON path."""
-        return rows.page_validation(payload)
+        return read.page_validation(payload)
 
     def rows(self, payloads: Sequence[Payload]) -> dict[str, pyarrow.RecordBatch]:
         """One row per coin."""
@@ -75,35 +64,18 @@ class History(Dataset):
     tables: ClassVar[Mapping[str, Schema]] = {"coin_history": CoinHistory}
     rejects: ClassVar[Sequence[str]] = ("coin_history",)
     counts: ClassVar[Sequence[str]] = ("points", "unknown_coins")
+    warnings: ClassVar[type[HistoryManifest]] = HistoryManifest
     max_age: ClassVar[Limits | None] = NIGHTLY
     one_per_moment: ClassVar[bool] = True
     day_is_capture: ClassVar[bool] = False
 
     def validate(self, payload: Payload) -> Validation:
         """Check the container, and count. Raises InvalidPayload with the JSON path."""
-        return rows.history_validation(payload)
+        return read.history_validation(payload)
 
     def rows(self, payloads: Sequence[Payload]) -> dict[str, pyarrow.RecordBatch]:
         """One row per point."""
         return rows.history_batches(payloads)
-
-
-def key_of_plan(settings: Any) -> Auth | None:
-    """The header of the plan; the public one shows no key."""
-    header = KEY_HEADERS.get(settings.plan)
-    return Auth(header, refusal=KEY_REFUSED) if header else None
-
-
-def pace(settings: Any) -> RateLimit:
-    """What the plan allows in a minute and in a month."""
-    return RateLimit(
-        settings.pace,
-        60,
-        a_month=settings.budget,
-        for_polls=settings.calls_for_polls,
-        pause=PAUSE,
-        pages_refuse=True,
-    )
 
 
 SOURCE = Source(
@@ -115,11 +87,20 @@ SOURCE = Source(
     settings=CryptoSettings,
     docs="https://docs.coingecko.com/reference/coins-markets",
     owner="team:market-data",
-    rate_limit=pace,
-    auth=key_of_plan,
+    rate_limit=ask.pace,
+    auth=ask.key_of_plan,
     published=Published(
         table="fact_coin_prices",
         days="select distinct partition_date from core.coin_polls",
         newest="select max(polled_at) as newest from core.coin_polls",
     ),
+    # Of each poll applications are told the newest; what was is told by the hours and days.
+    serving=Serving(
+        (
+            *("dim_coins", "coin_prices_1h", "coin_prices_1d", "coin_risk_1d"),
+            *("market_share_1d", "live_coin_board"),
+        ),
+        copies=("live_coin_board",),
+    ),
+    products="predictit_assets.sources.crypto.products",
 )

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
-from predictit_assets.contract.arrival import Asking
+from predictit_assets.contract.arrival import Asking, Polled
 from predictit_assets.contract.calendar import Calendar
 from predictit_assets.contract.payload import Payload
+from predictit_assets.contract.source import OutsidePoll, RateLimit
+from predictit_assets.sources.predictit.settings import PredictItSettings
 
 SOURCE = "predictit"
 MARKET_DATA = "market_data"
@@ -31,3 +34,19 @@ def closed_market(asking: Asking, market_id: int) -> Iterator[Payload]:
     # To the microsecond: answers that come right after each other keep different moments.
     now = datetime.now(UTC)
     yield Payload(EASTERN.day_of(now), now, body)
+
+
+def pace(settings: Any) -> RateLimit:
+    """One call in so many seconds: what may be called once a minute is the API, not a path."""
+    return RateLimit(1, settings.poll_interval)
+
+
+POLL = OutsidePoll(
+    source=SOURCE,
+    dataset=MARKET_DATA,
+    calendar=EASTERN,
+    way=Polled(market_data, lambda settings: settings.poll_interval),
+    settings=PredictItSettings,
+    rate_limit=pace,
+)
+"""What a poller outside Dagster has to know."""

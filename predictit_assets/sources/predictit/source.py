@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 import pyarrow
 
-from predictit_assets.contract.arrival import Arrival, Dropped, FileDrop, PerEntity, Polled, Refused
+from predictit_assets.contract.arrival import Arrival, Dropped, FileDrop, PerEntity, Refused
 from predictit_assets.contract.calendar import Calendar
 from predictit_assets.contract.decoding import decode
 from predictit_assets.contract.payload import (
@@ -27,7 +27,6 @@ from predictit_assets.contract.source import (
     Dataset,
     Limits,
     Published,
-    RateLimit,
     Serving,
     Source,
 )
@@ -43,8 +42,9 @@ from predictit_assets.sources.predictit.ask import (
     CLOSED_MARKETS,
     EASTERN,
     MARKET_DATA,
+    POLL,
     closed_market,
-    market_data,
+    pace,
 )
 from predictit_assets.sources.predictit.ask import SOURCE as NAME
 from predictit_assets.sources.predictit.pending import pending_markets
@@ -158,7 +158,7 @@ class MarketFeed(_Markets):
     known_decoder: ClassVar[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(KnownMarketData)
 
     arrivals: ClassVar[Sequence[Arrival]] = (
-        Polled(market_data, lambda settings: settings.poll_interval),
+        POLL.way,
         Dropped(lambda drop: _saved_payload(drop)),
     )
 
@@ -258,8 +258,7 @@ SOURCE = Source(
     settings=PredictItSettings,
     docs="https://predictit.freshdesk.com/support/solutions/articles/12000001878",
     owner="team:market-data",
-    # One limit for all answers: what may be called once a minute is the API.
-    rate_limit=lambda settings: RateLimit(1, settings.poll_interval),
+    rate_limit=pace,
     published=Published(
         table="fact_prices",
         days="select distinct partition_date from core.market_attribute_runs",

@@ -1,6 +1,5 @@
 """What is suspicious about trades and prices warns, and what is ordinary doesn't."""
 
-import json
 import random
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -163,11 +162,9 @@ def warned(home: Path, rows: dict[str, list[Row]]) -> set[str]:
     """The tests that warn once these rows are built."""
     settings = home_of(home, "stocks", "congress")
     stage(settings, SCHEMAS, rows)
-    run_dbt(settings, WINDOW, "stocks.core", "congress.core", "congress.marts")
-    results = json.loads((settings.home / "dbt_alone" / "run_results.json").read_text())["results"]
-    statuses = {one["unique_id"].split(".")[2]: one["status"] for one in results}
-    assert statuses.keys() >= WARNINGS
-    return {name for name, status in statuses.items() if status == "warn"}
+    results = run_dbt(settings, WINDOW, "stocks.core", "congress.core", "congress.marts")
+    assert results.keys() >= WARNINGS
+    return {name for name, one in results.items() if one.status == "warn"}
 
 
 @pytest.fixture(autouse=True)

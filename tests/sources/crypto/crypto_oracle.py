@@ -1,13 +1,16 @@
-"""What core of crypto must hold, in plain Python and without SQL: every row and column."""
+"""What core and marts of crypto must hold, in plain Python without SQL: every row and column."""
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 Row = dict[str, Any]
+EXACT = Context(prec=80)
+"""Logarithms and roots to more digits than any column has."""
 UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
 FACT = (
     *("partition_date", "polled_at", "source_ts", "page", "coin_id"),
@@ -15,6 +18,16 @@ FACT = (
     *("circulating_supply", "total_supply", "max_supply"),
 )
 """Columns of a fact that are as staged."""
+
+
+def ratio(value: Fraction | Decimal | None) -> Decimal | None:
+    """As the column holds it: 12 decimals, halves away from zero, at most 999,999."""
+    if value is None:
+        return None
+    places = min(Fraction(value), Fraction(999_999)) * 10**12
+    cut = abs(places) + Fraction(1, 2)
+    digits = cut.numerator // cut.denominator
+    return Decimal(-digits if places < 0 else digits).scaleb(-12)
 
 
 def clean(text: str) -> str:
@@ -223,7 +236,7 @@ def _of_fresh(fresh: Sequence[Row], start: datetime, end: datetime) -> Row:
     close = quotes[-1] if quotes else None
     prices = [row["price"] for row in quotes]
     uncovered = Decimal(int((end - start).total_seconds()) - covered) / 60
-    step = Decimal(min(max(steps), 999_999)) if steps else None
+    step = Fraction(max(steps)) if steps else None
     return {
         "fresh_quotes": len(quotes),
         "source_updates": len({row["source_ts"] for row in quotes}),
@@ -237,5 +250,302 @@ def _of_fresh(fresh: Sequence[Row], start: datetime, end: datetime) -> Row:
         "time_weighted_price": float(weighed) / covered if covered else None,
         "covered_seconds": covered,
         "minutes_uncovered": uncovered.quantize(Decimal("0.01"), ROUND_HALF_UP),
-        "largest_step": None if step is None else step.quantize(Decimal("1e-12"), ROUND_HALF_UP),
+        "largest_step": ratio(step),
     }
+
+
+def by_day(rows: Sequence[Row]) -> dict[date, list[Row]]:
+    found: dict[date, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["partition_date"], []).append(row)
+    return found
+
+
+def gaps(staged: Sequence[Row]) -> list[Row]:
+    """The holes of each day with polls."""
+    found = []
+    for day, rows in by_day(staged).items():
+        start = datetime.combine(day, datetime.min.time())
+        end = start + timedelta(days=1)
+        moments = [start, *sorted({row["polled_at"] for row in rows}), end]
+        for place, (at, after) in enumerate(pairwise(moments)):
+            seconds = _seconds(at, after)
+            if seconds > 900:
+                minutes = Decimal(seconds) / 60
+                found.append(
+                    {
+                        "partition_date": day,
+                        "gap_start_ts": at,
+                        "gap_end_ts": after,
+                        "minutes": minutes.quantize(Decimal("0.01"), ROUND_HALF_UP),
+                        "from_midnight": place == 0,
+                        "to_midnight": place == len(moments) - 2,
+                    }
+                )
+    return found
+
+
+def feed_health(staged: Sequence[Row], rejected: Sequence[Row]) -> list[Row]:
+    """How well the feed was heard, by day."""
+    found = []
+    facts, holes, refused = (by_day(rows) for rows in (coin_prices(staged), gaps(staged), rejected))
+    told = by_day(coin_polls(staged))
+    for day, rows in by_day(staged).items():
+        ages = sorted(
+            _seconds(poll["newest_source_ts"], poll["polled_at"])
+            for poll in told[day]
+            if poll["newest_source_ts"]
+        )
+        moments = [row["source_ts"] for row in rows if row["source_ts"]]
+        changes = [row["change_24h_pct"] for row in rows if row["change_24h_pct"] is not None]
+        found.append(
+            {
+                "partition_date": day,
+                "polls": len(told[day]),
+                "complete_polls": sum(poll["is_complete"] for poll in told[day]),
+                "pages": len({(row["polled_at"], row["page"]) for row in rows}),
+                "coin_rows": len(rows),
+                "rejected_rows": len(refused.get(day, [])),
+                "coins_seen": len({row["coin_id"] for row in rows}),
+                "unpriced_rows": sum(not row["price"] for row in rows),
+                "stale_rows": sum(row["is_stale"] for row in facts[day]),
+                "longest_gap_minutes": max((hole["minutes"] for hole in holes.get(day, [])),
+                                           default=None),
+                "feed_age_p50_s": ages[(len(ages) + 1) // 2 - 1] if ages else None,
+                "feed_age_max_s": ages[-1] if ages else None,
+                "whole_second_share": _share([at.microsecond == 0 for at in moments]),
+                "one_decimal_share": _share([one * 10 == int(one * 10) for one in changes]),
+            }
+        )  # fmt: skip
+    return found
+
+
+def _share(held: Sequence[bool]) -> Decimal | None:
+    return ratio(Fraction(sum(held), len(held))) if held else None
+
+
+def life(staged: Sequence[Row]) -> list[Row]:
+    """The stretches of each coin."""
+    whole = {poll["partition_date"] for poll in coin_polls(staged) if poll["is_complete"]}
+    open_now = {row["coin_id"] for row in coins(staged) if row["is_open"]}
+    found = []
+    for coin, rows in seen(staged).items():
+        stretches: list[list[Row]] = []
+        for row in rows:
+            before = stretches[-1][-1]["partition_date"] if stretches else None
+            passed = before and any(before < day < row["partition_date"] for day in whole)
+            if before is None or passed:
+                stretches.append([])
+            stretches[-1].append(row)
+        found += [
+            {
+                "coin_id": coin,
+                "stretch": number,
+                "first_seen_ts": stretch[0]["polled_at"],
+                "last_seen_ts": stretch[-1]["polled_at"],
+                "days_seen": len({row["partition_date"] for row in stretch}),
+                "is_open": coin in open_now and number == len(stretches),
+            }
+            for number, stretch in enumerate(stretches, start=1)
+        ]
+    return found
+
+
+def market_share(staged: Sequence[Row]) -> list[Row]:
+    """The shares of the coins of page 1, at the last poll of a day that has it."""
+    found = []
+    first = [row for row in coin_prices(staged) if row["page"] == 1]
+    for day, rows in by_day(first).items():
+        newest = max(row["polled_at"] for row in rows)
+        there = [row for row in rows if row["polled_at"] == newest]
+        counted = [row for row in there if row["market_cap"] and row["market_cap_rank"]]
+        total = sum((Fraction(row["market_cap"]) for row in counted), Fraction(0))
+        found += [
+            {
+                "partition_date": day,
+                "polled_at": newest,
+                "coin_id": row["coin_id"],
+                "market_cap": row["market_cap"],
+                "total_market_cap": Decimal(int(total * 10**8)).scaleb(-8),
+                "share": ratio(Fraction(row["market_cap"]) / total),
+                "coins_counted": len(counted),
+                "coins_without_cap": len(there) - len(counted),
+            }
+            for row in counted
+        ]
+    return found
+
+
+def reconciliation(staged: Sequence[Row], history: Sequence[Row]) -> list[Row]:
+    """Our prices against the vendor's history, by coin and day."""
+    closes = {
+        (row["partition_date"], row["coin_id"]): row["price_close"]
+        for row in prices_by(coin_prices(staged), timedelta(days=1))
+    }
+    fresh: dict[tuple[date, str], list[Row]] = {}
+    for row in coin_prices(staged):
+        if row["price"] and not row["is_stale"]:
+            fresh.setdefault((row["partition_date"], row["coin_id"]), []).append(row)
+    points: dict[tuple[date, str], list[Row]] = {}
+    for row in sorted(coin_history(history), key=lambda row: row["point_at"]):
+        points.setdefault((row["partition_date"], row["coin_id"]), []).append(row)
+    found = []
+    for (day, coin), told in points.items():
+        differences: list[tuple[Fraction, datetime]] = []
+        for point in told:
+            before = [
+                (quote["source_ts"], quote["polled_at"], quote["price"])
+                for quote in fresh.get((day, coin), [])
+                if quote["source_ts"] <= point["point_at"]
+            ]
+            if point["price"] and before and _seconds(max(before)[0], point["point_at"]) <= 600:
+                ours = Fraction(max(before)[2])
+                difference = abs(ours / Fraction(point["price"]) - 1)
+                differences.append((difference, point["point_at"]))
+        sizes = sorted(size for size, _ in differences)
+        middle = sizes[(len(sizes) - 1) // 2 : len(sizes) // 2 + 1]
+        largest = [at for size, at in differences if ratio(size) == ratio(sizes[-1])]
+        close, theirs = closes.get((day, coin)), told[-1]["price"]
+        off = Fraction(close) / Fraction(theirs) - 1 if close and theirs else None
+        found.append(
+            {
+                "partition_date": day,
+                "coin_id": coin,
+                "history_points": len(told),
+                "points_compared": len(sizes),
+                "median_difference": ratio(sum(middle) / len(middle)) if sizes else None,
+                "max_difference": ratio(sizes[-1]) if sizes else None,
+                "max_difference_at": min(largest) if sizes else None,
+                "history_close": theirs,
+                "price_close": close,
+                "close_difference": ratio(off),
+            }
+        )
+    return found
+
+
+def risk(staged: Sequence[Row]) -> list[Row]:
+    """Returns and what is made of them, by coin and day."""
+    closes: dict[str, dict[date, Decimal]] = {}
+    for row in prices_by(coin_prices(staged), timedelta(days=1)):
+        if row["price_close"]:
+            closes.setdefault(row["coin_id"], {})[row["partition_date"]] = row["price_close"]
+    returns = {coin: _returns(by_day) for coin, by_day in closes.items()}
+    found = []
+    for coin, by_day in closes.items():
+        for day, close in by_day.items():
+            week = _past(returns[coin], day, 7)
+            month = _past(returns[coin], day, 30)
+            bitcoin = _past(returns.get("bitcoin", {}), day, 30)
+            both = sorted(month.keys() & bitcoin.keys())
+            largest = max(price for at, price in by_day.items() if at <= day)
+            found.append(
+                {
+                    "partition_date": day,
+                    "coin_id": coin,
+                    "price_close": close,
+                    "return_1d": returns[coin].get(day),
+                    "volatility_7d": _volatility(list(week.values()), 5),
+                    "volatility_30d": _volatility(list(month.values()), 20),
+                    "returns_7d": len(week),
+                    "returns_30d": len(month),
+                    "drawdown": ratio(Fraction(close) / Fraction(largest) - 1),
+                    "correlation_30d": _correlation(
+                        [month[at] for at in both], [bitcoin[at] for at in both], 20
+                    ),
+                    "pairs_30d": len(both),
+                }
+            )
+    return found
+
+
+def _returns(by_day: dict[date, Decimal]) -> dict[date, Decimal]:
+    found = {}
+    for day, close in by_day.items():
+        if before := by_day.get(day - timedelta(days=1)):
+            found[day] = ratio(EXACT.ln(EXACT.divide(close, before)))
+    return {day: one for day, one in found.items() if one is not None}
+
+
+def _past(returns: dict[date, Decimal], day: date, days: int) -> dict[date, Decimal]:
+    return {at: one for at, one in returns.items() if day - timedelta(days=days) < at <= day}
+
+
+def _spread(ours: Sequence[Decimal], theirs: Sequence[Decimal]) -> Fraction:
+    """The sum of the products of what both are off their means."""
+    mean, other = (sum(map(Fraction, them), Fraction(0)) / len(them) for them in (ours, theirs))
+    return sum(
+        (
+            (Fraction(one) - mean) * (Fraction(two) - other)
+            for one, two in zip(ours, theirs, strict=True)
+        ),
+        Fraction(0),
+    )
+
+
+def _root(value: Fraction) -> Decimal:
+    return EXACT.sqrt(EXACT.divide(Decimal(value.numerator), Decimal(value.denominator)))
+
+
+def _volatility(returns: Sequence[Decimal], fewest: int) -> Decimal | None:
+    if len(returns) < fewest:
+        return None
+    return ratio(_root(_spread(returns, returns) / (len(returns) - 1) * 365))
+
+
+def _correlation(ours: Sequence[Decimal], theirs: Sequence[Decimal], fewest: int) -> Decimal | None:
+    if len(ours) < fewest:
+        return None
+    varies = _spread(ours, ours) * _spread(theirs, theirs)
+    if not varies:
+        return None
+    common = _spread(ours, theirs)
+    together = EXACT.divide(Decimal(common.numerator), Decimal(common.denominator))
+    return ratio(EXACT.divide(together, _root(varies)))
+
+
+def live_prices(published: Sequence[Row], staged: Sequence[Row]) -> list[Row]:
+    """The facts of published rows before the newest staged day, and those of that day."""
+    newest = max(row["partition_date"] for row in staged)
+    before = [row for row in published if row["partition_date"] < newest]
+    today = [row for row in staged if row["partition_date"] == newest]
+    return coin_prices(before) + coin_prices(today)
+
+
+def live_board(published: Sequence[Row], staged: Sequence[Row]) -> list[Row]:
+    """The coins of the newest complete poll, and how their prices moved."""
+    newest = max(row["partition_date"] for row in staged)
+    polls_held = [row for row in coin_polls(published) if row["partition_date"] < newest]
+    polls_held += [row for row in coin_polls(staged) if row["partition_date"] == newest]
+    now = max(row["polled_at"] for row in polls_held if row["is_complete"])
+    names = {row["coin_id"]: named(row) for row in once_a_poll(staged) if row["polled_at"] == now}
+    live = live_prices(published, staged)
+    fresh = [row for row in live if row["price"] and not row["is_stale"]]
+
+    def change(row: Row, back: timedelta) -> Decimal | None:
+        latest = now - back
+        there = [
+            (one["polled_at"], one["price"])
+            for one in fresh
+            if one["coin_id"] == row["coin_id"]
+            and latest - timedelta(seconds=900) <= one["polled_at"] <= latest
+        ]
+        if not there or not row["price"]:
+            return None
+        return ratio(Fraction(row["price"]) / Fraction(max(there)[1]) - 1)
+
+    same = ("coin_id", "market_cap_rank", "polled_at", "source_ts", "price", "is_stale")
+    return [
+        {name: row[name] for name in same}
+        | {"symbol": names[row["coin_id"]][0], "coin_name": names[row["coin_id"]][1]}
+        | {
+            "change_1h": change(row, timedelta(hours=1)),
+            "change_24h": change(row, timedelta(hours=24)),
+            "change_7d": change(row, timedelta(days=7)),
+            "vendor_change_24h_pct": row["change_24h_pct"],
+            "market_cap": row["market_cap"],
+            "volume_24h": row["volume_24h"],
+        }
+        for row in live
+        if row["polled_at"] == now
+    ]

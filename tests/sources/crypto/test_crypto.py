@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,8 +19,9 @@ from deaths import Killed, dying
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictit_assets import factory
+from predictit_assets import cli, factory
 from predictit_assets.build import build_definitions, build_job_name
+from predictit_assets.checks.access import key_accepted
 from predictit_assets.contract.arrival import FileDrop, Refused
 from predictit_assets.contract.calendar import UTC_CALENDAR, DayRange
 from predictit_assets.contract.payload import InvalidPayload, Payload
@@ -621,6 +623,95 @@ def test_a_key_that_is_refused_is_one_sentence(
     assert history.due([PAST]) == [PAST]
 
 
+def test_a_refused_key_is_noted_for_all_until_it_is_accepted(
+    settings: Settings, markets: Intake, history: Intake, api: SampleServer
+) -> None:
+    """However often it is refused there is one note, and no byte of the key in it."""
+    check = key_accepted(markets.refused_key)
+    assert (check.passed, check.description) == (True, "the key is accepted")
+    api.fail_with(*["401-10002"] * 3)
+    for _ in range(3):
+        with pytest.raises(KeyRefused):
+            poll(markets)
+    check = key_accepted(history.refused_key)
+    assert not check.passed
+    assert check.severity is dg.AssetCheckSeverity.ERROR
+    assert "10002" in str(check.description)
+    objects = factory.objects(settings)
+    notes = [one.key for one in objects.below("landing/crypto") if "_key" in one.key]
+    assert len(notes) == 1
+    assert KEY not in f"{check.description}{objects.get(notes[0])!r}"
+    # What fails otherwise says nothing of the key, neither that it is accepted.
+    api.fail_with(*["500"] * 3)
+    with pytest.raises(FetchError):
+        poll(markets)
+    assert not key_accepted(history.refused_key).passed
+    history.ask_due(silent, [PAST])
+    assert key_accepted(markets.refused_key).passed
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("ok", ": 250 coins, 0 rejected rows"),
+        ("odd-rows", ": 239 coins, 11 rejected rows"),
+        ("zeros", ": it will be quarantined: no coin has a price above 0 (at $)"),
+    ],
+)
+def test_a_poll_says_what_it_landed(
+    settings: Settings,
+    api: SampleServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    fault: str,
+    says: str,
+) -> None:
+    for name, value in {
+        "PREDICTIT_HOME": str(settings.home),
+        "PREDICTIT_CRYPTO_PLAN": "demo",
+        "PREDICTIT_CRYPTO_API_KEY": KEY,
+        "PREDICTIT_CRYPTO_API_URL": api.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    api.fail_with(fault)
+    cli.app(["poll", "crypto"], standalone_mode=False)
+    (said,) = capfd.readouterr().out.splitlines()
+    assert said.startswith("landed landing/crypto/markets/date=")
+    assert said.endswith(says)
+
+
+def test_sources_tell_plan_calls_and_what_is_due(
+    settings: Settings,
+    api: SampleServer,
+    markets: Intake,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in {
+        "PREDICTIT_HOME": str(settings.home),
+        "PREDICTIT_SOURCES": "crypto",
+        "PREDICTIT_CRYPTO_PLAN": "demo",
+        "PREDICTIT_CRYPTO_API_KEY": KEY,
+        "PREDICTIT_CRYPTO_API_URL": api.url,
+        "PREDICTIT_CRYPTO_START": f"{date.today() - timedelta(days=400)}",
+    }.items():
+        monkeypatch.setenv(name, value)
+    limit = markets.client(silent, None).rate_limit
+    assert limit
+    limit.file.parent.mkdir(parents=True, exist_ok=True)
+    limit.file.with_name(f"{limit.file.name}.{datetime.now(UTC):%Y-%m}").write_text("1234")
+    cli.app(["sources"], standalone_mode=False)
+    said = capfd.readouterr().out
+    assert re.search(r"\n +plan +demo, 1 page every 300 s\n", said)
+    assert re.search(
+        r"\n +calls +1,234 of 10,000 of \d{4}-\d\d \(UTC\) are spent, 8,766 are left, "
+        r"[\d,]+ of them for polls to come\n",
+        said,
+    )
+    assert re.search(r"\n +due +history: [67] days: ", said)
+    assert KEY not in said
+
+
 def test_the_public_plan_shows_no_key(settings: Settings) -> None:
     with SampleServer(FakeCrypto(Plan.PUBLIC)) as api:
         poll(factory.intake(settings, enabled(api, plan=Plan.PUBLIC), MARKETS))
@@ -841,7 +932,8 @@ def test_odd_polls_are_built_their_checks_warn_and_the_key_reaches_nothing(
     clock.set(start + timedelta(days=2))
     asking = history._asking(history.client(said.append, None))
     landed = [history.stream.payloads.land(one) for one in ask.history(asking, day)]
-    assert all(landed)
+    nobody = Payload(day, clock(), b'{"error":"coin not found"}', part="nobody")
+    assert all([*landed, history.stream.payloads.land(nobody)])
     api.fail_with("status-200", Answer(f"<{KEY}>".encode(), 410), "truncated", "403", "401")
     faults = []
     for _ in range(4):
@@ -855,6 +947,7 @@ def test_odd_polls_are_built_their_checks_warn_and_the_key_reaches_nothing(
     assert any("rejected rows" in text for text in texts)
     assert any("unknown fields" in text for text in texts)
     assert any("quarantined" in text for text in texts)
+    assert any("its coin is unknown" in text for text in texts)
     with factory.warehouse(settings).read_connection() as query:
         assert query(
             "select position, path from staging.rejected_coin_snapshots order by position"

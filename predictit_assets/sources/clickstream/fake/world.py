@@ -19,7 +19,7 @@ from predictit_assets.sources.clickstream.fake.traps import traps
 from predictit_assets.sources.clickstream.fake.visits import DAY, HITS_A_VISIT, visit
 
 SEED = 7
-HITS_A_DAY = 1_000
+HITS_A_DAY = 600
 """Where nobody says how many."""
 FIRST_OF_ALL = date(1970, 1, 1)
 

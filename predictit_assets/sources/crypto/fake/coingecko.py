@@ -21,6 +21,7 @@ from predictit_assets.sources.crypto.ask import (
     REACH,
 )
 from predictit_assets.sources.crypto.fake import traps
+from predictit_assets.sources.crypto.fake.expected import Expected
 from predictit_assets.sources.crypto.fake.world import World, as_text
 from predictit_assets.sources.crypto.settings import KEY_HEADERS, Plan
 
@@ -146,19 +147,30 @@ class FakeCrypto:
     def archive(
         self, folder: Path, start: datetime, end: datetime, every: timedelta
     ) -> Iterator[Path]:
-        """Write polls of one page, named by their capture time."""
+        """Write polls of one page, named by their capture time.
+
+        At last a list of what must come out of them, which isn't imported: see `expected`.
+        """
         folder.mkdir(parents=True, exist_ok=True)
+        outcome = Expected()
         for at in moments(start, end, every):
             file = folder / f"{at:%Y%m%dT%H%M%SZ}.p1of1.json"
-            file.write_bytes(self.page(at, 1, DEMO_COINS))
+            rows = self.rows(at, 1, DEMO_COINS)
+            outcome.add(at, rows)
+            file.write_bytes(as_text(rows))
             yield file
+        outcome.write(folder)
 
     def page(self, at: datetime, page: int = 1, per_page: int = MOST_A_PAGE) -> bytes:
         """A page of a moment."""
+        return as_text(self.rows(at, page, per_page))
+
+    def rows(self, at: datetime, page: int = 1, per_page: int = MOST_A_PAGE) -> list[Any]:
+        """The rows of a page of a moment, with what is odd of them."""
         first = (page - 1) * per_page
         listed = self.world.listed(at)[first : first + per_page]
         rows = [self.world.row(coin, rank, at) for rank, coin in enumerate(listed, first + 1)]
-        return as_text(traps.page(rows, at))
+        return traps.page(rows, at)
 
     def _admit(self, request: Request) -> None:
         nested = request.path.partition("?")[0] != MARKETS_PATH

@@ -52,9 +52,19 @@ def page(rows: list[Json], at: datetime) -> list[Any]:
         return odd_rows(rows)
     if NEW_FIELD <= at < NEW_FIELD + HOUR:
         return [row | {"new_thing": 1, "price_change_percentage_7d_in_currency": 1} for row in rows]
-    if ZEROS <= at < ZEROS + HOUR:
+    if is_refused(at):
         return zeros(rows)
     return coarse(rows) if at.date() == COARSE else list(rows)
+
+
+def rejected(at: datetime) -> tuple[int, ...]:
+    """The places of page 1 whose rows can't be loaded at a moment."""
+    return REJECTED if ODD_ROWS <= at < ODD_ROWS + HOUR else ()
+
+
+def is_refused(at: datetime) -> bool:
+    """Whether the pages of a moment are refused as a whole."""
+    return ZEROS <= at < ZEROS + HOUR
 
 
 def odd_rows(rows: list[Json]) -> list[Any]:

@@ -1,0 +1,51 @@
+"""What only the coins have: the report of their prices, and previews in the UI."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from predictit_assets.layers.products import House, Products
+    from predictit_assets.storage.objects import ObjectStore
+    from predictit_assets.storage.warehouse import Warehouse
+
+REPORT = (
+    "What coins cost, as one HTML page that loads nothing from anywhere: the board of the newest "
+    "poll, the prices of the ten largest, shares of the market, volatility against drawdown, how "
+    "far prices are from the vendor's own history, and what of the time nobody saw."
+)
+
+
+def products(house: "House") -> "Products":
+    """All of it for the code location."""
+    import dagster as dg
+
+    from predictit_assets.layers.products import Products
+    from predictit_assets.layers.report import report_asset, report_check
+    from predictit_assets.sources.crypto.ask import SOURCE
+    from predictit_assets.sources.crypto.products.previews import PREVIEWS
+    from predictit_assets.sources.crypto.products.report.page import render
+    from predictit_assets.sources.crypto.products.report.queries import TABLES
+
+    names = house.names
+    report = report_asset(
+        names,
+        SOURCE,
+        house.owner,
+        [dg.AssetKey(names.key(layer, SOURCE, table)) for layer, table in TABLES],
+        render,
+        house.objects,
+        house.warehouse,
+        description=REPORT,
+        previews=[PREVIEWS["market_share_1d"]],
+    )
+    return Products(
+        assets=[report],
+        checks=[report_check(names, SOURCE, house.objects)],
+        previews=PREVIEWS,
+    )
+
+
+def render_report(warehouse: "Warehouse", objects: "ObjectStore") -> bytes:
+    """The report about what is published, as the asset writes it. Raises ExpectedError."""
+    from predictit_assets.sources.crypto.products.report.page import render
+
+    return render(warehouse, objects)
