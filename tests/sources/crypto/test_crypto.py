@@ -31,6 +31,7 @@ from predictit_assets.fetch import client as fetch_client
 from predictit_assets.fetch import rate_limit
 from predictit_assets.fetch.client import KeyRefused
 from predictit_assets.fetch.rate_limit import MonthSpent
+from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.instance.runs import run_build
 from predictit_assets.layers.curated import write_day
 from predictit_assets.layers.intake import Intake
@@ -506,6 +507,13 @@ def held(intake: Intake, *days: date) -> list[Payload]:
 
 PAST = datetime.now(UTC).date() - timedelta(days=9)
 """A day whose history is final, to the machine's own clock too."""
+
+
+def test_models_are_told_how_often_coins_are_polled() -> None:
+    """The check of whole days judges by it."""
+    assert CryptoSettings(poll_interval=900).dbt_vars() == {"crypto_poll_interval": "900"}
+    test = (DBT_DIR / "tests" / "generic" / "crypto" / "days_have_their_polls.sql").read_text()
+    assert 'var("crypto_poll_interval"' in test
 
 
 def test_a_poll_of_two_pages_is_one_moment_and_shows_the_key_in_a_header(

@@ -108,7 +108,11 @@ class FakeCrypto:
         Fault("no-coins", "A page without coins.", always(Answer(b"[]"))),
         json_fault("null-arrays", "A history whose arrays are null.", _null_arrays),
     )
-    defaults: Mapping[str, str] = {"PREDICTIT_CRYPTO_CALLS_A_MINUTE": "60000"}
+    defaults: Mapping[str, str] = {
+        "PREDICTIT_CRYPTO_CALLS_A_MINUTE": "60000",
+        # As often as its archives have a poll, by default.
+        "PREDICTIT_CRYPTO_POLL_INTERVAL": "900",
+    }
 
     def __init__(
         self,
