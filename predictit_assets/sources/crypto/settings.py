@@ -104,7 +104,7 @@ class CryptoSettings(SourceSettings):
         return self.pages / self.poll_interval
 
     def dbt_vars(self) -> Mapping[str, str]:
-        """The interval: what of a day was polled is judged by it."""
+        """Seconds between two polls, for the check that counts them."""
         return {"crypto_poll_interval": f"{self.poll_interval:g}"}
 
     def plan_text(self) -> str:
