@@ -236,10 +236,18 @@ def _asking(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
             f"{left:,} are left{polls}",
         )
     for intake in _intakes(settings, on):
-        if intake.way(ByDay):
+        if not intake.way(ByDay):
+            continue
+        try:
             due = intake.due()
+        except Exception as error:  # the list of sources is told all the same
+            fault = fault_of_surroundings(error)
+            if fault is None:
+                raise
+            days = f"unknown: {fault}"
+        else:
             days = f"{len(due)} days: {spelt(due, MOST_RANGES)}" if due else "nothing"
-            yield "due", f"{intake.stream.dataset.name}: {days}"
+        yield "due", f"{intake.stream.dataset.name}: {days}"
 
 
 @app.command()

@@ -133,7 +133,8 @@ class Spool:
             holder = {"pid": os.getpid(), "host": socket.gethostname()}
             (self.folder / HOLDER).write_text(json.dumps(holder))
             for segment in recover(self.folder):
-                self._add(segment)
+                self._closed[segment.file] = segment
+                self._bytes_closed += segment.size
         except BaseException:
             self._lock.release()
             raise
@@ -215,13 +216,25 @@ class Spool:
 
     def close_segment(self) -> None:
         """Close the open segment, if there is one: then it can be landed."""
-        held, self._open = self._open, None
+        held, closed = self._open, None
         if held is None:
             return
-        os.close(held.descriptor)
+        try:
+            os.close(held.descriptor)
+            closed = self._renamed(held)
+        finally:
+            # In one step: who looks meanwhile finds it open or closed, once.
+            with self._changing:
+                self._open = None
+                if closed:
+                    self._closed[closed.file] = closed
+                    self._bytes_closed += closed.size
+
+    def _renamed(self, held: _OpenSegment) -> Segment | None:
+        """The segment under the name of a closed one; None, and no file, when it holds nothing."""
         if not held.synced:
             held.file.unlink()
-            return
+            return None
         file = held.file.with_suffix(CLOSED)
         try:
             held.file.rename(file)
@@ -229,12 +242,7 @@ class Spool:
         except OSError:
             # It is landed under whichever name it has; a new start finds it by either.
             file = file if file.exists() else held.file
-        self._add(Segment(file, held.captured_at, held.synced))
-
-    def _add(self, segment: Segment) -> None:
-        with self._changing:
-            self._closed[segment.file] = segment
-            self._bytes_closed += segment.size
+        return Segment(file, held.captured_at, held.synced)
 
     def closed(self) -> list[Segment]:
         """The segments that wait to be landed, oldest first."""
@@ -257,15 +265,15 @@ class Spool:
     @property
     def size(self) -> int:
         """Bytes of all segments."""
-        held = self._open
-        return self._bytes_closed + (held.synced if held else 0)
+        with self._changing:
+            return self._bytes_closed + (self._open.synced if self._open else 0)
 
     @property
     def first_lines(self) -> list[datetime]:
         """When the first line of each segment was received."""
-        held = self._open
-        times = [one.captured_at for one in self.closed()]
-        return times + ([held.captured_at] if held else [])
+        with self._changing:
+            times = [one.captured_at for one in self._closed.values()]
+            return times + ([self._open.captured_at] if self._open else [])
 
 
 def recover(folder: Path) -> list[Segment]:

@@ -310,8 +310,8 @@ def test_when_too_much_waits_to_be_written_more_is_refused(
         ]
         for post in posts:
             post.start()
-        # One is being written and two wait, or all three wait: the others can't.
-        until(lambda: answers.count(503) >= 3)
+        # One or two are being written, and two wait: the others can't.
+        until(lambda: answers.count(503) >= 2)
         response = made.post()
         assert (response.status, response.getheader("Retry-After")) == (503, "1")
         gate.set()

@@ -134,12 +134,20 @@ def test_the_folder_is_synced_whenever_a_name_in_it_is_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
+    sizes: list[int] = []
     with opened(tmp_path) as spool:
-        monkeypatch.setattr(spools, "sync_folder", lambda folder: seen.append([*contents(folder)]))
+
+        def look(folder: Path) -> None:
+            seen.append([*contents(folder)])
+            sizes.append(spool.size)
+
+        monkeypatch.setattr(spools, "sync_folder", look)
         kept(spool, lines("a"))
         spool.close_segment()
     name = milliseconds(NOON)
     assert seen == [[f"{name}-0.open"], [f"{name}-0.closed"]]
+    # Its bytes count while it is renamed, too: else the spool could take more than it may.
+    assert sizes == [0, 2]
 
 
 def test_a_spool_is_held_by_one(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the environment says of the coins: each variable begins with PREDICTIT_CRYPTO_."""
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -101,6 +102,10 @@ class CryptoSettings(SourceSettings):
     def calls_for_polls(self) -> float:
         """Calls a second that polls need."""
         return self.pages / self.poll_interval
+
+    def dbt_vars(self) -> Mapping[str, str]:
+        """Seconds between two polls, for the check that counts them."""
+        return {"crypto_poll_interval": f"{self.poll_interval:g}"}
 
     def plan_text(self) -> str:
         """The plan, and what it polls."""

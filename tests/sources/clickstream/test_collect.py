@@ -116,7 +116,7 @@ def test_a_segment_that_waits_for_too_long_is_warned_about(tmp_path: Path) -> No
     assert age.evaluate() is None  # no collector keeps its spool here
     age.folder.mkdir()
     for minutes, passed in ((0, True), (9, True), (11, False)):
-        first = datetime.now(UTC) - timedelta(minutes=minutes)
+        first = datetime.now(UTC) - timedelta(minutes=minutes, seconds=1)
         (age.folder / f"{round(first.timestamp() * 1000)}-0.closed").touch()
         found = age.evaluate()
         assert found
