@@ -120,6 +120,11 @@ class Shop:
                 self._send(fields, at)
             for fields, at, _ in examples(self.start):
                 self._send(fields, at, 0)
+            for day in range(self.days):
+                # It goes on after midnight, and tells that nearly a day later.
+                late, midnight = {"cid": f"late {day}", "t": "event"}, self.start + (day + 1) * DAY
+                self._send(late, midnight - 10 * MINUTE, 0)
+                self._send(late, midnight + 10 * MINUTE, A_DAY_OF_MS - 300_000)
             self._repeat()
         end = self.start + self.days * DAY
         return [row for row in self._rows if self.start <= row["received_at"] < end]
