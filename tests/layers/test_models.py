@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,18 @@ def test_the_schema_of_a_model_has_the_types_that_dbt_made(
             # Pandera has no type for what is semi-structured.
             named = [name for name, kind in model.types.items() if kind != VARIANT]
             assert list(ibis_schema(model)) == named
+
+
+def test_a_model_says_which_days_around_a_build_it_replaces(
+    manifest: Any, models: dict[str, ModelSchema]
+) -> None:
+    window = DayRange(date(2026, 3, 4), date(2026, 3, 5))
+    assert models["fact_prices"].replaced(window) == window
+    assert models["fact_hits"].replaced(window) == DayRange(date(2026, 3, 2), date(2026, 3, 8))
+    copied = json.loads(json.dumps(manifest))
+    copied["nodes"]["model.predictit.fact_hits"]["config"]["meta"] = {"days_befor": 1}
+    with pytest.raises(ValueError, match=r"core.fact_hits has the meta \['days_befor'\]: known"):
+        model_schemas(copied)
 
 
 def test_the_ui_shows_what_may_be_null_and_what_is_unique(models: dict[str, ModelSchema]) -> None:
