@@ -106,11 +106,21 @@ class Dbt:
         with FileLock(folder / ".parsing.lock"):
             if not _is_parsed(folder, project):
                 (folder / PARSED_FROM).unlink(missing_ok=True)
-                parsed = self._invoke(["parse"], folder, NOWHERE).result
+                parsed = self._parse(folder)
                 if self._target == TRACED:
                     self._trace(parsed, folder)
                 (folder / PARSED_FROM).write_text(project)
         return folder / "manifest.json"
+
+    def _parse(self, to: Path) -> Any:
+        try:
+            return self._invoke(["parse"], to, NOWHERE).result
+        except DbtError:
+            # dbt can stumble over what it remembers, as when a model's YAML moves to another file.
+            if not (to / PARSE_STATE).exists():
+                raise
+            (to / PARSE_STATE).unlink()
+            return self._invoke(["parse"], to, NOWHERE).result
 
     def lineage(self) -> Lineage:
         """What the columns of the models are made of; nothing where nobody has traced it.

@@ -13,7 +13,7 @@ import pytest
 
 from predictit_assets import factory
 from predictit_assets.instance import dbt_runner
-from predictit_assets.instance.dbt_runner import Dbt
+from predictit_assets.instance.dbt_runner import Dbt, DbtError
 from predictit_assets.settings import Settings
 
 NewDbt = Callable[[str], Dbt]
@@ -98,6 +98,25 @@ def test_a_project_that_changed_is_parsed_whatever_its_files_say_of_the_time(
     model.rename(model.with_name("two.sql"))
     new_dbt("home").manifest_file()
     assert len(parsed) == 3
+
+
+def test_dbt_that_stumbles_over_what_it_remembers_parses_everything(
+    tmp_path: Path, parsed: list[Path], new_dbt: NewDbt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a release that moved a model's YAML to another file."""
+    quick = Dbt._invoke
+    state = tmp_path / "dbt_project" / "target" / "duckdb" / dbt_runner.PARSE_STATE
+    state.parent.mkdir(parents=True)
+    state.write_text("of another release")
+
+    def stumble(self: Dbt, *args: Any, **more: Any) -> Any:
+        if state.exists():
+            raise DbtError("two schema.yml entries")
+        return quick(self, *args, **more)
+
+    monkeypatch.setattr(Dbt, "_invoke", stumble)
+    assert new_dbt("home").manifest_file().exists()
+    assert len(parsed) == 1
 
 
 def test_of_those_that_begin_at_once_one_parses(
