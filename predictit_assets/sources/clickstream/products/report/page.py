@@ -12,8 +12,13 @@ from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
 
 TEMPLATE = "page.html.j2"
-UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
-"""Milliseconds of what waits are told in."""
+UNITS = (
+    (172_800_000, 86_400_000, "d"),
+    (7_200_000, 3_600_000, "h"),
+    (120_000, 60_000, "min"),
+    (1_000, 1_000, "s"),
+)
+"""From so many milliseconds on waits are told in a unit, which has so many."""
 
 
 def render(warehouse: Warehouse, objects: ObjectStore) -> bytes:
@@ -60,10 +65,10 @@ def duration(milliseconds: int | None) -> str:
     """How long something took, or how far a clock is off, in the unit that suits it."""
     if milliseconds is None:
         return UNKNOWN
-    for size, unit in UNITS:
-        if abs(milliseconds) >= 2 * size:
+    for least, size, unit in UNITS:
+        if abs(milliseconds) >= least:
             return f"{milliseconds / size:,.1f} {unit}"
-    return f"{milliseconds:,} ms"
+    return f"{milliseconds} ms"
 
 
 def known(text: str | None) -> str:
