@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import dagster as dg
@@ -178,6 +179,24 @@ def test_tables_are_as_their_models_say_in_both(homes: Homes) -> None:
 
 def test_every_statement_is_snowflakes_own_sql(homes: Homes) -> None:
     assert {fault for statement in told(homes.statements) for fault in faults(statement)} == set()
+
+
+def test_reports_are_the_same_of_both(homes: Homes) -> None:
+    """Byte by byte: what is asked for a page means the same to both."""
+    told_of = set()
+    for name in homes.windows:
+        products = load(name).products
+        render = getattr(import_module(products), "render_report", None) if products else None
+        if render is not None:
+            # What draws the charts is made once.
+            objects = factory.objects(homes.first)
+            ours, theirs = (
+                render(factory.warehouse(one), objects).decode().splitlines()
+                for one in (homes.first, homes.second)
+            )
+            assert theirs == ours, name
+            told_of.add(name)
+    assert told_of >= {"clickstream", "crypto", "orders"}
 
 
 # What is served of them

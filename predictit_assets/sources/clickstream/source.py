@@ -73,4 +73,5 @@ SOURCE = Source(
         newest="select max(received_at) as newest from core.fact_hits",
     ),
     serving=Serving(("sessions", "overview_1h", "overview_1d", "revenue_1d", "funnel_1d")),
+    products="predictit_assets.sources.clickstream.products",
 )
