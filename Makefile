@@ -94,10 +94,10 @@ docs: $(VENV)/run ## the tables, columns and lineage as one HTML page (FEED=samp
 	@echo "$$PREDICTIT_HOME/docs/static_index.html"
 
 test: $(VENV)/dev ## the tests that need no processes of their own
-	pytest -n 2 --ignore tests/system
+	pytest -n 2 --durations 30 --ignore tests/system
 
 test-system: $(VENV)/dev ## the tests with real processes, kills, servers, and the cloud's emulators
-	pytest -n 2 tests/system
+	pytest -n 2 --durations 30 tests/system
 
 bench: $(VENV)/dev ## how fast it is (QUICK=1: only whether the bench works; bench/README.md)
 	python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
