@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -18,8 +19,7 @@ def unpublished(instance: dg.DagsterInstance, model: dg.AssetKey, served: dg.Ass
 
     Their rows may be others, though as many as before.
     """
-    made, published = _newest(instance, model), _newest(instance, served)
-    return {date.fromisoformat(day) for day, event in made.items() if event > published.get(day, 0)}
+    return {date.fromisoformat(day) for day in _waiting(instance, model, served)}
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,26 @@ def publication_check(publication: Publication) -> dg.AssetChecksDefinition:
     return check
 
 
+class _Events(NamedTuple):
+    """Of a day: storage ids of what happened last."""
+
+    made: int
+    published: int
+    """0: never."""
+
+
+def _waiting(
+    instance: dg.DagsterInstance, model: dg.AssetKey, served: dg.AssetKey
+) -> dict[str, _Events]:
+    """The days that were made after they were published last."""
+    published = _newest(instance, served)
+    days = {
+        day: _Events(event, published.get(day, 0))
+        for day, event in _newest(instance, model).items()
+    }
+    return {day: events for day, events in days.items() if events.made > events.published}
+
+
 def _newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> Mapping[str, int]:
     return instance.event_log_storage.get_latest_storage_id_by_partition(
         key, dg.DagsterEventType.ASSET_MATERIALIZATION
@@ -86,12 +106,11 @@ def _day_waits(
     instance: dg.DagsterInstance, model: dg.AssetKey, served: dg.AssetKey
 ) -> datetime | None:
     """Since when the day has waited that was left alone for the longest time."""
-    made, published = _newest(instance, model), _newest(instance, served)
-    waiting = {day: event for day, event in made.items() if event > published.get(day, 0)}
+    waiting = _waiting(instance, model, served)
     if not waiting:
         return None
-    day = min(waiting, key=lambda one: waiting[one])
-    return _first_after(instance, model, published.get(day, 0), day)
+    day = min(waiting, key=lambda one: waiting[one].made)
+    return _first_after(instance, model, waiting[day].published, day)
 
 
 def _table_waits(
