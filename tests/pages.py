@@ -5,9 +5,17 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+import snowflake_grammar
+import yaml
+
+from predictit_assets.build import build_definitions
+from predictit_assets.instance.dbt_runner import DBT_DIR
+from predictit_assets.settings import Settings
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "col", "wbr", "base", "source", "embed"}
@@ -65,6 +73,45 @@ def cells(html: str) -> list[list[str]]:
             r"(?s)<t[dh]\b[^>]*>(.*?)</t[dh]>", row)]
         for row in re.findall(r"(?s)<tr>(.*?)</tr>", html)
     ]  # fmt: skip
+
+
+def statements(queries: ModuleType) -> dict[str, str]:
+    """The SQL of a report by the name of its constant; parts of others are private."""
+    return {
+        name: value
+        for name, value in vars(queries).items()
+        if isinstance(value, str)
+        and value.lstrip().startswith(("select", "with"))
+        and not name.startswith("_")
+    }
+
+
+def assert_asset_reads(queries: ModuleType, source: str, home: Path) -> None:
+    """What the asset of a report and its exposure in dbt name is what its SQL reads."""
+    text = "\n".join(statements(queries).values())
+    found = set(re.findall(r"\b(staging|marts|core|live)\.(\w+)", text))
+    assert found == set(queries.TABLES)
+    specs = build_definitions(Settings(home=home, sources=(source,))).resolve_all_asset_specs()
+    (spec,) = [spec for spec in specs if spec.key.path == ["report", source]]
+    above = {dep.asset_key.to_user_string() for dep in spec.deps}
+    assert above == {f"{layer}/{source}/{name}" for layer, name in queries.TABLES}
+    assert above <= {one.key.to_user_string() for one in specs}
+    (exposure,) = yaml.safe_load((DBT_DIR / "models" / source / "exposures.yml").read_text())[
+        "exposures"
+    ]
+    assert exposure["depends_on"] == [
+        f"source('staging', '{name}')" if layer == "staging" else f"ref('{name}')"
+        for layer, name in queries.TABLES
+    ]
+
+
+def assert_is_sql_of_snowflake(queries: ModuleType, number: int) -> None:
+    """A report's statements, so many, are Snowflake's SQL too."""
+    asked = statements(queries)
+    assert len(asked) == number
+    for name, statement in asked.items():
+        assert snowflake_grammar.faults(statement) == [], name
+        assert snowflake_grammar.unfit_names(statement) == [], name
 
 
 class _Reader(HTMLParser):

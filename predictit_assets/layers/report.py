@@ -5,7 +5,7 @@ A page announces its charts: `data-charts="3"` on its body, and for each chart o
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
 import dagster as dg
@@ -13,7 +13,7 @@ import dagster as dg
 from predictit_assets.contract.names import AssetNames
 from predictit_assets.errors import NothingHeld
 from predictit_assets.instance.failures import fail_on_expected_error
-from predictit_assets.layers.products import Preview
+from predictit_assets.layers.products import House, Preview, Products
 from predictit_assets.layers.specs import group_of
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
@@ -91,6 +91,37 @@ def report_asset(
         )
 
     return write_page
+
+
+def report_products(
+    house: House,
+    source: str,
+    tables: Iterable[tuple[str, str]],
+    render: Render,
+    *,
+    description: str,
+    previews: Mapping[str, Preview],
+    shown: str,
+) -> Products:
+    """The products of a source that has a report and nothing else.
+
+    `tables` are what the page reads of the source, by layer and name; `previews` are by the mart
+    they are of, and the one of `shown` is in the page's metadata too.
+    """
+    deps = [dg.AssetKey(house.names.key(layer, source, table)) for layer, table in tables]
+    report = report_asset(
+        house.names,
+        source,
+        house.owner,
+        deps,
+        render,
+        house.objects,
+        house.warehouse,
+        description=description,
+        previews=[previews[shown]],
+    )
+    check = report_check(house.names, source, house.objects)
+    return Products(assets=[report], checks=[check], previews=previews)
 
 
 def page_of_nothing(sentence: str) -> bytes:

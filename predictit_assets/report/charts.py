@@ -4,7 +4,8 @@ Altair is imported late: it takes seconds, and only rendering needs it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 Spec = dict[str, Any]
@@ -73,6 +74,29 @@ def distinct(names: Sequence[str]) -> list[str]:
         name if names.index(name) == n else f"{name} #{names[: n + 1].count(name)}"
         for n, name in enumerate(names)
     ]
+
+
+def day_axis(days: Iterable[date]) -> Any:
+    """The horizontal axis of days, each with its place, whether anything is held of it or not.
+
+    Of rows that have `date`, as `told_day` gives it.
+    """
+    import altair as alt
+
+    label = "utcFormat(utcParse(datum.value, '%Y-%m-%d'), '%d %b')"
+    axis = alt.Axis(labelAngle=0, labelOverlap=True, labelSeparation=8, labelExpr=label, grid=False)
+    scale = alt.Scale(domain=[str(day) for day in days], paddingInner=0.2)
+    return alt.X("date:O", title=None, scale=scale, axis=axis)
+
+
+def told_day(day: date) -> dict[str, str]:
+    """A day in a row: `date` for the axis, `when` for people."""
+    return {"date": str(day), "when": f"{day:%a} {day.day} {day:%b %Y}"}
+
+
+def milliseconds(at: datetime) -> int:
+    """A moment, UTC without a zone, as Vega counts it."""
+    return int(at.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def finished(chart: Any, description: str, height: int = HEIGHT) -> Spec:

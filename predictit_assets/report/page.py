@@ -63,6 +63,7 @@ def fill(
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "clock": clock,
         "day": day_text,
         "date": date_text,
         "digest": digest,
@@ -94,6 +95,11 @@ def percent(share: Decimal | None) -> str:
 def utc(at: datetime) -> str:
     """A UTC moment for scripts."""
     return at.replace(tzinfo=UTC).isoformat()
+
+
+def clock(at: datetime) -> str:
+    """A UTC moment, for people."""
+    return f"{at.replace(tzinfo=UTC):%a %d %b %Y, %H:%M}"
 
 
 def day_text(day: date) -> str:

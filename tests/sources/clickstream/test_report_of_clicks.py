@@ -9,17 +9,22 @@ from typing import Any
 
 import dagster as dg
 import pytest
-import snowflake_grammar
-import yaml
 from made_up_hits import Shop
-from pages import ask, cells, change, faults, markup, section
+from pages import (
+    ask,
+    assert_asset_reads,
+    assert_is_sql_of_snowflake,
+    cells,
+    change,
+    faults,
+    markup,
+    section,
+)
 from staged import home_of, run_dbt, stage
 
-from predictit_assets.build import build_definitions
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.source import all_tables
 from predictit_assets.errors import NothingHeld
-from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers import report
 from predictit_assets.settings import Settings
 from predictit_assets.sources import load
@@ -395,33 +400,8 @@ def test_each_mart_is_previewed_in_the_ui(warehouse: DuckDBWarehouse) -> None:
 
 
 def test_the_asset_reads_what_the_page_names_and_nothing_else(tmp_path: Path) -> None:
-    text = Path(queries.__file__).read_text()
-    found = set(re.findall(r"(?:from|join) (staging|marts|core|live)\.(\w+)", text))
-    assert found == set(queries.TABLES)
-    specs = build_definitions(
-        Settings(home=tmp_path, sources=("clickstream",))
-    ).resolve_all_asset_specs()
-    (spec,) = [spec for spec in specs if spec.key.path == ["report", "clickstream"]]
-    above = {dep.asset_key.to_user_string() for dep in spec.deps}
-    assert above == {f"{layer}/clickstream/{name}" for layer, name in queries.TABLES}
-    assert above <= {one.key.to_user_string() for one in specs}
-    file = DBT_DIR / "models" / "clickstream" / "exposures.yml"
-    (exposure,) = yaml.safe_load(file.read_text())["exposures"]
-    assert exposure["depends_on"] == [
-        f"source('staging', '{name}')" if layer == "staging" else f"ref('{name}')"
-        for layer, name in queries.TABLES
-    ]
+    assert_asset_reads(queries, "clickstream", tmp_path)
 
 
 def test_what_is_asked_is_sql_of_snowflake_too() -> None:
-    asked = {
-        name: value
-        for name, value in vars(queries).items()
-        if isinstance(value, str)
-        and value.lstrip().startswith(("select", "with"))
-        and not name.startswith("_")  # a part of others
-    }
-    assert len(asked) == 25
-    for name, statement in asked.items():
-        assert snowflake_grammar.faults(statement) == [], name
-        assert snowflake_grammar.unfit_names(statement) == [], name
+    assert_is_sql_of_snowflake(queries, 25)

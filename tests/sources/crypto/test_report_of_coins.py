@@ -11,19 +11,24 @@ from typing import Any
 
 import dagster as dg
 import pytest
-import snowflake_grammar
-import yaml
-from pages import ask, cells, change, faults, markup, section
+from pages import (
+    ask,
+    assert_asset_reads,
+    assert_is_sql_of_snowflake,
+    cells,
+    change,
+    faults,
+    markup,
+    section,
+)
 from postgres_server import Database
 from staged import run_dbt
 from test_core_of_coins import COINS, filled, history, price, steady
 
 from predictit_assets import factory
-from predictit_assets.build import build_definitions
 from predictit_assets.checks.model_schema import model_schemas
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.errors import NothingHeld
-from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers import report
 from predictit_assets.layers.served import served_tables
 from predictit_assets.settings import Settings
@@ -273,33 +278,11 @@ def test_each_mart_is_previewed_in_the_ui(warehouse: DuckDBWarehouse) -> None:
 
 
 def test_the_asset_reads_what_the_page_names_and_nothing_else(tmp_path: Path) -> None:
-    text = Path(queries.__file__).read_text()
-    found = set(re.findall(r"(?:from|join) (marts|core|live)\.(\w+)", text))
-    assert found == set(queries.TABLES)
-    specs = build_definitions(
-        Settings(home=tmp_path, sources=("crypto",))
-    ).resolve_all_asset_specs()
-    (spec,) = [spec for spec in specs if spec.key.path == ["report", "crypto"]]
-    above = {dep.asset_key.to_user_string() for dep in spec.deps}
-    assert above == {f"{layer}/crypto/{name}" for layer, name in queries.TABLES}
-    assert above <= {one.key.to_user_string() for one in specs}
-    file = DBT_DIR / "models" / "crypto" / "exposures.yml"
-    (exposure,) = yaml.safe_load(file.read_text())["exposures"]
-    assert exposure["depends_on"] == [f"ref('{name}')" for _, name in queries.TABLES]
+    assert_asset_reads(queries, "crypto", tmp_path)
 
 
 def test_what_is_asked_is_sql_of_snowflake_too() -> None:
-    asked = {
-        name: value
-        for name, value in vars(queries).items()
-        if isinstance(value, str)
-        and value.lstrip().startswith(("select", "with"))
-        and not name.startswith("_")  # a part of others
-    }
-    assert len(asked) == 13
-    for name, statement in asked.items():
-        assert snowflake_grammar.faults(statement) == [], name
-        assert snowflake_grammar.unfit_names(statement) == [], name
+    assert_is_sql_of_snowflake(queries, 13)
 
 
 def test_postgres_serves_prices_and_the_board_as_of_the_build(

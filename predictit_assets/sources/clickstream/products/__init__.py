@@ -17,31 +17,20 @@ REPORT = (
 
 def products(house: "House") -> "Products":
     """All of it for the code location."""
-    import dagster as dg
-
-    from predictit_assets.layers.products import Products
-    from predictit_assets.layers.report import report_asset, report_check
+    from predictit_assets.layers.report import report_products
     from predictit_assets.sources.clickstream.collect import SOURCE
     from predictit_assets.sources.clickstream.products.previews import PREVIEWS
     from predictit_assets.sources.clickstream.products.report.page import render
     from predictit_assets.sources.clickstream.products.report.queries import TABLES
 
-    names = house.names
-    report = report_asset(
-        names,
+    return report_products(
+        house,
         SOURCE,
-        house.owner,
-        [dg.AssetKey(names.key(layer, SOURCE, table)) for layer, table in TABLES],
+        TABLES,
         render,
-        house.objects,
-        house.warehouse,
         description=REPORT,
-        previews=[PREVIEWS["overview_1d"]],
-    )
-    return Products(
-        assets=[report],
-        checks=[report_check(names, SOURCE, house.objects)],
         previews=PREVIEWS,
+        shown="overview_1d",
     )
 
 

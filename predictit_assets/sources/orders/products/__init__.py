@@ -16,31 +16,20 @@ REPORT = (
 
 def products(house: "House") -> "Products":
     """All of it for the code location."""
-    import dagster as dg
-
-    from predictit_assets.layers.products import Products
-    from predictit_assets.layers.report import report_asset, report_check
+    from predictit_assets.layers.report import report_products
     from predictit_assets.sources.orders.products.previews import PREVIEWS
     from predictit_assets.sources.orders.products.report.page import render
     from predictit_assets.sources.orders.products.report.queries import TABLES
     from predictit_assets.sources.orders.source import NAME
 
-    names = house.names
-    report = report_asset(
-        names,
+    return report_products(
+        house,
         NAME,
-        house.owner,
-        [dg.AssetKey(names.key(layer, NAME, table)) for layer, table in TABLES],
+        TABLES,
         render,
-        house.objects,
-        house.warehouse,
         description=REPORT,
-        previews=[PREVIEWS["order_summary_1d"]],
-    )
-    return Products(
-        assets=[report],
-        checks=[report_check(names, NAME, house.objects)],
         previews=PREVIEWS,
+        shown="order_summary_1d",
     )
 
 

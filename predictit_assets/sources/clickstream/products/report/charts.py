@@ -4,10 +4,11 @@ Times are UTC. Altair is imported late: it takes seconds, and only rendering nee
 """
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from predictit_assets.report.charts import Spec, finished
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.report.charts import Spec, day_axis, finished, milliseconds, told_day
 from predictit_assets.sources.clickstream.products.report.queries import Contents, Period
 from predictit_assets.text import printable
 
@@ -67,7 +68,7 @@ def people(contents: Contents) -> Spec:
         return (PEOPLE, one.hits), (BOTS, one.hits_of_bots)
 
     rows = [
-        {**_when(one.day), "who": who, "hits": hits, "place": place}
+        {**told_day(one.day), "who": who, "hits": hits, "place": place}
         for one in contents.by_day
         for place, (who, hits) in enumerate(of(one))
     ]
@@ -75,7 +76,7 @@ def people(contents: Contents) -> Spec:
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar()
         .encode(
-            x=_days(contents.first, contents.last),
+            x=day_axis(DayRange(contents.first, contents.last).days),
             y=alt.Y("hits:Q", title=None, axis=_counts()),
             color=alt.Color("who:N", scale=alt.Scale(domain=[PEOPLE, BOTS]), legend=None),
             order=alt.Order("place:Q"),
@@ -114,7 +115,7 @@ def carts(contents: Contents) -> Spec:
 
     rows = [
         {
-            **_when(one.day),
+            **told_day(one.day),
             "rate": round(float(one.rate), 6),
             "abandoned": one.abandoned,
             "filled": one.filled,
@@ -126,7 +127,7 @@ def carts(contents: Contents) -> Spec:
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar(style="left")
         .encode(
-            x=_days(contents.first, contents.last),
+            x=day_axis(DayRange(contents.first, contents.last).days),
             y=alt.Y(
                 "rate:Q",
                 title=None,
@@ -162,14 +163,14 @@ def _course(
 
     by_hour = span == "hour"
     rows: list[dict[str, Any]] = [
-        {**(_hour(at) if by_hour else _when(at.date())), "value": value} for at, value in values
+        {**(_hour(at) if by_hour else told_day(at.date())), "value": value} for at, value in values
     ]
     first, last = (contents.first_by_hour if by_hour else contents.first), contents.last
     # Between two moments a bar would lie on its side, were it not told where it stands.
     place = (
         {"x": _hours(first, last), "x2": "u", "y2": alt.datum(0)}
         if by_hour
-        else {"x": _days(first, last)}
+        else {"x": day_axis(DayRange(first, last).days)}
     )
     bars = (
         alt.Chart(alt.InlineData(values=rows))
@@ -199,31 +200,14 @@ def _hours(first: date, last: date) -> Any:
 
     label = "utcFormat(datum.value, utchours(datum.value) ? '%H:%M' : '%d %b')"
     axis = alt.Axis(tickCount=4, labelOverlap=True, labelSeparation=10, labelExpr=label, grid=False)
-    domain = [_ms(_midnight(first)), _ms(_midnight(last) + timedelta(days=1))]
+    domain = [milliseconds(_midnight(first)), milliseconds(_midnight(last) + timedelta(days=1))]
     return alt.X("t:T", title=None, scale=alt.Scale(type="utc", domain=domain), axis=axis)
-
-
-def _days(first: date, last: date) -> Any:
-    import altair as alt
-
-    label = "utcFormat(utcParse(datum.value, '%Y-%m-%d'), '%d %b')"
-    axis = alt.Axis(labelAngle=0, labelOverlap=True, labelSeparation=8, labelExpr=label, grid=False)
-    domain = [str(first + timedelta(days=n)) for n in range((last - first).days + 1)]
-    return alt.X("date:O", title=None, scale=alt.Scale(domain=domain, paddingInner=0.2), axis=axis)
-
-
-def _when(day: date) -> dict[str, str]:
-    return {"date": str(day), "when": f"{day:%a} {day.day} {day:%b %Y}"}
 
 
 def _hour(at: datetime) -> dict[str, Any]:
     when = f"{at:%a} {at.day} {at:%b %Y, %H:%M}"
-    return {"t": _ms(at), "u": _ms(at + HOUR), "when": when}
+    return {"t": milliseconds(at), "u": milliseconds(at + HOUR), "when": when}
 
 
 def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day)
-
-
-def _ms(at: datetime) -> int:
-    return int(at.replace(tzinfo=UTC).timestamp() * 1000)

@@ -1,7 +1,6 @@
 """The page: what was read, as HTML that loads nothing."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -38,11 +37,6 @@ def page(contents: Contents, libraries: str) -> bytes:
     )
 
 
-def clock(at: datetime) -> str:
-    """A UTC moment, for people."""
-    return f"{at.replace(tzinfo=UTC):%a %d %b %Y, %H:%M}"
-
-
 def money(amount: Decimal | None) -> str:
     """An amount to the cent; what currency it is in stands beside it."""
     return UNKNOWN if amount is None else f"{amount:,.2f}"
@@ -77,7 +71,6 @@ def known(text: str | None) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "clock": clock,
     "currency": charts.money_of,
     "duration": duration,
     "known": known,

@@ -107,23 +107,21 @@ qualify row_number() over (order by count(*) desc, coalesce(currency, '')) <= ?
 order by count(*) desc, currency_key
 """
 
-DAILY = """
+
+def _periods(table: str) -> str:
+    """What people did, by the period of a mart."""
+    return f"""
 select
     partition_date, period_start_ts, count_new_sessions, count_active_clients, count_active_users,
     pageviews, sum_of_add_to_cart, transactions, hits, hits_of_bots
-from marts.overview_1d
+from marts.{table}
 where partition_date between ? and ?
 order by period_start_ts
 """
 
-HOURLY = """
-select
-    partition_date, period_start_ts, count_new_sessions, count_active_clients, count_active_users,
-    pageviews, sum_of_add_to_cart, transactions, hits, hits_of_bots
-from marts.overview_1h
-where partition_date between ? and ?
-order by period_start_ts
-"""
+
+DAILY = _periods("overview_1d")
+HOURLY = _periods("overview_1h")
 
 MONEY = """
 select

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from predictit_assets.report.charts import Spec, finished
+from predictit_assets.report.charts import Spec, day_axis, finished
 from predictit_assets.sources.congress.products.report.queries import (
     Money,
     Returns,
@@ -50,7 +50,7 @@ def types(window: Window) -> Spec:
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar()
         .encode(
-            x=_days(_range(window.first, window.last, step)),
+            x=day_axis(_range(window.first, window.last, step)),
             y=alt.Y("usd:Q", title=None, axis=alt.Axis(tickCount=5, format=MONEY_AXIS)),
             color=alt.Color("type:N", scale=alt.Scale(domain=list(TYPES)), legend=None),
             tooltip=[alt.Tooltip("type:N"), *_amounts(step)],
@@ -79,7 +79,7 @@ def transactions(window: Window) -> Spec:
         for day, found in sorted(sums.items())
     ]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=_days(_range(min(sums, default=window.first), window.last, step)),
+        x=day_axis(_range(min(sums, default=window.first), window.last, step)),
         tooltip=_amounts(step),
     )
     axis = alt.Axis(tickCount=5, format=MONEY_AXIS)
@@ -211,15 +211,6 @@ def _range(first: date, last: date, step: int) -> Iterator[date]:
 def _when(day: date, step: int) -> dict[str, str]:
     text = f"{day:%d %b %Y}".lstrip("0")
     return {"date": str(day), "when": text if step == 1 else f"week of {text}"}
-
-
-def _days(days: Iterator[date]) -> Any:
-    import altair as alt
-
-    label = "utcFormat(utcParse(datum.value, '%Y-%m-%d'), '%d %b')"
-    axis = alt.Axis(labelAngle=0, labelOverlap=True, labelSeparation=8, labelExpr=label, grid=False)
-    scale = alt.Scale(domain=[str(day) for day in days], paddingInner=0.2)
-    return alt.X("date:O", title=None, scale=scale, axis=axis)
 
 
 def _amounts(step: int) -> list[Any]:

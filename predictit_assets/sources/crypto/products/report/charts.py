@@ -4,12 +4,22 @@ Times are UTC. Altair is imported late: it takes seconds, and only rendering nee
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from predictit_assets.report.charts import Spec, distinct, finished, hover, rule
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.report.charts import (
+    Spec,
+    day_axis,
+    distinct,
+    finished,
+    hover,
+    milliseconds,
+    rule,
+    told_day,
+)
 from predictit_assets.sources.crypto.products.report.queries import Contents, Course
 from predictit_assets.text import printable
 
@@ -41,9 +51,9 @@ def prices(course: Course, by_hour: bool, name: str) -> Spec:
     for (at, price), later in zip(
         course.prices, [*(at for at, _ in course.prices[1:]), None], strict=True
     ):
-        rows.append({"t": _ms(at), "price": float(price)})
+        rows.append({"t": milliseconds(at), "price": float(price)})
         if later and later - at > step:
-            rows.append({"t": _ms(at + step), "gap": True})
+            rows.append({"t": milliseconds(at + step), "gap": True})
     base = alt.Chart(alt.InlineData(values=rows))
     x = _time(by_hour)
     # Long rows of zeros would leave no room for the line.
@@ -84,7 +94,7 @@ def shares(contents: Contents) -> Spec:
     for one in contents.shares:
         held.setdefault(one.day, {})[names[one.coin_id]] = float(one.share)
     rows = [
-        {**_when(day), "coin": coin, "share": round(share, 6)}
+        {**told_day(day), "coin": coin, "share": round(share, 6)}
         for day, of_day in sorted(held.items())
         for coin, share in {**of_day, OTHERS: 1 - sum(of_day.values())}.items()
     ]
@@ -94,7 +104,7 @@ def shares(contents: Contents) -> Spec:
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar()
         .encode(
-            x=_days(contents.first, contents.last),
+            x=day_axis(DayRange(contents.first, contents.last).days),
             y=alt.Y(
                 "share:Q",
                 title=None,
@@ -157,7 +167,7 @@ def unseen(contents: Contents) -> Spec:
     polled = {one.day: one.polls for one in contents.health}
     rows = [
         {
-            **_when(one.day),
+            **told_day(one.day),
             "hours": round(float(contents.unseen.get(one.day, 0)) / 60, 2),
             "polls": polled[one.day],
         }
@@ -167,7 +177,7 @@ def unseen(contents: Contents) -> Spec:
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar(style="bars")
         .encode(
-            x=_days(contents.first, contents.last),
+            x=day_axis(DayRange(contents.first, contents.last).days),
             y=alt.Y(
                 "hours:Q",
                 title=None,
@@ -200,20 +210,3 @@ def _time(by_hour: bool) -> Any:
         label = "utcFormat(datum.value, utchours(datum.value) ? '%H:%M' : '%d %b')"
     axis = alt.Axis(tickCount=3, labelOverlap=True, labelSeparation=10, labelExpr=label, grid=False)
     return alt.X("t:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
-
-
-def _days(first: date, last: date) -> Any:
-    import altair as alt
-
-    label = "utcFormat(utcParse(datum.value, '%Y-%m-%d'), '%d %b')"
-    axis = alt.Axis(labelAngle=0, labelOverlap=True, labelSeparation=8, labelExpr=label, grid=False)
-    domain = [str(first + timedelta(days=n)) for n in range((last - first).days + 1)]
-    return alt.X("date:O", title=None, scale=alt.Scale(domain=domain, paddingInner=0.2), axis=axis)
-
-
-def _when(day: date) -> dict[str, str]:
-    return {"date": str(day), "when": f"{day:%a} {day.day} {day:%b %Y}"}
-
-
-def _ms(at: datetime) -> int:
-    return int(at.replace(tzinfo=UTC).timestamp() * 1000)

@@ -1,7 +1,6 @@
 """The page: what was read, as HTML that loads nothing."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -44,11 +43,6 @@ def page(contents: Contents, libraries: str) -> bytes:
         legend=charts.legend(contents),
         vendor=VENDOR,
     )
-
-
-def clock(at: datetime) -> str:
-    """A UTC moment, for people."""
-    return f"{at.replace(tzinfo=UTC):%a %d %b %Y, %H:%M}"
 
 
 def price(dollars: Decimal | None) -> str:
@@ -118,7 +112,6 @@ def number(of: int | None) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "called": charts.called,
-    "clock": clock,
     "price": price,
     "large": large,
     "move": move,

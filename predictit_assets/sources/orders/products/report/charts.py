@@ -1,11 +1,12 @@
 """The charts of the report, as Vega-Lite specs without colours: the page brings light and dark."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from predictit_assets.report.charts import Spec, finished
+from predictit_assets.contract.calendar import DayRange
+from predictit_assets.report.charts import Spec, day_axis, finished, told_day
 from predictit_assets.sources.orders.products.report.queries import Contents, Day, Hour, average
 
 SHOWN = 4
@@ -28,7 +29,7 @@ def net(contents: Contents) -> Spec:
         alt.Chart(alt.InlineData(values=by_location(contents.days)))
         .mark_bar()
         .encode(
-            x=_days(contents.first, contents.last),
+            x=day_axis(DayRange(contents.first, contents.last).days),
             y=alt.Y("net:Q", title=None, axis=alt.Axis(tickCount=5, format="~s")),
             color=_colour(contents.days),
             tooltip=_told(),
@@ -45,7 +46,7 @@ def average_order(contents: Contents) -> Spec:
         alt.Chart(alt.InlineData(values=by_location(contents.days)))
         .mark_line(point=True)
         .encode(
-            x=_days(contents.first, contents.last),
+            x=day_axis(DayRange(contents.first, contents.last).days),
             y=alt.Y("average:Q", title=None, axis=alt.Axis(tickCount=5, format="~s")),
             color=_colour(contents.days),
             tooltip=_told(),
@@ -64,7 +65,7 @@ def discounts(contents: Contents) -> Spec:
         sums[one.day] = gross + one.gross, discount + one.discount
     rows = [
         {
-            **_when(day),
+            **told_day(day),
             "gross": float(gross),
             "discount": float(discount),
             "share": round(float(discount / gross), 6),
@@ -76,7 +77,7 @@ def discounts(contents: Contents) -> Spec:
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar(style="bars")
         .encode(
-            x=_days(contents.first, contents.last),
+            x=day_axis(DayRange(contents.first, contents.last).days),
             y=alt.Y("share:Q", title=None, axis=alt.Axis(tickCount=5, format="~%")),
             tooltip=[
                 alt.Tooltip("when:N", title="day"),
@@ -146,7 +147,7 @@ def by_location(days: Sequence[Day]) -> list[dict[str, Any]]:
         sums[place] = orders + one.orders, money + one.net
     return [
         {
-            **_when(day),
+            **told_day(day),
             "location": name,
             "orders": orders,
             "net": float(money),
@@ -188,16 +189,3 @@ def _told() -> list[Any]:
         alt.Tooltip("net:Q", format=",.2f"),
         alt.Tooltip("average:Q", format=",.2f", title="average order"),
     ]
-
-
-def _when(day: date) -> dict[str, str]:
-    return {"date": str(day), "when": f"{day:%a} {day.day} {day:%b %Y}"}
-
-
-def _days(first: date, last: date) -> Any:
-    import altair as alt
-
-    label = "utcFormat(utcParse(datum.value, '%Y-%m-%d'), '%d %b')"
-    axis = alt.Axis(labelAngle=0, labelOverlap=True, labelSeparation=8, labelExpr=label, grid=False)
-    domain = [str(first + timedelta(days=n)) for n in range((last - first).days + 1)]
-    return alt.X("date:O", title=None, scale=alt.Scale(domain=domain, paddingInner=0.2), axis=axis)

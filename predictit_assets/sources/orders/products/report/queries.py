@@ -111,7 +111,7 @@ order by all_units desc, product_id nulls last, variant_id nulls last
 """
 
 # A row of the history ends with the one that changed it.
-CHANGED = """
+_CHANGED = """
 with followed as (
     select
         partition_date,
@@ -154,7 +154,7 @@ def _changed() -> str:
         f"({' or '.join(map(_differs, columns))}) as differs_{n}"
         for n, columns in enumerate(KINDS.values())
     )
-    return CHANGED.format(compared=compared)
+    return _CHANGED.format(compared=compared)
 
 
 CHANGES_BY_KIND = f"""{_changed()}
