@@ -72,6 +72,10 @@ class SampleServer:
         """Answer the next requests in these ways, one each: faults by name, or whole answers."""
         self._due.extend([self._fault(one) for one in how])
 
+    def forgive(self) -> None:
+        """Answer rightly from now on, whatever was still due."""
+        self._due.clear()
+
     def answer(self, request: Request) -> Answer:
         """Record a request and answer it, wrongly if a fault is due."""
         path = urlsplit(request.path).path

@@ -231,9 +231,9 @@ REFUSED = {
     "no time, not JSON": (UNTIMED, b"\xff\xfe", "neither its name"),
     "unreadable time": (UNTIMED, stamped("NA"), "neither its name"),
     "impossible time": (UNTIMED, stamped("9999-12-31T23:00:00"), "neither its name"),
-    "a second too early": ("20141101T035959Z.json", b"{}", "2014-10-31 is no day from 2014-11-01"),
+    "a second too early": ("20220101T045959Z.json", b"{}", "2021-12-31 is no day from 2022-01-01"),
     "the beginning of time": ("00010101T000000Z.json", b"{}", ""),
-    "the future": ("29990101T120000Z.json", b"{}", "2999-01-01 is no day from 2014-11-01"),
+    "the future": ("29990101T120000Z.json", b"{}", "2999-01-01 is no day from 2022-01-01"),
     "a future stamp": (UNTIMED, stamped("2999-01-01T12:00:00"), "2999-01-01 is no day from"),
 }
 
@@ -258,7 +258,7 @@ def test_the_first_day_and_today_are_taken(
     folder: Path, intake: Intake, payloads: PayloadStore
 ) -> None:
     now = datetime.now(UTC)
-    save(folder / "20141101T040000Z.json", b"{}")
+    save(folder / "20220101T050000Z.json", b"{}")
     save(folder / f"{now:%Y%m%dT%H%M%SZ}.json", b"{}")
 
     assert all(one.landed for one in land(folder, intake))

@@ -222,7 +222,8 @@ def money(raw: msgspec.Raw | UnsetType, key: str) -> Decimal | None:
     """
     if isinstance(raw, UnsetType):
         return None
-    text = bytes(raw).decode()
+    # Bytes that are no text cost their order, as no amount has the sign that takes their place.
+    text = bytes(raw).decode(errors="replace")
     if text == "null":
         return None
     if text.startswith('"'):

@@ -322,6 +322,15 @@ def test_whole_characters_survive_beside_half_ones() -> None:
     assert "half a character" in rows["rejected_orders"][0]["reason"]
 
 
+@pytest.mark.parametrize("amount", [b'"189.9\xfe"', b'"\xed\xa0\x80"', b'"1\\u00b2"'])
+def test_an_amount_that_is_no_text_costs_its_order(amount: bytes) -> None:
+    file = payload(edited(id=1), edited(id=2, total_tax="0.77"))
+    rows = staged(file._replace(body=file.read().replace(b'"0.77"', amount)))
+    assert [row["order_id"] for row in rows["orders"]] == [1]
+    (rejected,) = rows["rejected_orders"]
+    assert rejected["path"] == "$.orders[1].total_tax"
+
+
 def test_new_keys_are_named_by_their_path() -> None:
     line = json.loads(ORDER)["line_items"][0] | {"price": "1"}
     file = payload(edited(loyalty=1, line_items=[line]))
