@@ -103,6 +103,10 @@ bench: $(VENV)/dev ## how fast it is (QUICK=1: only whether the bench works; ben
 	python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(BOARD_DAYS),--board-days $(BOARD_DAYS)) $(if $(PEERS),--peers $(PEERS))
 
+soak: $(VENV)/dev ## whether anything is ever lost or wrong: kills, mutated payloads, full disks (MINUTES=60 SEED=… ONLY=… SOURCES=…)
+	python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(SOURCES),--sources $(SOURCES)) $(if $(KEEP),--keep $(KEEP))
+
 lint: $(VENV)/dev ## format, lint and types of Python and SQL
 	ruff format --check .
 	ruff check .
@@ -202,4 +206,4 @@ $(TOOLS)/made: deploy/tools.txt
 	@$(TOOLS)/bin/python $(PIP_INSTALL) --quiet --require-hashes -r $<
 	@pwd -P > $@
 
-.PHONY: demo run dev docs bench test test-system lint format lock drill lambda check-deploy audit clean help anew
+.PHONY: demo run dev docs bench soak test test-system lint format lock drill lambda check-deploy audit clean help anew

@@ -67,7 +67,7 @@ def main(
         # Each trial meets each source before any meets one again, in an order that the seed says.
         cycle, place = divmod(number - 1, len(chosen) * len(known))
         pairs = [(trial, source) for trial in chosen for source in known]
-        random.Random(f"{seed} {cycle}").shuffle(pairs)  # noqa: S311
+        random.Random(f"{seed} {cycle}").shuffle(pairs)
         trial, source = pairs[place]
         _round(console, totals[trial], folder / f"{number}", trial, source, f"{seed} {number}")
     console.print(_table(totals))
@@ -80,7 +80,7 @@ def main(
 def _round(
     console: Console, total: Total, folder: Path, trial: str, source: str, seed: str
 ) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     fake = find_fake(source)
     began = time.monotonic()
     with ExitStack() as stack:

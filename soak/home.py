@@ -1,4 +1,4 @@
-"""A home that is mistreated: what commands said in it, what it holds, and whether its tables are right."""
+"""A home that is mistreated: what its commands say, what it holds, whether its tables are right."""
 
 import hashlib
 import os
@@ -14,7 +14,8 @@ from pathlib import Path
 from predictit_assets import factory
 from predictit_assets.contract.arrival import ByDay, PerEntity, Polled
 from predictit_assets.contract.source import Source
-from predictit_assets.settings import PROJECT_DIR, Settings
+from predictit_assets.paths import PROJECT_DIR
+from predictit_assets.settings import Settings
 from predictit_assets.sources import Enabled
 from predictit_assets.storage.payloads import Zone
 
@@ -110,7 +111,7 @@ class Home:
             text=True,
             start_new_session=True,
             # The soak has no threads that hold locks at that moment, but those of its servers.
-            preexec_fn=bounded if file_bytes else None,  # noqa: PLW1509
+            preexec_fn=bounded if file_bytes else None,
         )
 
     def end(self, process: "subprocess.Popen[str]", kill_after: float | None = None) -> int:

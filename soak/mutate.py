@@ -1,4 +1,4 @@
-"""Bodies as nobody should send them: right ones with something changed, cut, repeated or swapped."""
+"""Bodies as nobody should send them: right ones with something changed, cut or repeated."""
 
 import json
 import random
@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 STRANGE: tuple[Any, ...] = (
-    None, True, -1, 0, 2**31, 2**63, 2**64, -(2**70), 10**400, 1e308, -0.0, float("nan"), float("inf"),
-    "", " ", "null", "0", "-1", "1e999", "NaN", "\0", "a\0b", "\ud800", "\u2028", "\U0001f9ff" * 50,
-    "9" * 400, "x" * 70_000, "9999-12-31T23:59:59Z", "0000-00-00", "2026-02-30", "2026-03-08T02:30:00",
-    "<script>", "'; drop table x; --", "{{ 7 * 7 }}", "../../etc/passwd", [], {}, [None], [[[]]], {"": {}},
-)  # fmt: skip
+    *(None, True, -1, 0, 2**31, 2**63, 2**64, -(2**70), 10**400),
+    *(1e308, -0.0, float("nan"), float("inf")),
+    *("", " ", "null", "0", "-1", "1e999", "NaN", "9" * 400, "x" * 70_000),
+    *("\0", "a\0b", "\ud800", "\u2028", "\U0001f9ff" * 50),
+    *("9999-12-31T23:59:59Z", "0000-00-00", "2026-02-30", "2026-03-08T02:30:00"),
+    *("<script>", "'; drop table x; --", "{{ 7 * 7 }}", "../../etc/passwd"),
+    *([], {}, [None], [[[]]], {"": {}}),
+)
 """Values that take the place of right ones."""
 
 
@@ -50,9 +53,10 @@ def _between(body: bytes, chance: random.Random) -> bytes:
 
 
 DROPPED_IN = (
-    b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\n", b"\r\n", b"\xef\xbb\xbf", b"{", b"]" * 9, b'"', b"\\",
-    b"\\u0000", b"\\ud83d", b"[" * 5_000, b"-", b"e99", b"<!DOCTYPE html>",
-)  # fmt: skip
+    *(b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\n", b"\r\n", b"\xef\xbb\xbf"),
+    *(b"{", b"]" * 9, b'"', b"\\", b"\\u0000", b"\\ud83d", b"[" * 5_000, b"-", b"e99"),
+    b"<!DOCTYPE html>",
+)
 """Bytes that are put where they don't belong."""
 
 
