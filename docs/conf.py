@@ -76,6 +76,7 @@ html_sidebars = {
 
 # A diagram is drawn twice: for light pages and for dark ones.
 THEMES = {"light": "neutral", "dark": "dark"}
+PAPERS = {"light": "#ffffff", "dark": "#131416"}
 # Closer together than on a forge, so that letters stay large enough to read.
 FLOW = {"rankSpacing": 30, "nodeSpacing": 25, "padding": 10}
 
@@ -98,7 +99,8 @@ class Mermaid(SphinxDirective):
         folder.mkdir(parents=True, exist_ok=True)
         pictures: list[nodes.Node] = []
         for scheme, theme in THEMES.items():
-            options = {"theme": theme, "flowchart": FLOW}
+            colours = {"edgeLabelBackground": PAPERS[scheme]}
+            options = {"theme": theme, "themeVariables": colours, "flowchart": FLOW}
             try:
                 picture = mmdr.render(f"%%{{init: {json.dumps(options)}}}%%\n{source}").svg()
             except ValueError as error:
