@@ -33,7 +33,7 @@ NAVIGATION = {
         *("docs/security", "docs/scaling"),
     ],
     "Build on it": [
-        *("docs/add-a-source", "docs/architecture", "docs/laws", "docs/tests", "bench/README"),
+        *("docs/add-a-source", "docs/architecture", "docs/laws", "docs/tests", "*/README"),
         *("docs/decisions/README", "CHANGELOG"),
     ],
 }
@@ -41,7 +41,7 @@ DECISIONS = "docs/decisions/[0-9]*"
 
 # A pattern that names a folder keeps Sphinx from walking through all others.
 include_patterns = [
-    *("README.md", "CHANGELOG.md", "docs/*.md", "docs/decisions/*.md", "bench/README.md"),
+    *("README.md", "CHANGELOG.md", "docs/*.md", "docs/decisions/*.md", "*/README.md"),
     *("deploy/*/README.md", f"{SOURCES}.md"),
 ]
 exclude_patterns = [".*", "data", "dbt_project", "docs/_build", "tests", "**/__pycache__"]
