@@ -87,11 +87,14 @@ dev: $(VENV)/run ## the Dagster UI on http://127.0.0.1:3000 (FEED=sample: the ma
 	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"
 	$(PACE) $(WITH_FEED) dg dev --host 127.0.0.1 --port $(or $(PORT),3000)
 
-docs: export PREDICTIT_HOME := $(HOME_OF_FEED)
-docs: $(VENV)/run ## the tables, columns and lineage as one HTML page (FEED=sample: the made-up feed's)
-	@test -f "$$PREDICTIT_HOME/warehouse.duckdb" || { echo "error: nothing is built in $$PREDICTIT_HOME yet: make demo, or make run" >&2; exit 1; }
-	dbt docs generate --static --project-dir dbt_project --profiles-dir dbt_project --target-path "$$PREDICTIT_HOME/docs" --log-path "$$PREDICTIT_HOME/docs" --quiet
-	@echo "$$PREDICTIT_HOME/docs/static_index.html"
+docs: $(VENV)/dev ## these pages as a site, with every table, column and their lineage, offline
+	rm -rf docs/_build
+	python docs/dbt_page.py docs/_build/dbt-page/dbt.html
+	$(SITE) -b html . docs/_build/site
+	@echo "$$PWD/docs/_build/site/index.html"
+
+# A link or an anchor that leads nowhere is a warning, and a warning is an error.
+SITE := python -m sphinx -c docs -d docs/_build/doctrees --fresh-env --fail-on-warning --quiet
 
 test: $(VENV)/dev ## the tests that need no processes of their own
 	pytest -n 2 --durations 30 --ignore tests/system
@@ -112,6 +115,7 @@ lint: $(VENV)/dev ## format, lint and types of Python and SQL
 	ruff check .
 	mypy
 	sqlfluff lint dbt_project
+	$(SITE) -b dummy . docs/_build/checked
 
 format: $(VENV)/dev ## mend what ruff and sqlfluff can
 	ruff format .
@@ -120,14 +124,14 @@ format: $(VENV)/dev ## mend what ruff and sqlfluff can
 
 lock: $(VENV)/dev ## pin anew what pyproject.toml asks for (hashes, no addresses)
 	pip install --quiet "uv==0.13.8"
-	uv pip compile pyproject.toml --extra production --extra dev $(UNIVERSAL) $(LOCK) -o requirements/dev.txt
+	uv pip compile pyproject.toml --extra production --extra dev --extra docs $(UNIVERSAL) $(LOCK) -o requirements/dev.txt
 	uv pip compile pyproject.toml --extra production -c requirements/dev.txt $(UNIVERSAL) $(LOCK) -o requirements/production.txt
 	uv pip compile pyproject.toml -c requirements/dev.txt $(UNIVERSAL) $(LOCK) -o requirements/run.txt
 	uv pip compile deploy/lambda/requirements.in -c requirements/dev.txt --python-version 3.13 $(LOCK) -o deploy/lambda/requirements.txt
 	uv pip compile deploy/tools.in $(UNIVERSAL) $(LOCK) -o deploy/tools.txt
 
 # One lock for each Python and system; the function has the Python that deploy/terraform names.
-UNIVERSAL := --universal --python-version 3.11
+UNIVERSAL := --universal --python-version 3.11 --fork-strategy fewest
 LOCK := --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 
 drill: export PREDICTIT_HOME := $(HOME_OF_FEED)

@@ -125,15 +125,15 @@ def test_what_is_set_in_composes_file_reaches_the_code_location() -> None:
 
 
 @pytest.mark.parametrize("source", ["", *SOURCES])
-def test_a_readme_explains_every_setting(source: str) -> None:
-    """That at the top does; of a source that isn't on by default, its own."""
-    folder = f"predictit_assets/sources/{source}" if source in SOURCES[1:] else ""
-    readme = (PROJECT_DIR / folder / "README.md").read_text()
+def test_a_page_explains_every_setting(source: str) -> None:
+    """That of settings does; of a source, its README."""
+    page = f"predictit_assets/sources/{source}/README.md" if source else "docs/settings.md"
+    text = (PROJECT_DIR / page).read_text()
 
     def explained(name: str) -> bool:
         parts = name.split("_")
         tails = ["…_" + "_".join(parts[first:]) for first in range(1, len(parts))]
-        return any(f"`{one}`" in readme for one in (name, *tails))
+        return any(f"`{one}`" in text for one in (name, *tails))
 
     asked = of_source(source) if source else variables(Settings)
     assert {name for name in asked if not explained(name)} == set()

@@ -1,7 +1,7 @@
 """The same archive through both deployments: a folder and DuckDB, S3 and Snowflake.
 
 S3 is moto's server, Snowflake is fakesnow's, both behind real sockets; the connector, dbt-snowflake
-and dagster-snowflake are the real ones. What this can't prove is listed in the README.
+and dagster-snowflake are the real ones. What this can't prove is listed in docs/tests.md.
 """
 
 import json

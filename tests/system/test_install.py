@@ -183,12 +183,10 @@ def test_every_target_takes_a_path_of_several_words(
     assert (place / "dagster" / "dagster.yaml").is_file()
 
     docs = make("docs", PREDICTIT_HOME=given)
-    assert docs.returncode == 2
-    assert f"nothing is built in {place} yet" in docs.stderr
-    (place / "warehouse.duckdb").touch()
-    assert make("docs", PREDICTIT_HOME=given).stdout.endswith(f"{place}/docs/static_index.html\n")
-    ((*_, target, _, logs, _),) = calls(tmp_path, "dbt")
-    assert (target, logs) == (str(place / "docs"),) * 2
+    assert docs.stdout.endswith(f"{checkout}/docs/_build/site/index.html\n"), docs.stderr
+    *_, dbt_page, site = calls(tmp_path, "python")
+    assert dbt_page == ["docs/dbt_page.py", "docs/_build/dbt-page/dbt.html"]
+    assert site[-4:] == ["-b", "html", ".", "docs/_build/site"]
 
     for target in ("lint", "test", "test-system", "format", "clean"):
         ended = make(target)
