@@ -37,8 +37,8 @@ for variable in [name for name in os.environ if name.startswith("PREDICTIT_")]:
     del os.environ[variable]
 # Polls of made-up APIs needn't wait; what tests of the pace want, they say.
 os.environ["PREDICTIT_POLL_INTERVAL"] = "0"
-# Partitions begin before any day of the tests, not with the first day of a test's home. Dagster goes
-# through all of them many times in a run: eight years more would be a tenth of the time of all tests.
+# Partitions begin before any day of the tests, not with the first of a test's home. Dagster goes
+# through all of them many times in a run: eight years more would be a tenth of the tests' time.
 for name in SOURCES:
     prefix = load(name).settings.model_config.get("env_prefix", "")
     os.environ[f"{prefix}START"] = "2022-01-01"

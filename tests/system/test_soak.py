@@ -8,11 +8,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from soak.home import Home
 
 from predictit_assets.paths import PROJECT_DIR
 from predictit_assets.sample.fakes import find_fake
 from predictit_assets.sources import Enabled, load
+from soak.home import Home
 
 SMALLEST = "orders"
 """Whose home is built soonest."""
