@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from sources.congress import congress_oracle as oracle
+from staged import run_dbt
 
 from predictit_assets import factory
 from predictit_assets.build import build_definitions, build_job_name
@@ -86,10 +87,15 @@ def assert_same(found: dict[str, Rows], wanted: dict[str, Rows]) -> None:
         assert differing == []
 
 
-def copy_of(settings: Settings, to: Path) -> Settings:
-    """A home with the same objects and no warehouse."""
-    shutil.copytree(settings.objects_dir, Settings(home=to).objects_dir)
-    return Settings(home=to, lock_timeout=20)
+def staged_copy(settings: Settings, to: Path) -> Settings:
+    """A home that has the staging tables of another, and nothing that is made of them."""
+    copy = Settings(home=to, lock_timeout=20)
+    to.mkdir()
+    shutil.copyfile(settings.duckdb_file, copy.duckdb_file)
+    with factory.warehouse(copy).connect() as sql:
+        for layer in ("core", "marts", "live"):
+            sql.execute(f"drop schema if exists {layer} cascade")
+    return copy
 
 
 # What the made-up API tells in two months
@@ -161,9 +167,9 @@ def test_what_the_api_tells_has_every_case(asked: Settings) -> None:
 
 
 def test_days_in_another_order_and_twice_give_the_same(asked: Settings, tmp_path: Path) -> None:
-    again = copy_of(asked, tmp_path / "again")
-    build(again, ORDINARY + timedelta(days=10), LAST)
-    build(again, traps.AMOUNTS, ORDINARY + timedelta(days=12))
+    again = staged_copy(asked, tmp_path / "again")
+    run_dbt(again, DayRange(ORDINARY + timedelta(days=10), LAST), "congress.core")
+    run_dbt(again, DayRange(traps.AMOUNTS, ORDINARY + timedelta(days=12)), "congress.core")
     assert_same(built(again), built(asked))
 
 
@@ -295,7 +301,8 @@ def test_colliding_rows_are_the_oracles(settings: Settings, tmp_path: Path) -> N
     assert any(fact["repeats_transaction_id"] and fact["counts"] for fact in facts)
     assert {row["is_complete"] for row in found["trade_listing_days"]} == {True, False}
 
-    again = copy_of(settings, tmp_path / "again")
-    build(again, FIRST + timedelta(days=3), FIRST + timedelta(days=COLLIDING - 1))
-    build(again, FIRST, FIRST + timedelta(days=4))
+    again = staged_copy(settings, tmp_path / "again")
+    last = FIRST + timedelta(days=COLLIDING - 1)
+    run_dbt(again, DayRange(FIRST + timedelta(days=3), last), "congress.core")
+    run_dbt(again, DayRange(FIRST, FIRST + timedelta(days=4)), "congress.core")
     assert_same(built(again), found)
