@@ -28,56 +28,10 @@
 {%- endmacro %}
 
 
-{# An object of the names and texts of a group, as a VARIANT. No name may be there twice. #}
-{% macro object_of(name, text) -%}
-    {{ adapter.dispatch("object_of")(name, text) }}
-{%- endmacro %}
-
-{% macro duckdb__object_of(name, text) -%}
-    cast(json_group_object({{ name }}, {{ text }}) as variant)
-{%- endmacro %}
-
-{% macro snowflake__object_of(name, text) -%}
-    cast(object_agg({{ name }}, {{ text }}) as variant)
-{%- endmacro %}
-
-
 {#
-    The fields of JSON objects as texts, as a statement: the columns, `field_name` and `field_value`.
-    A field that is null is left out. One row per row of the relation and field.
-
-    Engines write numbers each in their own way: a number is taken as a text from the beginning.
-#}
-{% macro fields_of(relation, columns, json) -%}
-    {{ adapter.dispatch("fields_of")(relation, columns, numbers_as_texts(json)) }}
-{%- endmacro %}
-
-{% macro duckdb__fields_of(relation, columns, json) -%}
-    select
-        {%- for column in columns %}
-        sent.{{ column }},
-        {%- endfor %}
-        field.key as field_name,
-        field.value ->> '$' as field_value
-    from {{ relation }} as sent, json_each(try_cast({{ json }} as json)) as field
-    where field.type <> 'NULL'
-{%- endmacro %}
-
-{% macro snowflake__fields_of(relation, columns, json) -%}
-    select
-        {%- for column in columns %}
-        sent.{{ column }},
-        {%- endfor %}
-        field.key as field_name,
-        cast(field.value as varchar) as field_value
-    from {{ relation }} as sent, lateral flatten(input => try_parse_json({{ json }})) as field
-    where cast(field.value as varchar) is not null
-{%- endmacro %}
-
-
-{#
-    Compact JSON whose numbers are texts. A quotation mark that isn't escaped and stands before a
-    colon ends a name, unless it begins a text: then a colon, comma or bracket is before it.
+    Compact JSON whose numbers are texts: engines write numbers each in their own way. A quotation
+    mark that isn't escaped and stands before a colon ends a name, unless it begins a text: then a
+    colon, comma or bracket is before it.
 #}
 {% macro numbers_as_texts(json) -%}
     {{ replace_all(

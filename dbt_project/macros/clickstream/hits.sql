@@ -5,10 +5,25 @@
     arrived   the condition on the arrival days that are read: a hit is judged by those of its day
               and of the day before
 
-    Nearly all hits have their request_id for themselves: only those of the others are put in order.
+    Nearly all hits have their request_id for themselves: only those of the others are put in order,
+    and some whose name has the same hash by chance. Staging is read once for each use: texts that
+    are kept for a second one take more than reading them again.
 #}
 {% macro judged_hit_ctes(arrived) -%}
-arrivals as (
+{%- set name_hash -%}
+hash({{ clean("client_id") }}, {{ clean("request_id") }})
+{%- endset -%}
+repeated as (
+    select {{ name_hash }} as name_hash
+    from {{ source("staging", "hits") }}
+    where
+        {{ arrived }}
+        and request_id is not null
+    group by {{ name_hash }}
+    having count(*) > 1
+),
+
+named as (
     select
         partition_date,
         received_at,
@@ -16,50 +31,38 @@ arrivals as (
         {{ clean("client_id") }} as client_id,
         {{ clean("request_id") }} as request_id,
         content_hash,
-        case when queue_ms <= 86400000 then 'queue' else 'received' end as time_source,
-        {{ milliseconds_before("received_at", "case when queue_ms <= 86400000 then queue_ms else 0 end") }}
-            as event_at
+        {{ name_hash }} as name_hash
     from {{ source("staging", "hits") }}
-    where {{ arrived }}
-),
-
-repeated as (
-    select
-        client_id,
-        request_id
-    from arrivals
-    where request_id is not null
-    group by client_id, request_id
-    having count(*) > 1
+    where
+        {{ arrived }}
+        and request_id is not null
 ),
 
 rivals as (
     select
-        arrivals.partition_date,
-        arrivals.received_at,
-        arrivals.log_id,
-        arrivals.client_id,
-        arrivals.request_id,
-        lag(arrivals.received_at) over (
-            partition by arrivals.client_id, arrivals.request_id, arrivals.content_hash
-            order by arrivals.received_at, arrivals.log_id
+        named.partition_date,
+        named.received_at,
+        named.log_id,
+        named.client_id,
+        named.request_id,
+        lag(named.received_at) over (
+            partition by named.client_id, named.request_id, named.content_hash
+            order by named.received_at, named.log_id
         ) as same_received_at,
         case
             when
-                arrivals.content_hash <> lag(arrivals.content_hash) over (
-                    partition by arrivals.client_id, arrivals.request_id
-                    order by arrivals.received_at, arrivals.log_id
+                named.content_hash <> lag(named.content_hash) over (
+                    partition by named.client_id, named.request_id
+                    order by named.received_at, named.log_id
                 )
-                then lag(arrivals.received_at) over (
-                    partition by arrivals.client_id, arrivals.request_id
-                    order by arrivals.received_at, arrivals.log_id
+                then lag(named.received_at) over (
+                    partition by named.client_id, named.request_id
+                    order by named.received_at, named.log_id
                 )
         end as other_received_at
-    from arrivals
-    inner join repeated
-        on
-            arrivals.client_id = repeated.client_id
-            and arrivals.request_id = repeated.request_id
+    from named
+    inner join repeated on named.name_hash = repeated.name_hash
+    where named.request_id is not null
 ),
 
 -- Of all contents before that were others, the newest is the one before the last change.
@@ -74,6 +77,19 @@ compared as (
             rows between unbounded preceding and current row
         ) as other_received_at
     from rivals
+),
+
+arrivals as (
+    select
+        partition_date,
+        received_at,
+        log_id,
+        {{ clean("client_id") }} as client_id,
+        case when queue_ms <= 86400000 then 'queue' else 'received' end as time_source,
+        {{ milliseconds_before("received_at", "case when queue_ms <= 86400000 then queue_ms else 0 end") }}
+            as event_at
+    from {{ source("staging", "hits") }}
+    where {{ arrived }}
 ),
 
 judged_hits as (
@@ -109,7 +125,6 @@ judged_hits as (
 in_order as (
     select
         log_id,
-        received_at,
         client_id,
         time_source,
         event_at,

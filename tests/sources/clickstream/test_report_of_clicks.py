@@ -123,6 +123,13 @@ def test_what_is_now_is_what_live_tells(warehouse: DuckDBWarehouse) -> None:
         "delete from staging.hits where client_id = (select max(client_id) from core.sessions"
         f" where not is_bot and partition_date = '{LAST}')",
     )
+    # One who paid was a bot.
+    change(
+        warehouse,
+        "update staging.hits set is_bot = true where client_id = (select max(client_id)"
+        " from core.purchases where not is_bot and revenue > 0 and client_id in"
+        f" (select client_id from staging.hits) and partition_date = '{LAST}')",
+    )
     ((day, sessions, views, clients, adds, bought),) = ask(
         warehouse,
         "select partition_date, sum(count_new_sessions), sum(pageviews), sum(count_new_clients),"
@@ -139,6 +146,12 @@ def test_what_is_now_is_what_live_tells(warehouse: DuckDBWarehouse) -> None:
         " where not is_bot and partition_date = ? group by 1",
         day,
     )
+    ((by_bots,),) = ask(
+        warehouse,
+        "select sum(revenue) from live.live_purchases where is_bot and partition_date = ?",
+        day,
+    )
+    assert by_bots
     contents = queries.read(warehouse)
     now = contents.now[0]
     assert now.sessions < contents.by_day[-1].sessions

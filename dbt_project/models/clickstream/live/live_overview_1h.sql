@@ -2,7 +2,25 @@
 
 with
 
-{{ traffic_ctes("hour", ref("live_hits"), ref("live_product_actions"), made=since_seam()) }},
+{{ newer_hits_cte() }},
+
+actions as (
+    {{
+        live_product_action_query(
+            "newer_hits",
+            [
+                "partition_date", "event_at", "log_id", "session_id", "is_bot", "product_action",
+                "product_id", "product_quantity",
+            ],
+        ) | indent(4)
+    }}
+),
+
+purchases as (
+    {{ live_purchase_query("newer_hits") | indent(4) }}
+),
+
+{{ traffic_ctes("hour", "newer_hits", "actions", made=since_seam()) }},
 
 known as (
     select
@@ -15,7 +33,7 @@ known as (
     from traffic
 ),
 
-{{ overview_ctes("hour", "known", ref("live_purchases"), ref("live_product_actions")) }}
+{{ overview_ctes("hour", "known", "purchases", "actions") }}
 
 select
     {{ overview_columns() | join(",\n    ") }}

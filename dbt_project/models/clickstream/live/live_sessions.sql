@@ -2,17 +2,19 @@
 
 with
 
+{{ newer_hits_cte() }},
+
 custom_events as (
-    {{ custom_event_query(ref("live_hits"), made=since_seam(), sent=since_seam()) | indent(4) }}
+    {{ custom_event_query("newer_hits", made=since_seam(), sent=since_seam()) | indent(4) }}
 ),
 
 purchase_hits as (
-    {{ purchase_hit_query(ref("live_hits"), made=since_seam(), sent=since_seam()) | indent(4) }}
+    {{ purchase_hit_query("newer_hits", made=since_seam(), sent=since_seam()) | indent(4) }}
 ),
 
 {{
     session_ctes(
-        ref("live_hits"),
+        "newer_hits",
         "custom_events",
         "purchase_hits",
         started="partition_date is not null",

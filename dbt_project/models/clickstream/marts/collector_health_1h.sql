@@ -19,7 +19,11 @@ sent as (
 
 hits as (
     select
-        judged_hits.*,
+        judged_hits.partition_date,
+        judged_hits.client_id,
+        judged_hits.time_source,
+        judged_hits.is_copy,
+        judged_hits.is_conflicting,
         sent.payload,
         sent.line_number,
         sent.queue_ms,
