@@ -28,6 +28,7 @@ from predictit_assets.contract.source import Source
 from predictit_assets.errors import ExpectedError, NothingHeld, SettingsError
 from predictit_assets.instance import loading, runs
 from predictit_assets.sample.server import SampleServer
+from predictit_assets.sources import SOURCES
 from predictit_assets.sources.predictit.ask import EASTERN
 
 PREDICTIT = str(Path(sys.executable).with_name("predictit"))
@@ -331,8 +332,13 @@ def test_a_command_run_on_the_sample_feed_gets_its_address(home: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert "landed landing/predictit" in run.stdout
     # The UI of the demo tells of no years that nobody has.
-    begin = predictit(home, "sample", "run", "--held", "printenv", "PREDICTIT_START")
-    assert begin.stdout.strip() == str(EASTERN.today()), begin.stderr
+    watched = predictit(home, "sample", "run", "--demo", "env", sources="predictit")
+    told = dict(line.partition("=")[::2] for line in watched.stdout.splitlines())
+    assert told["PREDICTIT_START"] == str(EASTERN.today()), watched.stderr
+    assert told["PREDICTIT_SOURCES"] == "predictit"
+    assert told["PREDICTIT_POLL_INTERVAL"] == "60"
+    every = predictit(home, "sample", "run", "--demo", "printenv", "PREDICTIT_SOURCES")
+    assert every.stdout.strip() == ",".join(SOURCES)
 
 
 def test_a_sample_run_without_a_command_is_one_clear_error(home: Path) -> None:
