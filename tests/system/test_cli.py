@@ -238,9 +238,22 @@ def test_the_page_of_a_source_is_written_where_the_command_says(
     assert_one_clear_line(predictit(home, "report"), "predictit build")
     predictit(home, "poll", "predictit", api_url=feed.url)
     assert predictit(home, "build", "predictit").returncode == 0
+    pages = home / "objects" / "report"
+    assert (pages / "index.html").exists()
+    for name in ("predictit.html", "index.html"):
+        (pages / name).unlink()
     for page in (predictit(home, "report"), predictit(home, "report", "predictit")):
         assert page.returncode == 0, page.stderr
         assert Path(page.stdout.strip()).read_bytes().rstrip().endswith(b"</html>")
+    assert b'href="predictit.html"' in (pages / "index.html").read_bytes()
+
+    # What is on and holds nothing costs no other its page.
+    several = predictit(home, "report", sources="predictit,orders")
+    assert several.returncode == 0, several.stderr
+    assert several.stdout.split() == [str(pages / "predictit.html")]
+    assert "nothing is published yet" in several.stderr
+    index = (pages / "index.html").read_text()
+    assert "<code>predictit build orders</code>" in index
 
 
 def test_two_polls_within_the_interval_are_kept_apart(home: Path, feed: SampleServer) -> None:
