@@ -23,20 +23,7 @@ GIVEN_HOME := $(if $(GIVEN_HOME),$(if $(filter /%,$(GIVEN_HOME)),,$(CURDIR)/)$(G
 SAMPLE_HOME := $(or $(GIVEN_HOME),$(CURDIR)/data/sample)
 LIVE_HOME := $(or $(GIVEN_HOME),$(CURDIR)/data)
 HOME_OF_FEED := $(if $(filter sample,$(FEED)),$(SAMPLE_HOME),$(LIVE_HOME))
-WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run --held)
-# Polled each minute as the real one is, and built more often: people watch it.
-PACE := $(if $(filter sample,$(FEED)),PREDICTIT_POLL_INTERVAL=60 PREDICTIT_CRYPTO_POLL_INTERVAL=60 PREDICTIT_TODAY_MINUTES=5)
-# The other sources that are on in the demo. Some have a past: four weeks of it are asked about, or three
-# days. Of some there are files of three days.
-OTHERS = $(filter-out predictit,$(subst $(comma), ,$(PREDICTIT_SOURCES)))
-FROM_FILES = $(filter orders crypto,$(OTHERS))
-ASKED_BY_DAY = $(filter stocks congress crypto,$(OTHERS))
-DAYS_AGO = $(shell $(VENV)/bin/python -c 'import datetime as d; print(d.date.today() - d.timedelta(days=$(1)))')
-FOUR_WEEKS_AGO = $(call DAYS_AGO,28)
-THREE_DAYS_AGO = $(call DAYS_AGO,3)
-# And what others post: three days of what they would have.
-POSTED = $(filter clickstream,$(OTHERS))
-comma := ,
+WITH_FEED := $(if $(filter sample,$(FEED)),predictit sample run --demo)
 # The project decides dbt's flags, not the shell.
 unexport $(filter DBT_%,$(.VARIABLES))
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
@@ -47,32 +34,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
 
 demo: export PREDICTIT_HOME := $(SAMPLE_HOME)
-demo: $(VENV)/run ## offline: a week of made-up odds through the whole graph, and the board
-	predictit sample archive "$$PREDICTIT_HOME/archive"
-	predictit import "$$PREDICTIT_HOME/archive"
-	predictit sample run predictit poll
-	@$(foreach source,$(FROM_FILES), \
-		echo "predictit import $(source) $$PREDICTIT_HOME/archive-$(source)" && \
-		predictit sample archive --source $(source) --days 3 "$$PREDICTIT_HOME/archive-$(source)" && \
-		predictit import $(source) "$$PREDICTIT_HOME/archive-$(source)" &&) true
-	@$(foreach source,$(ASKED_BY_DAY), \
-		echo "predictit sample run predictit fetch $(source)" && \
-		predictit sample run predictit fetch $(source) --from \
-			$(if $(filter crypto,$(source)),$(THREE_DAYS_AGO),$(FOUR_WEEKS_AGO)) &&) true
-	@set -e; for source in $(POSTED); do \
-		echo "predictit sample pump --folder $$PREDICTIT_HOME/posted --hits 20000"; \
-		predictit sample pump --folder "$$PREDICTIT_HOME/posted" --hits 20000; \
-		echo "predictit import $$source $$PREDICTIT_HOME/posted"; \
-		predictit import "$$source" "$$PREDICTIT_HOME/posted"; \
-	done
-	predictit sample run predictit build
-	predictit sample run predictit fetch
-	predictit sample run predictit build --from today
-	predictit board
-	@place="$${PREDICTIT_HOME#"$$PWD/"}"; \
-	printf 'The board again:            PREDICTIT_HOME=%q $(VENV)/bin/predictit board\n' "$$place"; \
-	printf 'Its page, for a browser:    %s\n' "$$place"/objects/report/*.html
-	@echo "The same graph in the UI:   make dev FEED=sample"
+demo: $(VENV)/run ## offline: made-up payloads of all sources through the whole graph, and their pages
+	@predictit sample demo
 
 run: export PREDICTIT_HOME := $(LIVE_HOME)
 run: $(VENV)/run ## one live poll of PredictIt through the whole graph, and the board
@@ -85,7 +48,7 @@ dev: export DAGSTER_HOME := $(HOME_OF_FEED)/dagster
 dev: $(VENV)/run ## the Dagster UI on http://127.0.0.1:3000 (FEED=sample: the made-up feed)
 	@! (exec 3<>/dev/tcp/127.0.0.1/$(or $(PORT),3000)) 2>/dev/null || { echo "error: something answers on port $(or $(PORT),3000) already: make dev PORT=3001" >&2; exit 1; }
 	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"
-	$(PACE) $(WITH_FEED) dg dev --host 127.0.0.1 --port $(or $(PORT),3000)
+	$(WITH_FEED) dg dev --host 127.0.0.1 --port $(or $(PORT),3000)
 
 docs: $(VENV)/dev ## these pages as a site, with every table, column and their lineage, offline
 	rm -rf docs/_build
@@ -136,7 +99,7 @@ LOCK := --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 
 drill: export PREDICTIT_HOME := $(HOME_OF_FEED)
 drill: $(VENV)/run ## lose the warehouse and Dagster's history of a copy, and get all of it back (FEED=sample)
-	python deploy/drill.py
+	$(WITH_FEED) python deploy/drill.py
 
 lambda: $(VENV)/run ## the zip of the poller that needs no Dagster (dist/poller.zip)
 	python deploy/lambda/bundle.py

@@ -14,7 +14,12 @@ from predictit_assets.alerts.channels import Channel, open_channels
 from predictit_assets.alerts.sensor import alerts_sensor
 from predictit_assets.automation.checks import WatchedCheck, check_sensor, landing_checks
 from predictit_assets.automation.close_of_day import close_of_day
-from predictit_assets.automation.conditions import automation_sensor, condition_of
+from predictit_assets.automation.conditions import (
+    automation_sensor,
+    condition_of,
+    index_sensor,
+    parents_made_anew,
+)
 from predictit_assets.automation.dead_runs import dead_runs_sensor
 from predictit_assets.automation.drops import drop_sensor
 from predictit_assets.automation.due_days import fetch_schedule
@@ -45,15 +50,18 @@ from predictit_assets.errors import ExpectedError
 from predictit_assets.instance.dbt_runner import Dbt
 from predictit_assets.instance.partitions import backfill_policy, daily_partitions
 from predictit_assets.layers.curated import curated_assets
+from predictit_assets.layers.index import index_asset
 from predictit_assets.layers.intake import Intake
 from predictit_assets.layers.landing import landing_asset
 from predictit_assets.layers.models import model_assets
 from predictit_assets.layers.products import House, Products
 from predictit_assets.layers.raw import raw_asset
+from predictit_assets.layers.report import report_check, report_key
 from predictit_assets.layers.served import served_tables
 from predictit_assets.layers.serving import publication, serving_assets, serving_checks
 from predictit_assets.layers.specs import origin
 from predictit_assets.layers.staging import staging_assets
+from predictit_assets.report.index import INDEX, card_of
 from predictit_assets.settings import ObjectsHome, ServingMode, Settings, WarehouseHome
 from predictit_assets.sources import Enabled, enabled
 from predictit_assets.storage.stream import Stream, held_by, held_days
@@ -108,10 +116,12 @@ def build_definitions(
         for one in on
     }
 
-    assets = [asset for one in parts.values() for asset in one.assets]
+    index = _index(settings, on, parts)
+    parts_of_all = [*parts.values(), *([index] if index else [])]
+    assets = [asset for one in parts_of_all for asset in one.assets]
     origins = [origin(settings.asset_names, one.source) for one in on]
-    checks = [check for one in parts.values() for check in [*one.checks, *one.timed_checks]]
-    sensors = [sensor for one in parts.values() for sensor in one.sensors]
+    checks = [check for one in parts_of_all for check in [*one.checks, *one.timed_checks]]
+    sensors = [sensor for one in parts_of_all for sensor in one.sensors]
     calendars = {one.name: one.source.calendar for one in on}
     sensors += [
         check_sensor(
@@ -150,6 +160,36 @@ def build_definitions(
         schedules=schedules,
         # A process a step costs 5 s each; the work of most steps is a fraction of a second.
         executor=dg.in_process_executor,
+    )
+
+
+def _index(settings: Settings, on: Sequence[Enabled], parts: Mapping[str, _Parts]) -> _Parts | None:
+    """The index of the reports; None where no source that is on has one."""
+    names = settings.asset_names
+    deps = []
+    for one in on:
+        keys = {key for asset in parts[one.name].assets for key in asset.keys}
+        page = report_key(names, one.name)
+        published = [key for key in keys if key.path[len(names.prefix)] == "core"]
+        deps += [page] if page in keys else sorted(published)
+    if not any(key == report_key(names, one.name) for key in deps for one in on):
+        return None
+    objects = factory.objects(settings)
+    asset = index_asset(
+        names,
+        {one.name: card_of(one.source) for one in on},
+        deps,
+        objects,
+        factory.warehouse(settings),
+        sorted({one.source.owner for one in on}),
+    ).map_asset_specs(
+        lambda spec: spec.replace_attributes(automation_condition=parents_made_anew())
+    )
+    selection = dg.AssetSelection.assets(report_key(names, INDEX))
+    return _Parts(
+        assets=[asset],
+        checks=[report_check(names, INDEX, objects)],
+        sensors=[index_sensor(selection)],
     )
 
 

@@ -28,6 +28,7 @@ from predictit_assets.errors import (
     ExpectedError,
     FetchError,
     NothingHeld,
+    NothingPublished,
     SettingsError,
     fault_of_surroundings,
 )
@@ -521,20 +522,42 @@ def build(
         for one in chosen:
             days = held[one.name]
             failures += _build_all(definitions, instance, one.name, days, settings)
-    for one in chosen:
-        if page := _report_page(settings, one):
+        failures += _build_index(settings, on, instance)
+    from predictit_assets.report.index import INDEX
+
+    for name in (*(one.name for one in chosen), INDEX):
+        if page := _report_page(settings, name):
             say(f"report {page}")
     if failures:
         raise ExpectedError("; ".join(failures))
 
 
-def _report_page(settings: Settings, on: Enabled) -> str | None:
-    """Where the page of a source lies, if it has one."""
+def _build_index(
+    settings: Settings, on: Sequence[Enabled], instance: "dg.DagsterInstance"
+) -> list[str]:
+    """Write the index of the reports, if there are any; returns why it failed, a sentence."""
+    from predictit_assets import factory
+    from predictit_assets.layers.index import report_index
+    from predictit_assets.report.index import card_of
+
+    if not any(_renders(one) for one in on):
+        return []
+    cards = {one.name: card_of(one.source) for one in on}
+    objects, warehouse = factory.objects(settings), factory.warehouse(settings)
+    try:
+        report_index(instance, settings.asset_names, cards, objects, warehouse)
+    except ExpectedError as error:
+        return [f"the index of the reports: {error}"]
+    return []
+
+
+def _report_page(settings: Settings, name: str) -> str | None:
+    """Where the page of a source lies, or the index of all, if it is there."""
     from predictit_assets import factory
     from predictit_assets.layers.report import report_object
 
     objects = factory.objects(settings)
-    key = report_object(on.name)
+    key = report_object(name)
     return objects.address(key) if objects.exists(key) else None
 
 
@@ -767,23 +790,55 @@ def _passphrase(key_file: Path | None) -> SecretStr:
 
 @app.command()
 def report(
-    source: SourceName = SOURCES[0],
+    source: Annotated[
+        str,
+        typer.Argument(help="whose page; default: all that are on, and the index that leads there"),
+    ] = "",
     show: Annotated[bool, typer.Option("--open", help="open it in a browser too")] = False,
 ) -> None:
-    """Write the page about what is published of a source: one HTML file that loads nothing."""
+    """Write the page about what is published of a source: one HTML file that loads nothing.
+
+    Without a source: the pages of all that are on. The last line is what --open opens: the page,
+    where only one was written, else the index.
+    """
     from predictit_assets import factory
+    from predictit_assets.layers.index import render_index
     from predictit_assets.layers.report import report_object
+    from predictit_assets.report.index import INDEX, card_of
 
     settings = load_settings()
-    on = _source(source)
-    products = import_module(on.source.products) if on.source.products else None
-    if products is None or not hasattr(products, "render_report"):
+    on = enabled(settings.sources)
+    chosen = [_source(source)] if source else [one for one in on if _renders(one)]
+    if source and not _renders(chosen[0]):
         raise ExpectedError(f"{source} has no report")
-    objects = factory.objects(settings)
+    if not chosen:
+        raise ExpectedError("no source that is on has a report; PREDICTIT_SOURCES says which are")
+    objects, warehouse = factory.objects(settings), factory.warehouse(settings)
+    written, nothing = [], []
     with err.status("drawing the report"):
-        body = products.render_report(factory.warehouse(settings), objects)
-    objects.replace(report_object(source), body)
-    page = objects.address(report_object(source))
-    say_path(page)
+        for one in chosen:
+            try:
+                body = import_module(one.source.products).render_report(warehouse, objects)
+            except (NothingHeld, NothingPublished) as reason:  # others may hold something
+                nothing.append(reason)
+                continue
+            objects.replace(report_object(one.name), body)
+            written.append(objects.address(report_object(one.name)))
+        if written:
+            cards = {one.name: card_of(one.source) for one in on}
+            objects.replace(report_object(INDEX), render_index(cards, objects, warehouse))
+    if not written:
+        raise nothing[0]
+    for fault in nothing:
+        _log(str(fault))
+    if len(written) > 1:
+        written.append(objects.address(report_object(INDEX)))
+    for page in written:
+        say_path(page)
     if show:
-        typer.launch(page)
+        typer.launch(written[-1])
+
+
+def _renders(on: Enabled) -> bool:
+    """Whether a source has a page."""
+    return bool(on.source.products) and hasattr(import_module(on.source.products), "render_report")

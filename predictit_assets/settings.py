@@ -25,6 +25,8 @@ RAW_CONFIRMED = "raw payloads are gone for ever"
 """What has to be said to let raw expire: nobody else has what is deleted."""
 
 
+ALL = "all"
+"""Instead of a list of names: every source is on."""
 KEEP_RUNS_DAYS = 30
 """Days that the instance at home remembers what was superseded."""
 
@@ -90,7 +92,7 @@ class Settings(BaseSettings):
     objects: ObjectsHome = Field(ObjectsHome.FOLDER, description="where objects are kept")
     warehouse: WarehouseHome = Field(WarehouseHome.DUCKDB, description="where tables are kept")
     sources: Annotated[tuple[str, ...], NoDecode] = Field(
-        SOURCES[:1], description=f"which sources are on, of {', '.join(SOURCES)}"
+        SOURCES[:1], description=f"which sources are on, of {', '.join(SOURCES)}, or {ALL}"
     )
     clock_minutes: int = Field(
         10,
@@ -234,8 +236,11 @@ class Settings(BaseSettings):
     def _known(cls, names: object) -> tuple[str, ...]:
         listed = names.split(",") if isinstance(names, str) else list(names)  # type: ignore[call-overload]
         wanted = {name.strip() for name in listed if name.strip()}
+        if ALL in wanted:
+            wanted = (wanted - {ALL}) | set(SOURCES)
         if unknown := sorted(wanted - set(SOURCES)):
-            raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(SOURCES)}")
+            known = ", ".join(SOURCES)
+            raise ValueError(f"unknown: {', '.join(unknown)}; known are {known}, or {ALL}")
         # In the order in which they are built, however they are listed.
         return tuple(name for name in SOURCES if name in wanted)
 

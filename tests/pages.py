@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 
 from predictit_assets.build import build_definitions
 from predictit_assets.instance.dbt_runner import DBT_DIR
+from predictit_assets.report.index import Card
 from predictit_assets.settings import Settings
 from predictit_assets.storage.duckdb import DuckDBWarehouse
 
@@ -29,7 +31,7 @@ def faults(body: bytes) -> list[str]:
     reader.close()
     found = list(reader.faults)
     found += [f"<{tag}> isn't closed" for tag in reader.open]
-    if not reader.announced:
+    if reader.announced is None:
         found.append("no charts are announced")
     elif not reader.announced == len(reader.places) == len(reader.specs):
         found.append(
@@ -114,6 +116,20 @@ def assert_is_sql_of_snowflake(queries: ModuleType, number: int) -> None:
         assert snowflake_grammar.unfit_names(statement) == [], name
 
 
+def assert_card_says_what_the_page_does(
+    card: Card, warehouse: DuckDBWarehouse, newest: datetime, **facts: str
+) -> None:
+    """The card of a source has the numbers of its page, and each says what it counts."""
+    with warehouse.read_connection() as query:
+        told = card.read(query)
+    assert told is not None
+    assert told.newest == newest
+    assert {fact.name.lower().replace(" ", "_"): fact.value for fact in told.facts} == facts
+    for sentence in (card.sentence, *(fact.meaning for fact in told.facts)):
+        assert sentence[0].isupper(), sentence
+        assert sentence.endswith("."), sentence
+
+
 class _Reader(HTMLParser):
     """Walks over a page: what is open, what is charted, what would be loaded."""
 
@@ -121,7 +137,7 @@ class _Reader(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.faults: list[str] = []
-        self.announced = 0
+        self.announced: int | None = None
         self.places: set[str] = set()
         self.specs: set[str] = set()
         self._attributes: dict[str, str] = {}

@@ -84,6 +84,8 @@ PARENTS = {
         "marts/predictit/odds_1h",
         "marts/predictit/resolutions",
     },
+    # It leads to the pages of all sources that are on.
+    "report/index": {"report/predictit"},
     "live/predictit/live_prices": {
         "core/predictit/dim_markets",
         "core/predictit/fact_prices",
@@ -108,7 +110,9 @@ STAGES = {
 ORIGIN = dg.AssetKey(["predictit", "api"])
 """Whom the payloads are from: nobody's to make."""
 REPORT = dg.AssetKey(["report", "predictit"])
-"""A page and no table: it has no columns, and is made anew whatever days were built."""
+INDEX = dg.AssetKey(["report", "index"])
+PAGES = {REPORT, INDEX}
+"""Pages and no tables: they have no columns, and are made anew whatever days were built."""
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +218,7 @@ def test_every_asset_says_what_it_is(graph: Any) -> None:
         assert node.description
         assert node.owners
         assert node.kinds
-        if node.key not in (REPORT, ORIGIN):
+        if node.key not in {*PAGES, ORIGIN}:
             columns = node.metadata["dagster/column_schema"].columns
             assert all(column.description for column in columns)
 
@@ -222,7 +226,12 @@ def test_every_asset_says_what_it_is(graph: Any) -> None:
 def test_every_asset_is_grouped_and_tagged_by_source_and_layer(graph: Any) -> None:
     origin = graph.get(ORIGIN)
     assert (origin.group_name, origin.tags["source"]) == ("predictit_ingest", "predictit")
+    index = graph.get(INDEX)  # of no source
+    assert index.group_name == "reports"
+    assert (index.tags["layer"], index.tags.get("source")) == ("report", None)
     for node in made(graph):
+        if node.key == INDEX:
+            continue
         layer, source, *_ = node.key.path
         assert node.group_name == f"{source}_{STAGES.get(layer, 'ingest')}", node.key
         assert (node.tags["layer"], node.tags["source"]) == (layer, source)
@@ -257,6 +266,8 @@ PREDICTIT = {
     },
     "schedules": {"close_predictit"},
 }
+INDEX_OWN: dict[str, set[str]] = {"jobs": set(), "sensors": {"automate_index"}, "schedules": set()}
+"""Where a source that is on has a report."""
 SHARED = {
     "jobs": {"housekeeping"},
     "sensors": {"watch", "retry_good_days", "end_dead_runs"},
@@ -284,10 +295,12 @@ def test_each_source_has_jobs_sensors_and_schedules_of_its_own(
 ) -> None:
     """Beside what all share. A source of the tests, with all five ways in, is the second one."""
     rivers = Enabled(RIVERS, RiverSettings(folder=tmp_path))
-    assert names(build_definitions(settings, [predictit()])) == together(PREDICTIT, SHARED)
+    assert names(build_definitions(settings, [predictit()])) == together(
+        PREDICTIT, INDEX_OWN, SHARED
+    )
     assert names(build_definitions(settings, [rivers])) == together(RIVERS_OWN, SHARED)
     both = build_definitions(settings, [predictit(), rivers])
-    assert names(both) == together(PREDICTIT, RIVERS_OWN, SHARED)
+    assert names(both) == together(PREDICTIT, RIVERS_OWN, INDEX_OWN, SHARED)
     for source in ("predictit", "rivers"):
         job = both.resolve_job_def(f"build_{source}")
         sources = {key.path[1] for key in job.asset_layer.executable_asset_keys}
@@ -298,7 +311,8 @@ def test_each_source_has_jobs_sensors_and_schedules_of_its_own(
 def test_those_who_are_notified_add_a_sensor_each(settings: Settings) -> None:
     told = settings.model_copy(update={"alerts": SecretStr("json://127.0.0.1:9")})
     found = names(build_definitions(told, [predictit()]))["sensors"]
-    assert found - together(PREDICTIT, SHARED)["sensors"] == {"alerts", "alert_moves_predictit"}
+    own = together(PREDICTIT, INDEX_OWN, SHARED)["sensors"]
+    assert found - own == {"alerts", "alert_moves_predictit"}
 
 
 def test_who_lets_others_poll_has_no_sensor_that_does(settings: Settings) -> None:
@@ -307,7 +321,7 @@ def test_who_lets_others_poll_has_no_sensor_that_does(settings: Settings) -> Non
 
 
 def test_every_asset_is_partitioned_by_eastern_day_with_today(graph: Any) -> None:
-    (partitions,) = {node.partitions_def for node in made(graph) if node.key != REPORT}
+    (partitions,) = {node.partitions_def for node in made(graph) if node.key not in PAGES}
     assert isinstance(partitions, dg.DailyPartitionsDefinition)
     assert partitions.timezone == "America/New_York"
     assert partitions.end_offset == 1
@@ -321,8 +335,8 @@ def test_every_asset_takes_a_range_in_one_run(graph: Any) -> None:
 def test_every_asset_has_a_blocking_check_of_its_schema(graph: Any) -> None:
     blocking = {key for key in graph.asset_check_keys if graph.get_check_spec(key).blocking}
     schemas = {key.asset_key for key in blocking if key.name == "schema"}
-    assert schemas == {node.key for node in made(graph)} - {REPORT}
-    assert dg.AssetCheckKey(REPORT, "page") in blocking
+    assert schemas == {node.key for node in made(graph)} - PAGES
+    assert {dg.AssetCheckKey(page, "page") for page in PAGES} <= blocking
 
 
 def test_steps_share_one_process(settings: Settings) -> None:

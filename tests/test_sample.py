@@ -11,11 +11,26 @@ import pytest
 import requests
 
 from predictit_assets.errors import ExpectedError
+from predictit_assets.sample import demo as demo_module
 from predictit_assets.sample.clock import Clock, SettableClock
-from predictit_assets.sample.fakes import Fake, find_fake, moments, names
+from predictit_assets.sample.demo import Step, home_of_demo, near, run_demo, steps
+from predictit_assets.sample.fakes import (
+    AskedAfterwards,
+    Demo,
+    Fake,
+    Fetched,
+    Imported,
+    PolledNow,
+    WayIn,
+    find_fake,
+    moments,
+    names,
+)
 from predictit_assets.sample.faults import Fault, by_name, json_fault
 from predictit_assets.sample.http import Answer, Request, Route, json_answer
 from predictit_assets.sample.server import SampleServer
+from predictit_assets.settings import Settings
+from predictit_assets.sources import SOURCES, load
 
 NOON = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)
 
@@ -28,6 +43,8 @@ class Shelf:
     faults: Sequence[Fault] = (
         json_fault("no-items", "A page without items.", lambda page: page["items"].clear()),
     )
+
+    demo = Demo()
 
     def routes(self, clock: Clock) -> Sequence[Route]:
         calls: list[datetime] = []
@@ -149,6 +166,115 @@ def test_the_fake_of_a_source_is_found_by_its_name(source: str) -> None:
 def test_a_source_without_a_fake_is_an_error_that_names_those_with_one() -> None:
     with pytest.raises(ExpectedError, match=r"'orders-of-old'; there is of .*predictit"):
         find_fake("orders-of-old")
+
+
+# The demo
+
+
+def fake_with(name: str, *ways: WayIn) -> Fake:
+    """A fake that is called like a source, and has a past."""
+    made = Shelf()
+    made.name = name
+    made.demo = Demo(ways=ways, looks={f"look {name}": "and see"})
+    return made
+
+
+def test_the_demo_lets_a_source_say_which_ways_its_past_comes_in(tmp_path: Path) -> None:
+    first, second = SOURCES[:2]
+    of_both = [
+        fake_with(first, Imported(2, 30), PolledNow(), AskedAfterwards()),
+        fake_with(second, Fetched(9), Imported(3, writer=("scribble", "--fast"))),
+    ]
+    folders = [str(tmp_path / "archive" / name) for name in (first, second)]
+    two_ago, nine_ago = (
+        str(load(name).calendar.today() - timedelta(days=days))
+        for name, days in ((first, 2), (second, 9))
+    )
+    archive = ["sample", "archive", "--source", first, "--from", two_ago, "--minutes", "30"]
+    assert list(steps(of_both, tmp_path)) == [
+        Step([*archive, folders[0]]),
+        Step(["import", first, folders[0]]),
+        Step(["poll", first], asks=True),
+        Step(["fetch", second, "--from", nine_ago], asks=True),
+        Step(["sample", "scribble", "--fast", "--days", "3", "--folder", folders[1]]),
+        Step(["import", second, folders[1]]),
+        Step(["build"], asks=True),
+        # What needs tables comes when they are there, and one source alone is built again.
+        Step(["fetch", first], asks=True),
+        Step(["build", first, "--from", "today"], asks=True),
+    ]
+
+
+@pytest.mark.parametrize("source", names())
+def test_each_source_has_a_past_in_the_demo(source: str, tmp_path: Path) -> None:
+    brought_in = list(steps([find_fake(source)], tmp_path))[:-1]
+    assert [one.args[0] for one in brought_in if one.args[0] in ("import", "fetch", "poll")]
+
+
+def test_a_step_of_the_demo_is_told_as_one_would_type_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asks = Step(["fetch", "shelf", "--from", "2026-03-01"], asks=True)
+    assert asks.typed() == "predictit sample run predictit fetch shelf --from 2026-03-01"
+    imports = Step(["import", "shelf", str(tmp_path / "two words")])
+    assert imports.typed() == "predictit import shelf 'two words'"
+    assert near("/elsewhere/it") == "/elsewhere/it"
+
+
+def test_the_demo_never_mixes_with_what_is_real(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREDICTIT_HOME", raising=False)
+    real = Settings()
+    assert home_of_demo(real) == real.home / "sample"
+    assert home_of_demo(Settings(home=tmp_path)) == tmp_path
+
+
+def test_the_demo_ends_with_what_there_is_and_what_to_type_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[tuple[Step, Mapping[str, str]]] = []
+
+    def run(step: Step, environment: Mapping[str, str]) -> int:
+        ran.append((step, environment))
+        return 2
+
+    monkeypatch.setattr(demo_module, "_run", run)
+    monkeypatch.chdir(tmp_path)
+    name = SOURCES[0]
+    page = tmp_path / "home" / "objects" / "report" / f"{name}.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    run_demo(
+        [fake_with(name, PolledNow())],
+        {"PREDICTIT_SHELF_URL": "http://127.0.0.1:1"},
+        Settings(home=tmp_path / "home"),
+    )
+    assert [step.args[0] for step, _ in ran] == ["poll", "build"]
+    for _, environment in ran:
+        assert environment["PREDICTIT_HOME"] == str(tmp_path / "home")
+        assert environment["PREDICTIT_SOURCES"] == name
+        assert environment["PREDICTIT_SHELF_URL"] == "http://127.0.0.1:1"
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [
+        f"[1/2] predictit sample run predictit poll {name}",
+        "[2/2] predictit sample run predictit build",
+    ]
+    (row,) = [line for line in said if line.endswith(".html")]
+    assert row.split() == [name, "0", "0", f"{name}.html"]
+    assert "The pages are in home/objects/report." in said
+    assert any(line.startswith("4 checks warn") for line in said)
+    assert any(f"PREDICTIT_HOME=home PREDICTIT_SOURCES={name} " in line for line in said)
+    assert f"  {f'look {name}':<27} and see" in said
+
+
+def test_a_step_of_the_demo_that_fails_ends_it_and_says_why(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(ExpectedError, match=r"`predictit poll nobody` failed"):
+        demo_module._run(Step(["poll", "nobody"]), {})
+    assert "there is no source 'nobody'" in capsys.readouterr().err
 
 
 def test_the_command_line_imports_no_fake() -> None:

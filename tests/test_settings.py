@@ -179,6 +179,7 @@ def test_a_home_is_a_place_whatever_the_current_folder_becomes(
         ("LOCK_TIMEOUT", "nan", "Input should be"),
         ("SERVING_MODE", "sometimes", "'append' or 'replace'"),
         ("SOURCES", "predictit,weather", "unknown: weather; known are predictit"),
+        ("SOURCES", "all,weather", "unknown: weather; known are .*, or all"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_one_line_with_those_that_can(

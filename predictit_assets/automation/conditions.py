@@ -100,6 +100,17 @@ def condition_of(spec: dg.AssetSpec, calendar: Calendar, minutes: int) -> Condit
     return parents_made_anew() if layer in MADE_OF_PARENTS else None
 
 
+def index_sensor(index: dg.AssetSelection) -> dg.AutomationConditionSensorDefinition:
+    """What asks for the index of the reports, which is no source's, when its condition holds."""
+    return dg.AutomationConditionSensorDefinition(
+        "automate_index",
+        target=index,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes the index of the reports anew when one of them was made.",
+    )
+
+
 def automation_sensor(
     source: str, assets: dg.AssetSelection
 ) -> dg.AutomationConditionSensorDefinition:

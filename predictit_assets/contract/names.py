@@ -16,7 +16,10 @@ class AssetNames:
     """What all keys begin with, where others on the same Dagster instance may have the same."""
 
     def key(self, layer: str, source: str, *table: str) -> list[str]:
-        """The key of an asset of a source in a layer; a report and an origin have no table."""
+        """The key of an asset of a source in a layer; a report and an origin have no table.
+
+        The index of the reports stands where a source does: it is of none.
+        """
         return [*self.prefix, layer, source, *table]
 
     def source_of(self, key: Sequence[str]) -> str | None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +44,18 @@ def _fakes(sources: list[str] | None) -> "list[Fake]":
     return [find_fake(name) for name in dict.fromkeys(sources or load_settings().sources)]
 
 
+def _fakes_of_demo(sources: list[str] | None = None) -> "list[Fake]":
+    """Those of the sources that are on; where nobody says which are, of all sources."""
+    from predictit_assets.sample.fakes import find_fake, names
+    from predictit_assets.sources import SOURCES
+
+    settings = load_settings()
+    if sources or "sources" in settings.model_fields_set:
+        return _fakes(sources)
+    known = names()
+    return [find_fake(name) for name in SOURCES if name in known]
+
+
 def _serve(stack: ExitStack, fakes: "Sequence[Fake]", port: int) -> dict[str, str]:
     """Serve the fakes, each on a port of its own; the environment that leads to them."""
     from predictit_assets.sample.clock import utc_now
@@ -61,22 +73,46 @@ def _serve(stack: ExitStack, fakes: "Sequence[Fake]", port: int) -> dict[str, st
     return environment
 
 
-def _starts(sources: "Sequence[str]") -> dict[str, str]:
-    """What makes each source begin with the first day that is held of it.
+def _of_demo(fakes: "Sequence[Fake]") -> dict[str, str]:
+    """The environment of who watches the demo, where none is set: home, sources, pace, starts.
 
-    Of the years before, the UI would tell for ever that they are missing.
+    Each source begins with the first day that is held of it. Of the years before, the UI would
+    tell for ever that they are missing.
     """
     from predictit_assets import factory
+    from predictit_assets.sample.demo import home_of_demo
     from predictit_assets.sources import enabled
 
     settings = load_settings()
-    starts = {}
-    for on in enabled(sources):
+    settings = settings.model_copy(update={"home": home_of_demo(settings)})
+    found = {
+        "PREDICTIT_HOME": str(settings.home),
+        "DAGSTER_HOME": str(settings.dagster_home),
+        # People watch it: what is polled is soon to be seen in the tables.
+        "PREDICTIT_TODAY_MINUTES": "5",
+    }
+    for fake in fakes:
+        found |= fake.demo.watched
+    for on in enabled([fake.name for fake in fakes]):
         streams = [factory.stream(settings, on, dataset) for dataset in on.source.datasets]
         days = {day for stream in streams for day in stream.known_days()}
         if days:
-            starts[on.settings.variable("start")] = str(min(days))
-    return starts
+            found[on.settings.variable("start")] = str(min(days))
+    return found
+
+
+@app.command()
+def demo(source: Sources = None) -> None:
+    """Carry a past of made-up payloads through the whole graph: where to begin.
+
+    Of all sources, unless PREDICTIT_SOURCES says which are on. Each command that is run is told as
+    one would type it, and at last what there is to look at. Safe to repeat.
+    """
+    from predictit_assets.sample.demo import run_demo
+
+    with ExitStack() as stack:
+        fakes = _fakes_of_demo(source)
+        run_demo(fakes, _serve(stack, fakes, port=0), load_settings())
 
 
 @app.command()
@@ -86,18 +122,31 @@ def archive(
         str | None, typer.Option(help="which source's API", show_default=False)
     ] = None,
     days: Annotated[int, typer.Option(min=1, help="how far back it begins")] = DAYS,
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from",
+            formats=["%Y-%m-%d"],
+            metavar="DAY",
+            help="or the day with whose first moment it begins: YYYY-MM-DD",
+        ),
+    ] = None,
     minutes: Annotated[int, typer.Option(min=1, help="minutes between two payloads")] = 15,
 ) -> None:
     """Write an archive of made-up payloads that ends now."""
     from rich.progress import track
 
     from predictit_assets.sample.clock import utc_now
+    from predictit_assets.sources import load
 
     fake, *_ = _fakes([source] if source else None)
     every = timedelta(minutes=minutes)
     end = utc_now().replace(second=0, microsecond=0)
-    files = fake.archive(folder, end - timedelta(days=days), end, every)
-    total = timedelta(days=days) // every
+    start = load(fake.name).calendar.start_of(first.date()) if first else end - timedelta(days=days)
+    if start >= end:
+        raise ExpectedError(f"--from {start:%Y-%m-%d}: that is to come")
+    files = fake.archive(folder, start, end, every)
+    total = (end - start) // every
     written = sum(1 for _ in track(files, "writing", total, console=err, transient=True))
     say(f"{written} payloads in {folder}")
 
@@ -128,8 +177,12 @@ def run(
         ),
     ] = None,
     source: Sources = None,
-    held: Annotated[
-        bool, typer.Option("--held", help="sources begin with the first day that is held of them")
+    in_demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help="in the demo's home, with its sources, each from the first day that is held of it",
+        ),
     ] = False,
 ) -> None:
     """Run a command against the made-up APIs, such as `sample run predictit poll`."""
@@ -138,12 +191,12 @@ def run(
             "say which command to run, such as `predictit sample run predictit poll`"
         )
     with ExitStack() as stack:
-        fakes = _fakes(source)
+        fakes = _fakes_of_demo(source) if in_demo else _fakes(source)
         defaults = {"PREDICTIT_SOURCES": ",".join(fake.name for fake in fakes)}
         for fake in fakes:
             defaults |= fake.defaults
-        if held:
-            defaults |= _starts([fake.name for fake in fakes])
+        if in_demo:
+            defaults |= _of_demo(fakes)
         served = _serve(stack, fakes, port=0)
         try:
             # The command is the caller's own.

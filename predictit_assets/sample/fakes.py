@@ -4,12 +4,13 @@ To add one, write a module `predictit_assets.sources.<source>.fake` with a funct
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from predictit_assets import sources
 from predictit_assets.errors import ExpectedError
@@ -18,6 +19,46 @@ if TYPE_CHECKING:
     from predictit_assets.sample.clock import Clock
     from predictit_assets.sample.faults import Fault
     from predictit_assets.sample.http import Route
+
+
+class Imported(NamedTuple):
+    """Files of the last days are written, and imported: `archive` writes them."""
+
+    days: int
+    """Whole days before today, which is one more."""
+    minutes: int = 15
+    """Between two payloads."""
+    writer: Sequence[str] = ()
+    """Another command of `predictit sample` that writes them, which takes `--folder`."""
+
+
+class Fetched(NamedTuple):
+    """The API is asked about the last days."""
+
+    days: int
+
+
+class PolledNow(NamedTuple):
+    """The API is asked once what is true now."""
+
+
+class AskedAfterwards(NamedTuple):
+    """The API is asked about what the tables name that were built, which are then built again."""
+
+
+WayIn = Imported | Fetched | PolledNow | AskedAfterwards
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What `predictit sample demo` does with a source, and what it shows of it."""
+
+    ways: Sequence[WayIn] = ()
+    """How much of a past the demo has, and through which ways it comes in, in this order."""
+    looks: Mapping[str, str] = field(default_factory=dict)
+    """What to type to look at it, such as a command that only this source has, and what it is."""
+    watched: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that suit people who watch the UI, where they have set none."""
 
 
 class Fake(Protocol):
@@ -36,6 +77,11 @@ class Fake(Protocol):
     @property
     def defaults(self) -> Mapping[str, str]:
         """Environment variables that suit the fake, where the user has set none."""
+        ...
+
+    @property
+    def demo(self) -> Demo:
+        """What the demo does with it."""
         ...
 
     def routes(self, clock: "Clock") -> "Sequence[Route]":

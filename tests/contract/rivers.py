@@ -43,6 +43,7 @@ from predictit_assets.contract.source import Auth, Dataset, RateLimit, Source
 from predictit_assets.fetch.pages import numbered_pages
 from predictit_assets.sample import http
 from predictit_assets.sample.clock import Clock
+from predictit_assets.sample.fakes import Demo, Imported, PolledNow
 from predictit_assets.sample.faults import Fault
 from predictit_assets.sample.http import Request, Route, json_answer
 
@@ -409,6 +410,7 @@ class FakeRivers:
     name = "rivers"
     faults: Sequence[Fault] = ()
     defaults: Mapping[str, str] = {"PREDICTIT_RIVERS_API_KEY": "a-key"}
+    demo = Demo(ways=(Imported(days=2), PolledNow()))
 
     def __init__(self) -> None:
         self.levels: list[list[Any]] = [

@@ -28,6 +28,7 @@ from predictit_assets.contract.source import Source
 from predictit_assets.errors import ExpectedError, NothingHeld, SettingsError
 from predictit_assets.instance import loading, runs
 from predictit_assets.sample.server import SampleServer
+from predictit_assets.sources import SOURCES
 from predictit_assets.sources.predictit.ask import EASTERN
 
 PREDICTIT = str(Path(sys.executable).with_name("predictit"))
@@ -237,9 +238,22 @@ def test_the_page_of_a_source_is_written_where_the_command_says(
     assert_one_clear_line(predictit(home, "report"), "predictit build")
     predictit(home, "poll", "predictit", api_url=feed.url)
     assert predictit(home, "build", "predictit").returncode == 0
+    pages = home / "objects" / "report"
+    assert (pages / "index.html").exists()
+    for name in ("predictit.html", "index.html"):
+        (pages / name).unlink()
     for page in (predictit(home, "report"), predictit(home, "report", "predictit")):
         assert page.returncode == 0, page.stderr
         assert Path(page.stdout.strip()).read_bytes().rstrip().endswith(b"</html>")
+    assert b'href="predictit.html"' in (pages / "index.html").read_bytes()
+
+    # What is on and holds nothing costs no other its page.
+    several = predictit(home, "report", sources="predictit,orders")
+    assert several.returncode == 0, several.stderr
+    assert several.stdout.split() == [str(pages / "predictit.html")]
+    assert "nothing is published yet" in several.stderr
+    index = (pages / "index.html").read_text()
+    assert "<code>predictit build orders</code>" in index
 
 
 def test_two_polls_within_the_interval_are_kept_apart(home: Path, feed: SampleServer) -> None:
@@ -331,8 +345,13 @@ def test_a_command_run_on_the_sample_feed_gets_its_address(home: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert "landed landing/predictit" in run.stdout
     # The UI of the demo tells of no years that nobody has.
-    begin = predictit(home, "sample", "run", "--held", "printenv", "PREDICTIT_START")
-    assert begin.stdout.strip() == str(EASTERN.today()), begin.stderr
+    watched = predictit(home, "sample", "run", "--demo", "env", sources="predictit")
+    told = dict(line.partition("=")[::2] for line in watched.stdout.splitlines())
+    assert told["PREDICTIT_START"] == str(EASTERN.today()), watched.stderr
+    assert told["PREDICTIT_SOURCES"] == "predictit"
+    assert told["PREDICTIT_POLL_INTERVAL"] == "60"
+    every = predictit(home, "sample", "run", "--demo", "printenv", "PREDICTIT_SOURCES")
+    assert every.stdout.strip() == ",".join(SOURCES)
 
 
 def test_a_sample_run_without_a_command_is_one_clear_error(home: Path) -> None:

@@ -69,6 +69,7 @@ PROGRAM = """#!/bin/bash
 # Python, and each program of an environment: notes what it is called with, and does nothing.
 name=${0##*/}
 { printf '%s' "$name"; printf '|%s' "$@"; echo; } >> "$CALLS"
+printf '%s|%s\n' "$name" "$PREDICTIT_HOME" >> "$CALLS.homes"
 case "$name $*" in
     python*"-m venv"*)
         rm -rf .venv && mkdir -p .venv/bin
@@ -110,7 +111,8 @@ def make(checkout: Path, tmp_path: Path) -> Make:
     def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
         own = {"PATH": f"{stub.parent}:/usr/bin:/bin", "VERSION": "3.13.7"}
         own |= {"STUB": str(stub), "CALLS": str(tmp_path / "calls")}
-        (tmp_path / "calls").write_text("")
+        for name in ("calls", "calls.homes"):
+            (tmp_path / name).write_text("")
         return subprocess.run(
             ["make", *args],
             cwd=checkout,
@@ -129,33 +131,27 @@ def calls(tmp_path: Path, program: str) -> list[list[str]]:
     return [args for name, *args in lines if name.startswith(program)]
 
 
+def homes(tmp_path: Path) -> set[str]:
+    """The homes that `predictit` was called in by the last make."""
+    lines = (tmp_path / "calls.homes").read_text().splitlines()
+    return {home for name, home in (line.split("|") for line in lines) if name == "predictit"}
+
+
 def test_make_alone_begins_with_what_comes_first(make: Make) -> None:
     lines = make().stdout.splitlines()
     assert [line.split()[1] for line in lines[:4]] == ["demo", "run", "dev", "docs"]
 
 
-def test_the_demo_asks_other_sources_about_their_past_before_it_builds(
-    make: Make, tmp_path: Path
-) -> None:
-    demo = make("demo", PREDICTIT_SOURCES="predictit,stocks,congress")
+def test_the_demo_and_its_ui_have_the_same_sources(make: Make, tmp_path: Path) -> None:
+    demo = make("demo")
     assert demo.returncode == 0, demo.stderr
-    ran = [
-        " ".join(call[3:]) for call in calls(tmp_path, "predictit") if call[:2] == ["sample", "run"]
-    ]
-    # The stub of Python prints its version for a date.
-    asked = [f"fetch {source} --from 3.13.7" for source in ("stocks", "congress")]
-    assert ran == ["poll", *asked, "build", "fetch", "build --from today"]
-    demo = make("demo", PREDICTIT_SOURCES="predictit,orders,crypto")
-    assert demo.returncode == 0, demo.stderr
-    called = [" ".join(call) for call in calls(tmp_path, "predictit")]
-    built = called.index("sample run predictit build")
-    for source in ("orders", "crypto"):
-        (written,) = [n for n, one in enumerate(called) if f"archive --source {source}" in one]
-        assert called[written + 1].startswith(f"import {source} ")
-        assert written + 1 < built
-    assert called.index("sample run predictit fetch crypto --from 3.13.7") < built
-    assert make("demo").returncode == 0
-    assert "stocks" not in str(calls(tmp_path, "predictit"))
+    assert calls(tmp_path, "predictit") == [["sample", "demo"]]
+    dev = make("dev", FEED="sample")
+    assert dev.returncode == 0, dev.stderr
+    (run,) = calls(tmp_path, "predictit")
+    assert run[:5] == ["sample", "run", "--demo", "dg", "dev"]
+    # Which of them are on is said in one place, and by no target.
+    assert "SOURCES" not in (PROJECT_DIR / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("home", ["", "homes/one (1)", "/my $home's & more"])
@@ -170,11 +166,7 @@ def test_every_target_takes_a_path_of_several_words(
     assert demo.returncode == 0, demo.stderr
     assert str(checkout) not in demo.stdout
     assert "25 packages" in demo.stdout
-    archive = str(sample / "archive")
-    assert calls(tmp_path, "predictit")[:2] == [
-        ["sample", "archive", archive],
-        ["import", archive],
-    ]
+    assert homes(tmp_path) == {str(sample)}
 
     assert make("run", PREDICTIT_HOME=given).returncode == 0
     assert calls(tmp_path, "predictit")[0] == ["poll"]

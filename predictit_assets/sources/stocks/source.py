@@ -206,4 +206,5 @@ SOURCE = Source(
     max_age=SESSIONS,
     # Bars stay in the warehouse.
     serving=Serving(("dim_tickers", "dim_exchange_days")),
+    products="predictit_assets.sources.stocks.products",
 )

@@ -13,6 +13,7 @@ from made_up_hits import Shop
 from pages import (
     ask,
     assert_asset_reads,
+    assert_card_says_what_the_page_does,
     assert_is_sql_of_snowflake,
     cells,
     change,
@@ -28,6 +29,7 @@ from predictit_assets.errors import NothingHeld
 from predictit_assets.layers import report
 from predictit_assets.settings import Settings
 from predictit_assets.sources import load
+from predictit_assets.sources.clickstream.products import card
 from predictit_assets.sources.clickstream.products.previews import PREVIEWS
 from predictit_assets.sources.clickstream.products.report import charts, page, queries
 from predictit_assets.storage.duckdb import DuckDBWarehouse
@@ -418,3 +420,17 @@ def test_the_asset_reads_what_the_page_names_and_nothing_else(tmp_path: Path) ->
 
 def test_what_is_asked_is_sql_of_snowflake_too() -> None:
     assert_is_sql_of_snowflake(queries, 25)
+
+
+def test_its_card_in_the_index_says_what_the_page_does(warehouse: DuckDBWarehouse) -> None:
+    contents = queries.read(warehouse)
+    newest = max(contents.days, key=lambda one: one.day)
+    assert_card_says_what_the_page_does(
+        card.CARD,
+        warehouse,
+        newest=contents.newest,
+        sessions=f"{newest.sessions:,}",
+        page_views=f"{newest.pageviews:,}",
+        purchases=f"{newest.transactions:,}",
+    )
+    assert_is_sql_of_snowflake(card, 3)

@@ -15,7 +15,16 @@ import dagster as dg
 import pytest
 import snowflake_grammar
 import yaml
-from pages import ask, cells, change, faults, markup, section
+from pages import (
+    ask,
+    assert_card_says_what_the_page_does,
+    assert_is_sql_of_snowflake,
+    cells,
+    change,
+    faults,
+    markup,
+    section,
+)
 from test_marts_of_trades import built, staged  # noqa: F401  # fixtures
 
 from predictit_assets.build import build_definitions
@@ -24,7 +33,7 @@ from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.layers import report
 from predictit_assets.settings import Settings
 from predictit_assets.sources.congress.ask import SOURCE
-from predictit_assets.sources.congress.products import alerts, words
+from predictit_assets.sources.congress.products import alerts, card, words
 from predictit_assets.sources.congress.products.previews import PREVIEWS
 from predictit_assets.sources.congress.products.report import charts, page, queries
 from predictit_assets.storage.duckdb import DuckDBWarehouse
@@ -442,3 +451,16 @@ def test_dbt_knows_which_tables_the_report_reads() -> None:
     (exposure,) = yaml.safe_load(file.read_text())["exposures"]
     tables = [name for _, name in (*queries.TABLES, *queries.OF_PRICES)]
     assert exposure["depends_on"] == [f"ref('{name}')" for name in tables]
+
+
+def test_its_card_in_the_index_says_what_the_page_does(warehouse: DuckDBWarehouse) -> None:
+    contents = queries.read(warehouse, True)
+    assert_card_says_what_the_page_does(
+        card.CARD,
+        warehouse,
+        newest=contents.told_at,
+        trades=f"{contents.windows[0].overview.trades:,}",
+        members=f"{contents.windows[0].overview.members:,}",
+        median_delay=f"{page.days(contents.windows[0].overview.median_days)} d",
+    )
+    assert_is_sql_of_snowflake(card, 3)

@@ -14,6 +14,7 @@ import pytest
 from pages import (
     ask,
     assert_asset_reads,
+    assert_card_says_what_the_page_does,
     assert_is_sql_of_snowflake,
     cells,
     change,
@@ -33,6 +34,7 @@ from predictit_assets.layers import report
 from predictit_assets.layers.served import served_tables
 from predictit_assets.settings import Settings
 from predictit_assets.sources import load
+from predictit_assets.sources.crypto.products import card
 from predictit_assets.sources.crypto.products.previews import PREVIEWS
 from predictit_assets.sources.crypto.products.report import charts, page, queries
 from predictit_assets.storage.duckdb import DuckDBWarehouse
@@ -318,3 +320,16 @@ def in_any_order(rows: list[tuple[Any, ...]]) -> list[str]:
         return value.replace(tzinfo=None) if isinstance(value, datetime) else value
 
     return sorted(repr(tuple(map(naive, row))) for row in rows)
+
+
+def test_its_card_in_the_index_says_what_the_page_does(warehouse: DuckDBWarehouse) -> None:
+    contents = queries.read(warehouse)
+    assert_card_says_what_the_page_does(
+        card.CARD,
+        warehouse,
+        newest=contents.polled_at,
+        coins=f"{contents.coins:,}",
+        the_market=card.large(contents.market.market_cap),
+        largest_coin=f"{contents.courses[0].coin.price:,.2f}",
+    )
+    assert_is_sql_of_snowflake(card, 4)

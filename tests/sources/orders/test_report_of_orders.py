@@ -17,6 +17,7 @@ import pytest
 from pages import (
     ask,
     assert_asset_reads,
+    assert_card_says_what_the_page_does,
     assert_is_sql_of_snowflake,
     cells,
     change,
@@ -30,6 +31,7 @@ from predictit_assets.errors import NothingHeld
 from predictit_assets.layers import report
 from predictit_assets.settings import Settings
 from predictit_assets.sources.orders.fake import traps
+from predictit_assets.sources.orders.products import card
 from predictit_assets.sources.orders.products.previews import PREVIEWS
 from predictit_assets.sources.orders.products.report import charts, page, queries
 from predictit_assets.storage.duckdb import DuckDBWarehouse
@@ -352,3 +354,16 @@ def rounded(amount: Decimal, orders: int) -> Decimal | None:
     if not orders:
         return None
     return (amount / orders).quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
+
+
+def test_its_card_in_the_index_says_what_the_page_does(warehouse: DuckDBWarehouse) -> None:
+    contents = queries.read(warehouse)
+    assert_card_says_what_the_page_does(
+        card.CARD,
+        warehouse,
+        newest=contents.told_at,
+        orders=f"{contents.main.orders:,}",
+        net=f"{contents.main.net:,.0f}",
+        average_order=f"{contents.main.average:,.2f}",
+    )
+    assert_is_sql_of_snowflake(card, 3)

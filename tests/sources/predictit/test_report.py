@@ -13,7 +13,7 @@ import duckdb
 import pytest
 import yaml
 from conftest import NOON, build, observe, stream_of
-from pages import faults
+from pages import assert_card_says_what_the_page_does, assert_is_sql_of_snowflake, faults
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.names import UNPREFIXED
@@ -24,6 +24,7 @@ from predictit_assets.report.page import digest
 from predictit_assets.settings import Settings
 from predictit_assets.sources.predictit.ask import EASTERN
 from predictit_assets.sources.predictit.fake import FakePredictIt
+from predictit_assets.sources.predictit.products import card
 from predictit_assets.sources.predictit.products.keys import table_key
 from predictit_assets.sources.predictit.products.previews import NEWEST_POLL, PREVIEWS
 from predictit_assets.sources.predictit.products.report import page, queries
@@ -380,3 +381,16 @@ def test_the_command_writes_the_page_and_prints_its_path(built: Settings) -> Non
     )
     assert run.returncode == 0, run.stderr
     assert faults(Path(run.stdout.strip()).read_bytes()) == []
+
+
+def test_its_card_in_the_index_says_what_the_page_does(warehouse: DuckDBWarehouse) -> None:
+    contents = queries.read(warehouse)
+    assert_card_says_what_the_page_does(
+        card.CARD,
+        warehouse,
+        newest=contents.polled_at,
+        markets=f"{contents.markets:,}",
+        contracts=f"{contents.contracts:,}",
+        polls=f"{contents.feed[-1].polls:,}",
+    )
+    assert_is_sql_of_snowflake(card, 2)

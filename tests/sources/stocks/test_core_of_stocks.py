@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import stocks_oracle as oracle
+from pages import ask, assert_card_says_what_the_page_does, assert_is_sql_of_snowflake
 from staged import assert_same, build_layers, home_of, stage, table
 
 from predictit_assets.build import build_definitions
@@ -18,6 +19,8 @@ from predictit_assets.contract.source import all_tables
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.settings import Settings
 from predictit_assets.sources import load
+from predictit_assets.sources.stocks.products import card
+from predictit_assets.storage.duckdb import DuckDBWarehouse
 
 Row = dict[str, Any]
 DAYS = DayRange(date(2024, 1, 2), date(2024, 3, 15))
@@ -256,3 +259,19 @@ def test_single_prices_have_a_fact_while_they_are_asked_for(
         spec.key.to_user_string() for spec in build_definitions(settings).resolve_all_asset_specs()
     }
     assert ("core/stocks/fact_open_close" in keys) == wanted
+
+
+def test_the_card_in_the_index_counts_sessions_stocks_and_splits(built: Settings) -> None:
+    warehouse = DuckDBWarehouse(built.duckdb_file, lock_timeout=20)
+    days = ask(warehouse, "select partition_date, ticker, captured_at from core.fact_stock_days")
+    last = max(day for day, _, _ in days)
+    ((splits,),) = ask(warehouse, "select count(*) from core.fact_stock_splits")
+    assert_card_says_what_the_page_does(
+        card.CARD,
+        warehouse,
+        newest=max(at for _, _, at in days),
+        sessions=str(len({day for day, _, _ in days})),
+        stocks=str(len({ticker for day, ticker, _ in days if day == last})),
+        splits=str(splits),
+    )
+    assert_is_sql_of_snowflake(card, 4)

@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from predictit_assets.sample.clock import Clock
+from predictit_assets.sample.fakes import Demo, Imported
 from predictit_assets.sample.faults import Fault
 from predictit_assets.sample.http import Route
 from predictit_assets.sample.random import SeededRandom
@@ -60,6 +61,7 @@ class FakeClickstream:
     name = "clickstream"
     faults: Sequence[Fault] = ()
     defaults: Mapping[str, str] = {}
+    demo = Demo(ways=(Imported(days=3, writer=("pump", "--hits", "10000")),))
 
     def __init__(self, seed: int = SEED, hits_a_day: int = HITS_A_DAY) -> None:
         self.seed = seed

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from predictit_assets.sample.clock import Clock
+from predictit_assets.sample.fakes import Demo, Fetched
 from predictit_assets.sample.faults import Fault, always, json_fault
 from predictit_assets.sample.http import XML, Answer, Handler, Request, Route, json_answer
 from predictit_assets.sources.congress.fake.records import Json, Record, ordinary
@@ -84,6 +85,7 @@ class FakeCongress:
         "PREDICTIT_CONGRESS_API_KEY": TOKEN,
         "PREDICTIT_CONGRESS_CALLS_A_MINUTE": "60000",
     }
+    demo = Demo(ways=(Fetched(days=28),))
 
     def __init__(self, token: str = TOKEN) -> None:
         self._token = token

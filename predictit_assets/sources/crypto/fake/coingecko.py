@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from predictit_assets.sample.clock import Clock
-from predictit_assets.sample.fakes import moments
+from predictit_assets.sample.fakes import Demo, Fetched, Imported, moments
 from predictit_assets.sample.faults import Fault, always, json_fault
 from predictit_assets.sample.http import HTML, Answer, Request, Route, json_answer
 from predictit_assets.sources.crypto.ask import (
@@ -113,6 +113,7 @@ class FakeCrypto:
         # As often as its archives have a poll, by default.
         "PREDICTIT_CRYPTO_POLL_INTERVAL": "900",
     }
+    demo = Demo(ways=(Imported(days=3), Fetched(days=3)))
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from predictit_assets.sample.clock import Clock
-from predictit_assets.sample.fakes import moments
+from predictit_assets.sample.fakes import Demo, Imported, moments
 from predictit_assets.sample.faults import Fault
 from predictit_assets.sample.http import XML, Answer, Handler, Request, Route
 from predictit_assets.sources.orders.fake import traps, zips
@@ -70,6 +70,7 @@ class FakeShop:
         ),
     )
     defaults: Mapping[str, str] = {}
+    demo = Demo(ways=(Imported(days=3),))
 
     def __init__(self, signature: str = SIGNATURE) -> None:
         self._signature = signature

@@ -5,7 +5,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from predictit_assets.sample.clock import Clock
-from predictit_assets.sample.fakes import moments
+from predictit_assets.sample.fakes import (
+    AskedAfterwards,
+    Demo,
+    Imported,
+    PolledNow,
+    moments,
+)
 from predictit_assets.sample.faults import Fault
 from predictit_assets.sample.http import Route
 from predictit_assets.sample.random import SeededRandom
@@ -31,6 +37,12 @@ class FakePredictIt:
     name = "predictit"
     faults: Sequence[Fault] = FAULTS
     defaults: Mapping[str, str] = {"PREDICTIT_POLL_INTERVAL": "0"}
+    demo = Demo(
+        ways=(Imported(days=7, minutes=30), PolledNow(), AskedAfterwards()),
+        looks={"predictit board": "the newest odds, in this terminal"},
+        # As often as the real one may be asked.
+        watched={"PREDICTIT_POLL_INTERVAL": "60"},
+    )
 
     def __init__(self, seed: int = 7, markets: int = 40, contracts: int = 180) -> None:
         random = SeededRandom(seed)

@@ -2,10 +2,14 @@
 
 from typing import TYPE_CHECKING, cast
 
+from predictit_assets.sources.predictit.products.card import CARD
+
 if TYPE_CHECKING:  # `predictit board` is to answer at once, and needs none of it
     from predictit_assets.layers.products import House, Products
     from predictit_assets.storage.objects import ObjectStore
     from predictit_assets.storage.warehouse import Warehouse
+
+__all__ = ["CARD", "REPORT", "products", "render_report"]
 
 REPORT = (
     "What the market thinks, as one HTML page that loads nothing from anywhere: the board, movers, "

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from predictit_assets.sample.clock import Clock
+from predictit_assets.sample.fakes import Demo, Fetched
 from predictit_assets.sample.faults import Fault, always, json_fault
 from predictit_assets.sample.http import Answer, Request, Route, json_answer
 from predictit_assets.sources.stocks.ask import BARS_PATH, EASTERN, SPLITS_PATH, TICKERS_PATH
@@ -102,6 +103,7 @@ class FakeStocks:
         "PREDICTIT_STOCKS_API_KEY": KEY,
         "PREDICTIT_STOCKS_CALLS_A_MINUTE": "60000",
     }
+    demo = Demo(ways=(Fetched(days=28),))
 
     def __init__(
         self, key: str = KEY, plan: timedelta | None = None, calls_a_minute: int | None = None
