@@ -19,7 +19,7 @@ from predictit_assets.settings import Settings
 from predictit_assets.sources import Enabled
 from predictit_assets.storage.payloads import Zone
 
-LONGEST = 300.0
+LONGEST = 900.0
 """Seconds after which a command hangs."""
 LINES = 40
 """Of what a command says, the last that are told."""
