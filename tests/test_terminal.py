@@ -7,6 +7,8 @@ import json
 import os
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -275,7 +277,12 @@ def test_what_waiting_cannot_mend_isnt_waited_for(
     settings.duckdb_file.parent.mkdir(parents=True)
     settings.duckdb_file.write_bytes(b"no database" * 1000)
     naps: list[float] = []
-    monkeypatch.setattr("time.sleep", naps.append)
+    here, sleep = threading.get_ident(), time.sleep
+    monkeypatch.setattr(
+        # Threads that earlier tests left behind go on sleeping.
+        "time.sleep",
+        lambda s: naps.append(s) if threading.get_ident() == here else sleep(s),
+    )
     with (
         pytest.raises(ExpectedError, match=r"can't be opened: .*not a valid DuckDB database"),
         factory.warehouse(settings).read_connection(),
