@@ -1,6 +1,6 @@
-"""The analyses of the dbt project, run on rows that a test makes up: on DuckDB, and in Snowflake's SQL.
+"""The analyses of the dbt project, on rows that a test makes up: in DuckDB's SQL and Snowflake's.
 
-Snowflake's SQL is held against its grammar, and run as the emulator of Snowflake would: translated.
+Snowflake's SQL is held against its grammar, and run as the emulator would run it: translated.
 """
 
 import os
@@ -18,13 +18,14 @@ from dbt.cli.main import dbtRunner
 from fakesnow.dialect import parse_one
 
 from predictit_assets import factory
-from predictit_assets.checks.model_schema import model_schemas
+from predictit_assets.checks.model_schema import model_schemas, source_and_layer
 from predictit_assets.contract.schema import ibis_schema
 from predictit_assets.contract.source import all_tables
 from predictit_assets.instance.dbt_runner import DBT_DIR
 from predictit_assets.settings import Settings
 from predictit_assets.sources import SOURCES, load
 from predictit_assets.storage.migrations import sql_types
+from predictit_assets.storage.warehouse import MODEL_LAYERS, STAGING
 
 ENGINES = ("duckdb", "snowflake")
 DATABASE = "warehouse"
@@ -32,8 +33,14 @@ Rows = list[dict[str, Any]]
 
 
 @cache
-def _compiled(engine: str, **variables: object) -> dict[str, str]:
-    """The SQL of every analysis by its name, compiled for an engine without asking it anything."""
+def _manifest() -> Mapping[str, Any]:
+    with TemporaryDirectory() as folder:
+        return factory.dbt(Settings(home=Path(folder))).manifest()
+
+
+@cache
+def compiled(engine: str) -> Mapping[str, str]:
+    """The SQL of every analysis by its name, compiled for one of ENGINES, which isn't asked."""
     with TemporaryDirectory() as folder:
         home = Path(folder)
         environment = {
@@ -56,17 +63,10 @@ def _compiled(engine: str, **variables: object) -> dict[str, str]:
     return {one.node.name: one.node.compiled_code for one in run.result.results}
 
 
-def compiled(engine: str) -> Mapping[str, str]:
-    """The SQL of every analysis by its name, for one of ENGINES."""
-    return _compiled(engine)
-
-
 @cache
 def _types() -> dict[str, dict[str, str]]:
     """The columns of each table of the warehouse with their types, by its name with its schema."""
-    with TemporaryDirectory() as folder:
-        manifest = factory.dbt(Settings(home=Path(folder))).manifest()
-    made = {f"{one.layer}.{one.table}": one.types for one in model_schemas(manifest).values()}
+    made = {f"{one.layer}.{one.table}": one.types for one in model_schemas(_manifest()).values()}
     staged = {
         f"staging.{name}": sql_types(ibis_schema(schema))
         for source in map(load, SOURCES)
@@ -77,11 +77,19 @@ def _types() -> dict[str, dict[str, str]]:
 
 
 def described(name: str) -> Mapping[str, Any]:
-    """What the YAML says of an analysis."""
-    with TemporaryDirectory() as folder:
-        manifest = factory.dbt(Settings(home=Path(folder))).manifest()
-    node: Mapping[str, Any] = manifest["nodes"][f"analysis.predictit.{name}"]
+    """An analysis as the manifest has it, with what the YAML says of it."""
+    node: Mapping[str, Any] = _manifest()["nodes"][f"analysis.predictit.{name}"]
     return node
+
+
+def reads(name: str) -> dict[str, str]:
+    """The tables that an analysis reads, by their names with the schema, and the source of each."""
+    found = {}
+    for parent in described(name)["depends_on"]["nodes"]:
+        node = (_manifest()["nodes"] | _manifest()["sources"])[parent]
+        source, layer = source_and_layer(node)
+        found[f"{layer}.{node['name']}"] = source
+    return found
 
 
 def run(engine: str, name: str, tables: Mapping[str, Rows]) -> Rows:
@@ -97,6 +105,8 @@ def run(engine: str, name: str, tables: Mapping[str, Rows]) -> Rows:
     with duckdb.connect() as sql:
         sql.execute(f"attach ':memory:' as {DATABASE}")
         sql.execute(f"use {DATABASE}")
+        for layer in (STAGING, *MODEL_LAYERS):
+            sql.execute(f"create schema {layer}")
         for table, rows in tables.items():
             _make(sql, table, rows)
         found = sql.execute(statement)
@@ -106,13 +116,12 @@ def run(engine: str, name: str, tables: Mapping[str, Rows]) -> Rows:
 
 def _make(sql: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> None:
     types = _types()[table]
-    sql.execute(f"create schema if not exists {table.split('.')[0]}")
     sql.execute(f"create table {table} ({', '.join(f'{n} {t}' for n, t in types.items())})")
     for row in rows:
         assert row.keys() <= types.keys(), (table, row.keys() - types.keys())
         values = [None if value is None else str(value) for value in row.values()]
         marks = ", ".join("?" for _ in row)
-        sql.execute(f"insert into {table} ({', '.join(row)}) values ({marks})", values)  # noqa: S608
+        sql.execute(f"insert into {table} ({', '.join(row)}) values ({marks})", values)
 
 
 def table(text: str, **same: object) -> Rows:

@@ -14,7 +14,6 @@ sums_of_sessions as (
         sum(moves.dollars_moved) as dollars_moved
     from moves_of_odds as moves
     inner join session_of_days as days on moves.partition_date = days.exchange_date
-    where days.place is not null
     group by days.place
 ),
 

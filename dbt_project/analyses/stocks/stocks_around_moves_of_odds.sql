@@ -12,7 +12,6 @@ sessions_of_odds as (
         sum(moves.big_moves) > 0 as did_happen
     from moves_of_odds as moves
     inner join session_of_days as days on moves.partition_date = days.exchange_date
-    where days.place is not null
     group by days.place
 ),
 

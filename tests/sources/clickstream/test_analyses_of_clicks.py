@@ -98,6 +98,32 @@ def test_days_that_both_hold_are_compared(engine: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("hits", "dumps", "compared"),
+    [
+        ((3, 4, 5), (3, 4, 5), True),
+        ((4, 5), (3, 4, 5), False),
+        ((3, 4), (3, 4, 5), False),
+        ((3, 4, 5), (4, 5), False),
+        ((3, 4, 5), (3, 4), False),
+        ((3, 5), (3, 4, 5), False),
+        # A shop that is closed has no file.
+        ((3, 4, 5), (3, 5), True),
+    ],
+)
+def test_a_day_is_compared_that_lies_between_others_of_both(
+    hits: tuple[int, ...], dumps: tuple[int, ...], compared: bool
+) -> None:
+    held = {
+        "marts.revenue_1d": [SITE[4]],
+        "marts.traffic_1d": [{"partition_date": f"2026-03-0{day}"} for day in hits],
+        "core.fact_orders": [],
+        "staging.order_dumps": [{"partition_date": f"2026-03-0{day}"} for day in dumps],
+    }
+    (day,) = run("duckdb", NAME, held)
+    assert (day["both_hold_it"], day["shop_orders"]) == (compared, 0 if compared else None)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_day_on_which_both_tell_the_same_doesnt_differ(engine: str) -> None:
     same = {

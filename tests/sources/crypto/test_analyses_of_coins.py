@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import duckdb
 import pytest
 from analysing import ENGINES, Rows, described, numbers, run, table
 
@@ -54,7 +53,7 @@ COUNTS = ("coin_id", "days_after", "days", "days_otherwise")
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_coins_returned_around_big_moves_of_odds(engine: str) -> None:
-    """Odds moved much on the 2nd and 4th, and not on the 3rd and 6th; of the 5th nothing is known."""
+    """Odds moved much on the 2nd and 4th, not on the 3rd and 6th; the 5th isn't known."""
     found = run(engine, COINS, TABLES)
     assert numbers(found, *COUNTS, "median_return", "median_return_otherwise") == [
         # The 3rd; the 2nd and 5th.

@@ -37,7 +37,7 @@ BARS = table(
     2026-03-06     spy    900
     """
 )
-# The 7th and the 14th are Saturdays: one belongs to the 9th, the other to a session that isn't known.
+# The 7th and the 14th are Saturdays: one belongs to the 9th, the other to no session that is known.
 MOVES = table(
     """
     partition_date contract_id price_change is_noise
