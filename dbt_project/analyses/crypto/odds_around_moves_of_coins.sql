@@ -16,7 +16,7 @@ days_of_coins as (
     select
         place,
         coin_id,
-        size_of_return >= {{ var("big_move_of_coins", 0.1) }} as did_happen
+        size_of_return >= {{ var("big_move_of_coins", 0.05) }} as did_happen
     from returns_of_coins
 ),
 

@@ -2,7 +2,7 @@
     How much odds moved by Eastern day, as the CTE `moves_of_odds`. One row per day on which the
     change of a contract is known, of the markets whose name is like the variable `question` (all).
 
-    A big move is one of at least `big_move_of_odds` dollars (0.20) that isn't noise: movers_1d says
+    A big move is one of at least `big_move_of_odds` dollars (0.50) that isn't noise: movers_1d says
     what is. All is in sums, so that days can be put together.
 #}
 {% macro moves_of_odds_cte() -%}
@@ -13,7 +13,7 @@ moves_of_odds as (
         cast(count_if(not moves.is_noise) as bigint) as clear_moves,
         cast(
             count_if(
-                not moves.is_noise and abs(moves.price_change) >= {{ var("big_move_of_odds", 0.2) }}
+                not moves.is_noise and abs(moves.price_change) >= {{ var("big_move_of_odds", 0.5) }}
             ) as bigint
         ) as big_moves,
         sum(abs(moves.price_change)) as dollars_moved

@@ -10,11 +10,11 @@ COINS, ODDS = "coins_around_moves_of_odds", "odds_around_moves_of_coins"
 MOVES = table(
     """
     partition_date market_id contract_id price_change is_noise
-    2026-03-02     1         1            0.25        false
+    2026-03-02     1         1            0.55        false
     2026-03-02     1         2            0.00        true
     2026-03-03     1         1            0.05        false
-    2026-03-03     1         2           -0.30        true
-    2026-03-04     1         1           -0.20        false
+    2026-03-03     1         2           -0.80        true
+    2026-03-04     1         1           -0.50        false
     2026-03-05     1         1            -           -
     2026-03-06     1         1            0.01        true
     """
@@ -32,7 +32,7 @@ RETURNS = table(
     """
     partition_date coin_id return_1d
     2026-03-01     bitcoin  -
-    2026-03-02     bitcoin  0.10
+    2026-03-02     bitcoin  0.05
     2026-03-03     bitcoin -0.02
     2026-03-04     bitcoin  0.03
     2026-03-05     bitcoin  0.01
@@ -57,9 +57,9 @@ def test_what_coins_returned_around_big_moves_of_odds(engine: str) -> None:
     found = run(engine, COINS, TABLES)
     assert numbers(found, *COUNTS, "median_return", "median_return_otherwise") == [
         # The 3rd; the 2nd and 5th.
-        ("bitcoin", -1, 1, 2, -0.02, 0.055),
+        ("bitcoin", -1, 1, 2, -0.02, 0.03),
         # The 2nd and 4th; the 3rd.
-        ("bitcoin", 0, 2, 1, 0.065, -0.02),
+        ("bitcoin", 0, 2, 1, 0.04, -0.02),
         # The 3rd and 5th; the 4th and 7th.
         ("bitcoin", 1, 2, 2, -0.005, 0.035),
         # It isn't large on the day of its jump, but on the day after that.
@@ -67,8 +67,8 @@ def test_what_coins_returned_around_big_moves_of_odds(engine: str) -> None:
         ("small", 1, 0, 1, None, -0.5),
     ]
     assert numbers(found[:3], "median_size", "median_size_otherwise") == [
-        (0.02, 0.055),
-        (0.065, 0.02),
+        (0.02, 0.03),
+        (0.04, 0.02),
         (0.015, 0.035),
     ]
 
@@ -83,12 +83,12 @@ def test_how_much_odds_moved_around_big_moves_of_coins(engine: str) -> None:
         for suffix in ("", "_otherwise")
     ]
     assert numbers(found, *COUNTS, *measures) == [
-        # The 2nd, 3rd, 4th and 6th: odds moved by 12.5, 17.5, 20 and 1 cents, on the whole.
-        ("bitcoin", -1, 0, 4, None, 0.15, None, 0.5),
-        ("bitcoin", 0, 1, 2, 0.125, 0.1875, 0.5, 0.75),
-        ("bitcoin", 1, 1, 2, 0.175, 0.105, 0.5, 0.5),
-        ("small", -1, 1, 0, 0.175, None, 0.5, None),
-        ("small", 0, 1, 0, 0.2, None, 1.0, None),
+        # The 2nd, 3rd, 4th and 6th: odds moved by 27.5, 42.5, 50 and 1 cents, on the whole.
+        ("bitcoin", -1, 0, 4, None, 0.35, None, 0.5),
+        ("bitcoin", 0, 1, 2, 0.275, 0.4625, 0.5, 0.75),
+        ("bitcoin", 1, 1, 2, 0.425, 0.255, 0.5, 0.5),
+        ("small", -1, 1, 0, 0.425, None, 0.5, None),
+        ("small", 0, 1, 0, 0.5, None, 1.0, None),
     ]
 
 

@@ -42,10 +42,10 @@ MOVES = table(
     """
     partition_date contract_id price_change is_noise
     2026-03-05     1            0.01        true
-    2026-03-07     1           -0.30        false
+    2026-03-07     1           -0.60        false
     2026-03-09     1            0.02        false
     2026-03-10     1            0.03        false
-    2026-03-11     1            0.20        false
+    2026-03-11     1            0.50        false
     2026-03-13     1            0.05        false
     2026-03-14     1            0.90        false
     """,
@@ -85,8 +85,8 @@ def test_how_much_odds_moved_around_big_moves_of_the_benchmark(engine: str) -> N
     assert numbers(found, *COUNTS, "median_mean_move", "median_mean_move_otherwise") == [
         ("SPY", -1, 1, 0, 0.01, None),
         # Of two days of odds up to the 9th, and of the 13th.
-        ("SPY", 0, 1, 1, 0.16, 0.05),
-        ("SPY", 1, 2, 0, 0.095, None),
+        ("SPY", 0, 1, 1, 0.31, 0.05),
+        ("SPY", 1, 2, 0, 0.17, None),
     ]
     assert numbers(found, "median_clear_share", "median_clear_share_otherwise") == [
         (0.0, None),
