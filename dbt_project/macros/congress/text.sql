@@ -20,3 +20,15 @@
 {% macro trimmed(text) -%}
     {{ replace_all(text, "^[[:space:]]+|[[:space:]]+$", "") }}
 {%- endmacro %}
+
+
+{#
+    A name as it is compared with others: in lower case, white space folded, without full stops and
+    commas, apostrophes in one form. Nothing is left out of it and nothing guessed: who is called by
+    another first name, or with an initial more, isn't found.
+#}
+{% macro plain_name(name) -%}
+    {{ fold_whitespace(
+        "lower(replace(replace(replace(" ~ name ~ ", '.', ''), ',', ''), '’', ''''))"
+    ) }}
+{%- endmacro %}
