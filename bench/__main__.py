@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import boards, collect, day, disk, location, poll, ranges, refresh, shown
+from bench import boards, clicks, collect, day, disk, location, poll, ranges, refresh, shown
 from bench.inputs import QUICK, REAL, Sizes
 from bench.measure import Measure, Taken
 from bench.sampling import Side, run
 
 OUT = Path(__file__).parent / "output"
+LONG = ("ranges", "clicks")
+"""Groups whose runs take minutes."""
 
 
 def main(
@@ -21,7 +23,7 @@ def main(
         bool, typer.Option(help="small inputs, one run: only whether it works")
     ] = False,
     runs: Annotated[int, typer.Option(min=1, help="how often each command is run")] = 5,
-    long_runs: Annotated[int, typer.Option(min=1, help="the same, of ranges of days")] = 1,
+    long_runs: Annotated[int, typer.Option(min=1, help="the same, of ranges and large days")] = 1,
     only: Annotated[str, typer.Option(help="groups, separated by commas")] = "",
     board_days: Annotated[int, typer.Option(min=1, help="days below the dashboards")] = 365,
     peers: Annotated[
@@ -44,13 +46,14 @@ def main(
         "disk": lambda: disk.measures(sizes, out),
         "boards": lambda: boards.measures(sizes, out),
         "ranges": lambda: ranges.measures(sizes, out),
+        "clicks": lambda: clicks.measures(quick, out),
     }
     chosen = only.split(",") if only else list(groups)
     taken: list[Taken] = []
     for name in chosen:
         with console.status(f"{name}: inputs"):
             measures = groups[name]()
-        times = 1 if quick or name == "disk" else long_runs if name == "ranges" else runs
+        times = 1 if quick or name == "disk" else long_runs if name in LONG else runs
         for measure in measures:
             with console.status(measure.name):
                 taken.append(_take(measure, times))

@@ -85,14 +85,19 @@ class _Peak:
         self._thread.start()
 
     def _watch(self) -> None:
-        while pids := list(_tree(self._root)):
-            self._mb = max(self._mb, sum(map(_resident_mb, pids)))
+        while list(_tree(self._root)):
+            self._mb = max(self._mb, resident_mb(self._root))
             time.sleep(BEAT)
 
     def mb(self) -> float:
         """The most seen."""
         self._thread.join()
         return self._mb
+
+
+def resident_mb(root: int) -> float:
+    """What a tree of processes has in memory: what they share is counted once; 0 without one."""
+    return sum(map(_resident_mb, _tree(root)))
 
 
 def _tree(pid: int) -> Iterator[int]:

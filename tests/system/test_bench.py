@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+from bench import clicks
 from predictit_assets.settings import PROJECT_DIR
+from predictit_assets.sources.clickstream import api
 
 
 def test_a_smoke_run_prints_a_table_and_draws_a_plot(tmp_path: Path) -> None:
@@ -28,3 +32,20 @@ def test_a_smoke_run_prints_a_table_and_draws_a_plot(tmp_path: Path) -> None:
     assert "nothing" in ran.stdout
     assert "acknowledged, a second a core" in ran.stdout
     assert (tmp_path / "bench.svg").read_text().startswith("<svg")
+
+
+def test_a_large_day_of_clicks_has_each_hit_once() -> None:
+    once, thrice = (list(clicks.lines(hits, 1_000)) for hits in (1_000, 3_000))
+    assert len(thrice) == 3 * len(once)
+    times = [api.line(text).received_at for text in thrice]
+    assert times == sorted(times)
+    assert {api.moment(at).date() for at in times} == {clicks.DAY}
+
+    def names(lines: Sequence[bytes]) -> Counter[tuple[str, str]]:
+        found = (hit for text in lines for hit in api.hits(api.line(text)))
+        values = [hit.values for hit in found if isinstance(hit, api.Hit)]
+        return Counter((one["cid"], one["z"]) for one in values if len(one.get("z", "")) > 20)
+
+    assert len(names(thrice)) == 3 * len(names(once)) > 1_000
+    assert set(names(thrice).values()) == {1}
+    assert len({client for client, _ in names(thrice)}) > 2 * len({c for c, _ in names(once)})

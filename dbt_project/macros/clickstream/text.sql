@@ -1,6 +1,21 @@
 {# A text without spaces, tabs and line breaks at both ends; NULL when nothing is left. #}
 {% macro clean(text) -%}
+    {{ adapter.dispatch("clean")(text) }}
+{%- endmacro %}
+
+{% macro default__clean(text) -%}
     nullif(trim({{ text }}, ' ' || chr(9) || chr(10) || chr(13)), '')
+{%- endmacro %}
+
+{#
+    Nearly all texts are clean, and trimming one of them takes ten times as long as a look at its
+    ends: what may go is below an exclamation mark.
+#}
+{% macro duckdb__clean(text) -%}
+    case
+        when {{ text }} < '!' or right({{ text }}, 1) < '!' then {{ default__clean(text) }}
+        else {{ text }}
+    end
 {%- endmacro %}
 
 
