@@ -45,14 +45,21 @@ if TYPE_CHECKING:
     from predictit_assets.layers.intake import Intake
     from predictit_assets.storage.payloads import StoredPayload
 
+LOOK, BRING, MAKE, KEEP = "Look", "Bring payloads in", "Build and read", "Keep house"
+"""The panels of the help, in this order."""
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",  # joins the lines of a paragraph
     pretty_exceptions_enable=False,
-    help="Keep what public APIs forget, and make history of it that can be asked.",
+    help=(
+        "Keep what public APIs forget, and make history of it that can be asked.\n\n"
+        "To begin without internet: `predictit sample demo`. With it: `predictit sources` says "
+        "what there is and what each still needs; then `predictit poll`, `predictit build` and "
+        "`predictit report --open`. PREDICTIT_SOURCES says which sources are on."
+    ),
 )
-app.add_typer(sample_app, name="sample")
+app.add_typer(sample_app, name="sample", rich_help_panel=LOOK)
 MOST_RANGES = 4
 """Ranges of days that a line spells out."""
 INTERRUPTED = 130
@@ -132,7 +139,8 @@ def _add_commands_of_sources() -> None:
             if (Path(__file__).parent / "sources" / name / part / "commands.py").is_file():
                 module = import_module(f"predictit_assets.sources.{name}.{part}.commands")
                 for command in module.COMMANDS:
-                    terminal.command()(command)
+                    panel = MAKE if terminal is app else None
+                    terminal.command(rich_help_panel=panel)(command)
 
 
 def _log(text: str) -> None:
@@ -193,7 +201,7 @@ def _intakes(settings: Settings, on: Enabled) -> "list[Intake]":
     return [factory.intake(settings, on, dataset) for dataset in on.source.datasets]
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def sources() -> None:
     """List all sources, on or off, with what each still needs."""
     settings = load_settings()
@@ -212,7 +220,7 @@ def sources() -> None:
             for word, sentence in _asking(settings, name):
                 line = f"{'':<12} {word:<7} {sentence}"
                 out.print(line, highlight=False, soft_wrap=True, markup=False)
-    _log("PREDICTIT_SOURCES says which are on, separated by commas.")
+    _log("PREDICTIT_SOURCES says which are on, separated by commas; all: every one.")
 
 
 def _asking(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
@@ -251,7 +259,7 @@ def _asking(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
         yield "due", f"{intake.stream.dataset.name}: {days}"
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def status(names: SourceNames = None) -> None:
     """Tell what is held of each source, what waits, what is published and what is to build."""
     from datetime import UTC, datetime
@@ -273,7 +281,7 @@ def status(names: SourceNames = None) -> None:
             out.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-@app.command()
+@app.command(rich_help_panel=BRING)
 def poll(source: SourceName = SOURCES[0]) -> None:
     """Ask an API what is true now, and keep the answer in landing."""
     from predictit_assets import factory
@@ -283,7 +291,7 @@ def poll(source: SourceName = SOURCES[0]) -> None:
     on = _source(source)
     polled = [intake for intake in _intakes(settings, on) if intake.way(Polled)]
     if not polled:
-        raise ExpectedError(f"{source} isn't polled: `predictit fetch {source}`")
+        raise ExpectedError(f"{source} isn't polled: {_ways_in(on)}")
     client = factory.client(settings, on, _log)
     failures = []
     for intake in polled:
@@ -300,6 +308,25 @@ def poll(source: SourceName = SOURCES[0]) -> None:
                 say("the answer is held already")
     if failures:
         raise ExpectedError("; ".join(dict.fromkeys(failures)))
+
+
+def _ways_in(on: Enabled) -> str:
+    """The commands that bring in payloads of a source."""
+    from predictit_assets.contract.arrival import ByDay, Dropped, PerEntity, Polled, Pushed
+
+    ways = [way for dataset in on.source.datasets for way in dataset.arrivals]
+    commands = {
+        "poll": any(isinstance(way, Polled) for way in ways),
+        "fetch": any(isinstance(way, ByDay | PerEntity) for way in ways),
+        "import": any(isinstance(way, Dropped | Pushed) for way in ways),
+        "collect": any(isinstance(way, Pushed) and way.endpoint for way in ways),
+    }
+    able = [
+        f"`predictit {command} {on.name}{' PATH' * (command == 'import')}`"
+        for command, is_one in commands.items()
+        if is_one
+    ]
+    return f"{' or '.join(able)} brings some in" if able else "it has no way in here"
 
 
 def _told(intake: "Intake", landed: "StoredPayload") -> str:
@@ -319,7 +346,7 @@ def _told(intake: "Intake", landed: "StoredPayload") -> str:
     return ", ".join(counted) or "it is sound"
 
 
-@app.command()
+@app.command(rich_help_panel=BRING)
 def fetch(source: SourceName = SOURCES[0], first: From = "", last: To = "") -> None:
     """Ask an API for what is due or missing, and keep the answers in landing.
 
@@ -339,7 +366,7 @@ def fetch(source: SourceName = SOURCES[0], first: From = "", last: To = "") -> N
     if failures:
         raise ExpectedError("; ".join(dict.fromkeys(failures)))
     if not asked:
-        raise ExpectedError(f"{source} has nothing to fetch: `predictit poll {source}`")
+        raise ExpectedError(f"{source} has nothing to fetch: {_ways_in(on)}")
 
 
 def _fetch(settings: Settings, on: Enabled, intake: "Intake", first: str, last: str) -> bool:
@@ -390,7 +417,7 @@ def _fetch(settings: Settings, on: Enabled, intake: "Intake", first: str, last: 
     return asked
 
 
-@app.command("import")
+@app.command("import", rich_help_panel=BRING)
 def import_(
     arguments: Annotated[
         list[str],
@@ -439,7 +466,7 @@ def import_(
         raise ExpectedError(f"{len(refused)} of {len(imported)} files were refused")
 
 
-@app.command()
+@app.command(rich_help_panel=BRING)
 def collect(
     source: Annotated[
         str, typer.Argument(help="which source's; default: the one that is collected")
@@ -472,7 +499,7 @@ def collect(
             raise ExpectedError(f"{fault}: {port} or {host} names another") from None
 
 
-@app.command()
+@app.command(rich_help_panel=MAKE)
 def build(
     names: SourceNames = None,
     first: From = "",
@@ -492,7 +519,11 @@ def build(
     if off := sorted(set(names or ()) - {one.name for one in on}):
         for name in off:
             load(name)  # an unknown name is told as such
-        raise ExpectedError(f"{', '.join(off)}: off; PREDICTIT_SOURCES says which are on")
+        with_them = ",".join(name for name in SOURCES if name in (*settings.sources, *off))
+        raise ExpectedError(
+            f"{', '.join(off)}: off; PREDICTIT_SOURCES says which are on: "
+            f"PREDICTIT_SOURCES={with_them} has it too"
+        )
     held = {}
     nothing = []
     for one in chosen:
@@ -660,7 +691,7 @@ def _nothing_held(settings: Settings, chosen: Sequence[Enabled]) -> NoReturn:
     )
 
 
-@app.command()
+@app.command(rich_help_panel=KEEP)
 def expire(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="only tell what would go, and change nothing")
@@ -697,7 +728,7 @@ def expire(
         say(f"Dagster: {pruned}")
 
 
-@app.command("setup-warehouse")
+@app.command("setup-warehouse", rich_help_panel=KEEP)
 def setup_warehouse(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print the SQL, for an administrator to run")
@@ -788,7 +819,7 @@ def _passphrase(key_file: Path | None) -> SecretStr:
     return SecretStr(typer.prompt(f"passphrase of {key_file}", hide_input=True, err=True))
 
 
-@app.command()
+@app.command(rich_help_panel=MAKE)
 def report(
     source: Annotated[
         str,

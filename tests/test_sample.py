@@ -246,6 +246,7 @@ def test_the_demo_ends_with_what_there_is_and_what_to_type_next(
     page = tmp_path / "home" / "objects" / "report" / f"{name}.html"
     page.parent.mkdir(parents=True)
     page.touch()
+    (page.parent / "index.html").touch()
     run_demo(
         [fake_with(name, PolledNow())],
         {"PREDICTIT_SHELF_URL": "http://127.0.0.1:1"},
@@ -261,9 +262,9 @@ def test_the_demo_ends_with_what_there_is_and_what_to_type_next(
         f"[1/2] predictit sample run predictit poll {name}",
         "[2/2] predictit sample run predictit build",
     ]
-    (row,) = [line for line in said if line.endswith(".html")]
+    (row,) = [line for line in said if line.startswith(f"{name} ")]
     assert row.split() == [name, "0", "0", f"{name}.html"]
-    assert "The pages are in home/objects/report." in said
+    assert "Its pages, for a browser: home/objects/report/index.html" in said
     assert any(line.startswith("4 checks warn") for line in said)
     assert any(f"PREDICTIT_HOME=home PREDICTIT_SOURCES={name} " in line for line in said)
     assert f"  {f'look {name}':<27} and see" in said

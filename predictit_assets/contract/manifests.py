@@ -17,7 +17,9 @@ class LandingManifest(pa.DataFrameModel):
 
     partition_date: Day = pa.Field(description="the partition, and the day of the folder")
     captured_at: Moment = pa.Field(description="when the payload was received, UTC")
-    part: Text = pa.Field(description="which request, page, entity or file it answers; may be ''")
+    part: Text = pa.Field(
+        description="which request, page, entity or file it answers; empty where there is one only"
+    )
     zone: Text = pa.Field(
         isin=["landing", "raw", "quarantine"], description="how far the payload has come"
     )
@@ -50,7 +52,9 @@ class RawManifest(pa.DataFrameModel):
 
     partition_date: Day = pa.Field(description="the partition, and the day of the folder")
     captured_at: Moment = pa.Field(description="when the payload was received, UTC")
-    part: Text = pa.Field(description="which request, page, entity or file it answers; may be ''")
+    part: Text = pa.Field(
+        description="which request, page, entity or file it answers; empty where there is one only"
+    )
     key: Text = pa.Field(unique=True, description="the object's key in the store")
     bytes: Bigint = pa.Field(ge=LEAST_BYTES, description="size of the object, compressed")
     sha256: Text = pa.Field(

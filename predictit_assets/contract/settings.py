@@ -41,7 +41,8 @@ def unusable(settings: type[BaseSettings], error: ValidationError) -> SettingsEr
         # What is no field is an alias, which is the variable's own name.
         variable = f"{settings.model_config.get('env_prefix', '')}{name}".upper() if field else name
         shown = "" if field and field.annotation is SecretStr else f"{fault['input']!r}"
-        sentences.append(f"{variable}={shown}: {fault['msg']}")
+        said = fault["msg"].removeprefix("Value error, ")
+        sentences.append(f"{variable}={shown}: {said}")
     return SettingsError("; ".join(sentences))
 
 

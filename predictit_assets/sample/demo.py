@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 PAGE = "report "
 """How a line begins that names a page."""
-PAGES = "report/"
-"""Where pages are in the object store."""
 NUMBERS = {"days", "rows staged"}
 MAIN = "from predictit_assets.cli import main; main()"
 FOLDER = "sample"
@@ -171,6 +169,7 @@ def _tell_contents(settings: Settings) -> None:
     """A line for each source: what is held of it, and where its page is."""
     from predictit_assets import factory
     from predictit_assets.layers.report import report_object
+    from predictit_assets.report.index import INDEX
 
     objects, warehouse = factory.objects(settings), factory.warehouse(settings)
     staged = _staged(warehouse)
@@ -189,7 +188,8 @@ def _tell_contents(settings: Settings) -> None:
             page.rpartition("/")[2] if objects.exists(page) else "",
         )
     out.print(table)
-    say(f"The pages are in {near(objects.address(PAGES))}.")
+    if objects.exists(report_object(INDEX)):
+        say(f"Its pages, for a browser: {near(objects.address(report_object(INDEX)))}")
 
 
 def _staged(warehouse: "Warehouse") -> dict[str, int]:

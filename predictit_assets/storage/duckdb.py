@@ -130,8 +130,8 @@ class DuckDBWarehouse:
 
         if not self.file.exists():
             raise NothingPublished(
-                f"there is no warehouse at {self.file} yet: `predictit build` makes it "
-                "(`make demo` keeps its own, in PREDICTIT_HOME=data/sample)"
+                f"there is no warehouse at {self.file} yet: `predictit build` makes it of what is "
+                "held (the demo keeps its own: PREDICTIT_HOME=data/sample)"
             )
         try:
             with self.connect(only_read=True) as connection:

@@ -101,6 +101,13 @@ def test_every_command_helps(home: Path, command: list[str]) -> None:
     assert "Usage" in run.stdout
 
 
+def test_whoever_types_nothing_is_told_where_to_begin(home: Path) -> None:
+    told = predictit(home).stdout
+    assert "predictit sample demo" in " ".join(told.split())
+    panels = [told.index(panel) for panel in (cli.LOOK, cli.BRING, cli.MAKE, cli.KEEP)]
+    assert panels == sorted(panels)
+
+
 def test_the_version_is_that_of_the_package(home: Path) -> None:
     assert predictit(home, "--version").stdout == f"predictit {version('predictit_assets')}\n"
 
@@ -453,9 +460,9 @@ def test_what_a_source_cant_do_is_said_in_a_sentence(args: list[str], says: str)
 def test_a_source_that_isnt_asked_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     pushed = [one for one in RIVERS.datasets if one.name in ("alarms", "surveys")]
     list_rivers(monkeypatch, RIVERS._replace(datasets=pushed))
-    with pytest.raises(ExpectedError, match="rivers isn't polled"):
+    with pytest.raises(ExpectedError, match="isn't polled: `predictit import rivers PATH` or "):
         command("poll", "rivers")
-    with pytest.raises(ExpectedError, match="rivers has nothing to fetch"):
+    with pytest.raises(ExpectedError, match="nothing to fetch: `predictit import rivers PATH`"):
         command("fetch", "rivers")
 
 
