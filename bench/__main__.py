@@ -1,5 +1,6 @@
 """`make bench`: every measure, in turns, in one sitting."""
 
+import json
 import os
 import shlex
 from pathlib import Path
@@ -8,13 +9,28 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import boards, clicks, collect, day, disk, location, poll, ranges, refresh, shown
+from bench import (
+    boards,
+    clicks,
+    collect,
+    day,
+    disk,
+    everything,
+    location,
+    poll,
+    ranges,
+    refresh,
+    served,
+    shown,
+    sources,
+    staged,
+)
 from bench.inputs import QUICK, REAL, Sizes
 from bench.measure import Measure, Taken
 from bench.sampling import Side, run
 
 OUT = Path(__file__).parent / "output"
-LONG = ("ranges", "clicks")
+LONG = ("sources", "everything", "ranges", "clicks")
 """Groups whose runs take minutes."""
 
 
@@ -25,9 +41,19 @@ def main(
     runs: Annotated[int, typer.Option(min=1, help="how often each command is run")] = 5,
     long_runs: Annotated[int, typer.Option(min=1, help="the same, of ranges and large days")] = 1,
     only: Annotated[str, typer.Option(help="groups, separated by commas")] = "",
+    chosen_sources: Annotated[
+        str, typer.Option("--sources", help="of groups about every source: these, by commas")
+    ] = "",
+    ways: Annotated[
+        str, typer.Option(help="of how sources grow: records, payloads, days; some, by commas")
+    ] = "",
     board_days: Annotated[int, typer.Option(min=1, help="days below the dashboards")] = 365,
     peers: Annotated[
-        Path | None, typer.Option(help="lines of `name: command` that read a day in other ways")
+        Path | None,
+        typer.Option(
+            help="lines of `name: command` that read a day in other ways; those with {folder} read"
+            " the raw objects of any source"
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="where inputs, table and plot go")] = OUT,
 ) -> None:
@@ -36,12 +62,20 @@ def main(
     sizes = QUICK if quick else Sizes(**vars(REAL) | {"board_days": board_days})
     out = out.absolute()
     out.mkdir(parents=True, exist_ok=True)
-    others = [_peer(line) for line in peers.read_text().splitlines() if line] if peers else []
+    lines = [line for line in peers.read_text().splitlines() if line] if peers else []
+    of_any = [line for line in lines if "{folder}" in line]
+    others = [_peer(line) for line in lines if line not in of_any]
+    those = [one for one in chosen_sources.split(",") if one]
+    some_ways = [one for one in ways.split(",") if one]
     groups = {
         "day": lambda: day.measures(sizes, out, others),
+        "sources": lambda: sources.measures(quick, out, those, some_ways),
+        "staging": lambda: staged.measures(quick, out, of_any, those),
+        "serving": lambda: served.measures(quick, out),
         "poll": lambda: poll.measures(sizes),
         "collect": lambda: collect.measures(quick),
         "refresh": lambda: refresh.measures(sizes, out),
+        "everything": lambda: everything.measures(out),
         "location": location.measures,
         "disk": lambda: disk.measures(sizes, out),
         "boards": lambda: boards.measures(sizes, out),
@@ -56,18 +90,25 @@ def main(
         times = 1 if quick or name == "disk" else long_runs if name in LONG else runs
         for measure in measures:
             with console.status(measure.name):
-                taken.append(_take(measure, times))
-    console.print(shown.table(taken))
+                taken.append(_take(measure, times, out / "samples.jsonl"))
+    console.print(shown.table([one for one in taken if not isinstance(one.measure, sources.Sized)]))
+    if growth := sources.table(taken):
+        console.print(growth)
     shown.plot(taken, out / "bench.svg")
     console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; plot: {out}/bench.svg")
 
 
-def _take(measure: Measure, times: int) -> Taken:
+def _take(measure: Measure, times: int, log: Path) -> Taken:
+    """Run all sides in turns; each run is a line of the log, whatever happens to the next one."""
     sides = [measure.ours, *measure.others]
     taken = Taken(measure, {side.name: [] for side in sides})
     for _ in range(times):
         for side in sides:
-            taken.samples[side.name].append(run(side))
+            sample = run(side)
+            taken.samples[side.name].append(sample)
+            with log.open("a") as file:
+                told = {"measure": measure.name, "side": side.name} | vars(sample)
+                file.write(json.dumps(told) + "\n")
     return taken
 
 

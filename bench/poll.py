@@ -1,9 +1,11 @@
 """One poll beside the network, and the validation of one payload."""
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -11,15 +13,18 @@ from tempfile import TemporaryDirectory
 
 import dagster as dg
 
+from bench.grown import environment_of
 from bench.inputs import NOON, Sizes, first_day, predictit, settings_of, world
 from bench.measure import Fact, Measure
 from bench.sampling import Sample, Side, child, median
 from predictit_assets import factory
 from predictit_assets.automation.poll import poll_sensor
+from predictit_assets.contract.arrival import Polled
 from predictit_assets.contract.payload import Payload
 from predictit_assets.layers.intake import Intake
+from predictit_assets.sample.fakes import find_fake, names
 from predictit_assets.sample.server import SampleServer
-from predictit_assets.sources import Enabled
+from predictit_assets.sources import SOURCES, Enabled, enabled, load
 from predictit_assets.sources.predictit.ask import MARKET_DATA
 from predictit_assets.sources.predictit.fake import FakePredictIt
 
@@ -99,6 +104,55 @@ def tick(markets: str, contracts: str) -> Callable[[], None]:
     return work
 
 
+def _answer_as(told: Connection, source: str) -> None:
+    """Be the API of a source, five minutes later for each who asks."""
+    start = datetime.now(UTC) - timedelta(days=2)
+    steps = count()
+    clock = lambda: start + timedelta(minutes=5 * next(steps))  # noqa: E731
+    with SampleServer(find_fake(source), clock=clock) as server:
+        told.send(server.url)
+        signal.pause()
+
+
+def land_any(source: str) -> Callable[[], dict[str, int]]:
+    """Polls of a source, as its fake answers."""
+    folder = TemporaryDirectory()
+    processes = multiprocessing.get_context("spawn")
+    mine, theirs = processes.Pipe()
+    processes.Process(target=_answer_as, args=(theirs, source), daemon=True).start()
+    os.environ.update(environment_of(Path(folder.name), source, url=mine.recv()))
+    (on,) = enabled([source])
+    # Nobody waits: what a poll costs is measured, not how often it may be made.
+    on = replace(on, source=on.source._replace(rate_limit=None))
+    settings = settings_of(Path(folder.name))
+    intakes = [
+        factory.intake(settings, on, one)
+        for one in on.source.datasets
+        if any(isinstance(way, Polled) for way in one.arrivals)
+    ]
+    client = factory.client(settings, on, lambda text: None)
+
+    def work() -> dict[str, int]:
+        landed = 0
+        with folder:
+            for _ in range(TIMES):
+                landed += sum(1 for intake in intakes for _stored in intake.poll(client))
+        return {"landed": landed}
+
+    return work
+
+
+def polled() -> list[str]:
+    """The sources that are polled and have a fake."""
+    return [
+        name
+        for name in SOURCES
+        if name in names()
+        for one in load(name).datasets
+        if any(isinstance(way, Polled) for way in one.arrivals)
+    ]
+
+
 def measures(sizes: Sizes) -> list[Measure]:
     """The measures."""
     size = (sizes.markets, sizes.contracts)
@@ -119,5 +173,13 @@ def measures(sizes: Sizes) -> list[Measure]:
         ),
         Measure(
             f"{TIMES} ticks of the poll sensor", Side("ours", child(tick, *size)), facts=each()
+        ),
+        *(
+            Measure(
+                f"{TIMES} polls of {name}, as its fake answers",
+                Side("ours", child(land_any, name)),
+                facts=each(),
+            )
+            for name in dict.fromkeys(polled())
         ),
     ]
