@@ -26,7 +26,7 @@ html_additional_pages = {"index": "index.html"}
 SOURCES = "predictit_assets/sources/*/README"
 # What stands at the left, and so every page there is: one that is left out is a warning.
 NAVIGATION = {
-    "Use": ["docs/commands", "docs/settings", "docs/tables", "docs/parity"],
+    "Use": ["docs/commands", "docs/settings", "docs/tables", "docs/analyses", "docs/parity"],
     "Sources": [SOURCES],
     "Run": [
         *("docs/automation", "docs/operations", "docs/production", "deploy/*/README"),

@@ -1,6 +1,6 @@
 """The collector, killed again and again while clients post: acknowledged hits against rows.
 
-    python -m bench.soak.collector --home DIR --minutes 60
+    python -m soak.collector --home DIR --minutes 60
 
 Clients post what the visitors of the made-up shop do, over sockets, and send again what wasn't
 answered, as browsers do. The collector, `predictit collect`, is killed by SIGKILL about once a
