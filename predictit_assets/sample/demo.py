@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from predictit_assets.storage.warehouse import Warehouse
 
 PAGE = "report "
-"""How a line begins that names a page."""
+"""How a line begins that names a page: where they are is told at the end."""
+BAR = "▕"
+"""What the bar begins with that DuckDB draws while a query takes long."""
 NUMBERS = {"days", "rows staged"}
 MAIN = "from predictit_assets.cli import main; main()"
 FOLDER = "sample"
@@ -144,7 +146,7 @@ def _run(step: Step, environment: Mapping[str, str]) -> int:
                 command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
             ) as running:
                 for line in running.stdout or ():
-                    if not line.startswith(PAGE):  # they are all told at the end
+                    if not line.startswith(PAGE) and BAR not in line:
                         _detail(line.rstrip())
                 code = running.wait()
         except KeyboardInterrupt:  # the command got it too, and has ended
