@@ -154,7 +154,7 @@ def kill_for(home: Path, minutes: float, every: float, rate: float, seed: int) -
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     clients = Clients(home, url, rate)
     own = environment(
         home,
