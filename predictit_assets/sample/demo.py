@@ -213,7 +213,7 @@ def _tell_next_steps(fakes: Sequence[Fake], home: Path) -> None:
     if IN_CHECKOUT:
         look = {
             "make dev FEED=sample": "its graph in the Dagster UI, on http://127.0.0.1:3000",
-            "make docs FEED=sample": "every table and column, and their lineage",
+            "make docs": "all that is written of it, every table, column and their lineage",
         }
     else:
         look = {
