@@ -92,8 +92,10 @@ listed_{{ column }}s as (
         select distinct
             session_id,
             {{ column }}
-        from placed_hits
-        where {{ column }} is not null
+        from {{ hits }}
+        where
+            {{ ended }}
+            and {{ column }} is not null
     ) as distinct_{{ column }}s
     group by session_id
 ),
