@@ -179,8 +179,8 @@ async def _echo(_scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": PIXEL.body})
 
 
-def bare(connections: str, requests: str, size: str) -> Callable[[], dict[str, Any]]:
-    """An application that reads the body, keeps nothing and answers the same."""
+def _serve(app: Any) -> Callable[[Callable[[int], None]], None]:
+    """Serve an application as the collector is served, until SIGTERM."""
 
     def serve(listening: Callable[[int], None]) -> None:
         for one in (signal.SIGTERM, signal.SIGINT):
@@ -188,12 +188,40 @@ def bare(connections: str, requests: str, size: str) -> Callable[[], dict[str, A
         with listen("127.0.0.1", 0) as listener:
             listening(listener.getsockname()[1])
             config = uvicorn.Config(
-                _echo, http="httptools", loop="uvloop", lifespan="off", log_config=None,
+                app, http="httptools", loop="uvloop", lifespan="off", log_config=None,
                 access_log=False, interface="asgi3",
             )  # fmt: skip
             uvicorn.Server(config).run(sockets=[listener])
 
-    return lambda: _measured(serve, int(connections), int(requests), int(size))
+    return serve
+
+
+def bare(connections: str, requests: str, size: str) -> Callable[[], dict[str, Any]]:
+    """An application that reads the body, keeps nothing and answers the same."""
+    return lambda: _measured(_serve(_echo), int(connections), int(requests), int(size))
+
+
+def usual(connections: str, requests: str, size: str) -> Callable[[], dict[str, Any]]:
+    """A collector as one writes it in a framework: JSON is read, a line is written, none synced."""
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    def work() -> dict[str, Any]:
+        with TemporaryDirectory(dir=OUT) as folder, (Path(folder) / "lines").open("w") as file:
+
+            async def take(request: Request) -> Response:
+                hit = await request.json()
+                received = {"at": time.time(), "headers": dict(request.headers), "hit": hit}
+                file.write(json.dumps(received) + "\n")
+                file.flush()
+                return Response(PIXEL.body, media_type="image/gif")
+
+            app = Starlette(routes=[Route(PATH, take, methods=["POST"])])
+            return _measured(_serve(app), int(connections), int(requests), int(size))
+
+    return work
 
 
 def measures(quick: bool) -> list[Measure]:
@@ -223,7 +251,10 @@ def measures(quick: bool) -> list[Measure]:
         Measure(
             f"collect {requests:,} requests over {CONNECTIONS} connections",
             Side("ours", child(collector, *size)),
-            [Side("bare ASGI, nothing kept", child(bare, *size))],
+            [
+                Side("bare ASGI, nothing kept", child(bare, *size)),
+                Side("Starlette, lines that aren't synced", child(usual, *size)),
+            ],
             facts=facts,
         ),
         Measure(

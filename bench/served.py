@@ -26,7 +26,7 @@ from predictit_assets.storage.serving import Served, Serving, postgres_type, quo
 
 SOURCE = "orders"
 DAYS, QUICK_DAYS = 10, 2
-TIMES, QUICK_TIMES = 1000, 2
+TIMES, QUICK_TIMES = 250, 2
 READER, PATIENCE = "bench_reader", 60.0
 
 

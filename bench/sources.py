@@ -45,11 +45,16 @@ class Sized(Measure):
     growth: Growth
 
 
+def ordinary(source: str, out: Path, quick: bool) -> tuple[Grown, int]:
+    """The fake's own day, and how often its records are repeated in what is called a day."""
+    own = days_of(source, out, 1)
+    return own, max(1, math.ceil((QUICK_A_DAY if quick else A_DAY) / max(1, landed_rows(own))))
+
+
 def _homes(source: str, out: Path, quick: bool) -> Iterator[tuple[str, int, Callable[[], Grown]]]:
     _, on = turned_on(out, source)
     polled = any(isinstance(way, Polled) for one in on.source.datasets for way in one.arrivals)
-    own = days_of(source, out, 1)
-    many = max(1, math.ceil((QUICK_A_DAY if quick else A_DAY) / max(1, landed_rows(own))))
+    own, many = ordinary(source, out, quick)
     times = QUICK_TIMES if quick else TIMES
     yield ONE, 1, partial(larger, own, many)
     for n in times:

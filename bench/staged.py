@@ -9,10 +9,11 @@ from typing import Any
 
 import duckdb
 
-from bench.grown import Grown, days_of, larger, records_of, streams, turned_on
+from bench.grown import Grown, larger, records_of, streams, turned_on
 from bench.inputs import fresh_copy
 from bench.measure import Fact, Measure
 from bench.sampling import Sample, Side, child, median
+from bench.sources import ordinary
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.factory import warehouse
 from predictit_assets.layers.curated import write_day
@@ -80,18 +81,21 @@ def pandas(folder: str, file: str) -> Callable[[], None]:
     return work
 
 
-def read_json(folder: str, file: str) -> Callable[[], None]:
-    """DuckDB reads the objects as they are, finds the types, and takes no list apart."""
+def read_objects(folder: str, file: str) -> Callable[[], None]:
+    """The limit: DuckDB reads the objects into a column of JSON, and looks for no types.
+
+    Those that it finds by itself it can't always use: keys may differ by their case alone.
+    """
     datasets = list(_objects(Path(folder)))
     largest = max(len(gzip.decompress(one.read_bytes())) for _, files in datasets for one in files)
-    options = f"filename = true, union_by_name = true, maximum_object_size = {max(ROOM, largest)}"
+    options = f"filename = true, maximum_object_size = {max(ROOM, largest)}"
 
     def work() -> None:
         Path(file).unlink(missing_ok=True)
         with duckdb.connect(file, config={"memory_limit": MEMORY}) as engine:
             for dataset, files in datasets:
                 engine.execute(
-                    f'create table "{dataset}" as from read_json(?, {options})',
+                    f'create table "{dataset}" as from read_json_objects(?, {options})',
                     [[str(one) for one in files]],
                 )
 
@@ -102,7 +106,8 @@ def measures(quick: bool, out: Path, peers: Sequence[str], chosen: Sequence[str]
     """The measures; a line of `peers` is `name: command`, with {folder} for a home with raw."""
     taken = []
     for source in [one for one in SOURCES if one in names() and (not chosen or one in chosen)]:
-        landed = larger(days_of(source, out / "sources", 1), QUICK_TIMES if quick else TIMES)
+        own, many = ordinary(source, out / "sources", quick)
+        landed = larger(own, many * (QUICK_TIMES if quick else TIMES))
         valid = Grown(source, out / f"staged-{landed.folder.name}", landed.first, landed.last)
         if not valid.folder.exists():
             making = out / "staged.making"
@@ -112,7 +117,7 @@ def measures(quick: bool, out: Path, peers: Sequence[str], chosen: Sequence[str]
             making.rename(valid.folder)
         spare = out / "staged.duckdb"
         others = [
-            Side("read_json, nothing taken apart", child(read_json, valid.folder, spare)),
+            Side("read_json_objects, no types", child(read_objects, valid.folder, spare)),
             Side("pandas", child(pandas, valid.folder, spare)),
         ]
         for line in peers:

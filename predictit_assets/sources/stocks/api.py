@@ -2,7 +2,8 @@
 
 import re
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -204,6 +205,24 @@ def new_keys(text: msgspec.Raw, kind: type[msgspec.Struct]) -> set[str]:
     return decode(_CONTAINER, bytes(text)).keys() - _KEYS_OF[kind]
 
 
+class _Column(NamedTuple):
+    """What rounds numbers to a column."""
+
+    step: Decimal
+    """Its smallest number."""
+    bound: Decimal
+    """The first number that is too large."""
+    context: Context
+
+
+@cache
+def _column(digits: tuple[int, int]) -> _Column:
+    # Made once a column: a context for each number takes longer than the rounding.
+    size, scale = digits
+    context = Context(prec=MOST_DIGITS + size, traps=[InvalidOperation])
+    return _Column(Decimal(1).scaleb(-scale), Decimal(10) ** (size - scale), context)
+
+
 def number(value: msgspec.Raw, path: str, digits: tuple[int, int]) -> Decimal | None:
     """A number from its text, rounded half even to a column; None when it is null or missing.
 
@@ -214,17 +233,16 @@ def number(value: msgspec.Raw, path: str, digits: tuple[int, int]) -> Decimal | 
         return None
     if not NUMBER.fullmatch(text) or len(text) > MOST_DIGITS:
         raise InvalidPayload("it is no number", path)
-    size, scale = digits
-    with localcontext() as context:
-        context.prec = MOST_DIGITS + size
-        exact = Decimal(text)
-        if exact < 0:
-            raise InvalidPayload("it is below 0", path)
-        try:
-            rounded = exact.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_EVEN)
-        except InvalidOperation:
-            rounded = Decimal(10) ** size
-    if rounded >= Decimal(10) ** (size - scale):
+    column = _column(digits)
+    exact = Decimal(text)
+    if exact < 0:
+        raise InvalidPayload("it is below 0", path)
+    try:
+        rounded = exact.quantize(column.step, ROUND_HALF_EVEN, column.context)
+    except InvalidOperation:
+        rounded = column.bound
+    if rounded >= column.bound:
+        size, scale = digits
         raise InvalidPayload(f"it has more than {size - scale} digits before the point", path)
     # Of -0 too.
     return abs(rounded)
