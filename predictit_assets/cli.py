@@ -670,7 +670,9 @@ def _days_to_build(
     missing = set(asked.days) - set(days)
     if missing and (first or last):
         _log(f"nothing is held of {spelt(missing)}")
-    if only_missing:
+    if only_missing and not on.source.published:
+        _log(f"{on.name} has no table that tells which of its days are published: all are built")
+    elif only_missing:
         from predictit_assets.status import status as look
 
         found = look(on, streams, factory.warehouse(settings))

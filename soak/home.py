@@ -114,7 +114,12 @@ class Home:
             preexec_fn=bounded if file_bytes else None,
         )
 
-    def end(self, process: "subprocess.Popen[str]", kill_after: float | None = None) -> int:
+    def end(
+        self,
+        process: "subprocess.Popen[str]",
+        kill_after: float | None = None,
+        must_succeed: bool = False,
+    ) -> int:
         """Wait for a command, or kill it after some seconds, and judge what it said.
 
         Returns its exit code. Killed with all that it started, it may say what it likes.
@@ -133,14 +138,13 @@ class Home:
             self._blame(process, f"its exit code was {process.returncode}", said)
         elif process.returncode == 1 and "error: " not in said:
             self._blame(process, "it failed without saying why", said)
+        elif process.returncode and must_succeed:
+            self._blame(process, "it failed with nothing against it", said)
         return process.returncode
 
     def must(self, *command: str) -> None:
         """Run a command with nothing against it: it has to succeed."""
-        process = self.start(*command)
-        told = len(self.wrong)
-        if self.end(process) != 0 and len(self.wrong) == told:
-            self._blame(process, "it failed with nothing against it", "")
+        self.end(self.start(*command), must_succeed=True)
 
     def _blame(self, process: "subprocess.Popen[str]", why: str, said: str) -> None:
         command = " ".join(map(str, process.args))  # type: ignore[arg-type]

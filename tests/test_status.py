@@ -2,14 +2,16 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
 from conftest import FEED, predictit
 from story import SPRING, land
 
-from predictit_assets import factory
+from predictit_assets import cli, factory
 from predictit_assets.contract.calendar import age_text, spelt
 from predictit_assets.contract.payload import Payload
 from predictit_assets.layers.raw import validate_day
 from predictit_assets.settings import Settings
+from predictit_assets.sources import Enabled
 from predictit_assets.status import Status, status
 
 
@@ -81,3 +83,13 @@ def test_an_age_is_told_in_the_unit_that_suits_it() -> None:
         "2 hours old",
         "2 days old",
     ]
+
+
+def test_of_a_source_without_a_table_by_day_all_days_are_missing(
+    settings: Settings, spring: list[Payload], capsys: pytest.CaptureFixture[str]
+) -> None:
+    land(settings, spring[:1])
+    on = predictit()
+    by_table = Enabled(on.source._replace(published=None), on.settings)
+    assert cli._days_to_build(settings, by_table, "", "", only_missing=True) == [SPRING.first]
+    assert "all are built" in capsys.readouterr().err
