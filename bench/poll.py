@@ -90,7 +90,9 @@ def tick(markets: str, contracts: str) -> Callable[[], None]:
     settings = settings_of(Path(folder.name))
     on = _served(markets, contracts)
     intake = _intake(folder.name, on)
-    sensor = poll_sensor(on.name, [intake], lambda: factory.sensor_client(settings, on), {})
+    sensor = poll_sensor(
+        on.name, [intake], lambda: factory.sensor_client(settings, on), {intake.stream.name: []}
+    )
     settings.dagster_home.mkdir(parents=True)
 
     def work() -> None:
