@@ -98,7 +98,7 @@ def spread(contents: Contents) -> Spec:
                 "tickers:Q", title=None, axis=alt.Axis(tickCount=4, format=",d", tickMinStep=1)
             ),
             color=alt.Color(
-                "way:N", scale=alt.Scale(domain=["rose", "fell", "unchanged"]), legend=None
+                "way:N", scale=alt.Scale(domain=["unchanged", "fell", "rose"]), legend=None
             ),
             tooltip=[
                 alt.Tooltip("told:N", title="move"),

@@ -19,7 +19,7 @@ def render(warehouse: Warehouse, objects: ObjectStore) -> bytes:
     """The page about what the warehouse holds now. Raises NothingHeld, NothingPublished."""
     from predictit_assets.sources.stocks.settings import StocksSettings
 
-    contents = queries.read(warehouse, StocksSettings().benchmark)
+    contents = queries.read(warehouse, StocksSettings.load().benchmark)
     return page(contents, libraries(objects))
 
 
