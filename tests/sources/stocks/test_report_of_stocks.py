@@ -198,6 +198,14 @@ def test_closes_are_in_shares_of_the_newest_session(warehouse: DuckDBWarehouse) 
     two = dict(contents.courses[4].closes)
     assert two[SESSIONS[0]] == 50
 
+    assert "DOWN, which others are compared with" in section(
+        page.page(contents, LIBRARIES).decode(), "closes"
+    )
+    other = queries.read(warehouse, "NOBODY")
+    assert [one.is_benchmark for one in other.courses] == [False] * 6
+    text = page.page(other, LIBRARIES).decode()
+    assert "NOBODY, the benchmark, has no price" in section(text, "closes")
+
 
 def test_what_the_feed_lacks_is_told(warehouse: DuckDBWarehouse) -> None:
     text = rendered(warehouse)
