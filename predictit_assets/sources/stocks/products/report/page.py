@@ -19,8 +19,8 @@ def render(warehouse: Warehouse, objects: ObjectStore) -> bytes:
     """The page about what the warehouse holds now. Raises NothingHeld, NothingPublished."""
     from predictit_assets.sources.stocks.settings import StocksSettings
 
-    contents = queries.read(warehouse, StocksSettings.load().benchmark)
-    return page(contents, libraries(objects))
+    benchmark: str = StocksSettings.load().benchmark  # type: ignore[attr-defined]
+    return page(queries.read(warehouse, benchmark), libraries(objects))
 
 
 def page(contents: Contents, libraries: str) -> bytes:
