@@ -196,7 +196,7 @@ def test_reports_are_the_same_of_both(homes: Homes) -> None:
             )
             assert theirs == ours, name
             told_of.add(name)
-    assert told_of >= {"clickstream", "crypto", "orders"}
+    assert told_of >= {"clickstream", "crypto", "orders", "stocks"}
 
 
 # What is served of them

@@ -1,0 +1,1 @@
+"""The report: queries, charts, and the page that they make."""
