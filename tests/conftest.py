@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,9 @@ os.environ["PREDICTIT_POLL_INTERVAL"] = "0"
 # Partitions begin before any day of the tests, not with the first of a test's home. Dagster goes
 # through all of them many times in a run: eight years more would be a tenth of the tests' time.
 for name in SOURCES:
-    prefix = load(name).settings.model_config.get("env_prefix", "")
-    os.environ[f"{prefix}START"] = "2022-01-01"
+    own = load(name).settings
+    if own.model_fields["start"].default < date(2022, 1, 1):
+        os.environ[f"{own.model_config.get('env_prefix', '')}START"] = "2022-01-01"
 
 pytest_plugins = ("story", "postgres_server")
 """Whose fixtures every test may use."""
