@@ -730,7 +730,7 @@ def test_the_command_builds_the_good_days_and_names_the_bad_one(
     )
     assert run.returncode == 1
     assert re.fullmatch(
-        r"built predictit 2026-03-04; \d+ rows in core/predictit/fact_prices\nreport \S+\n",
+        r"built predictit 2026-03-04; \d+ rows in core/predictit/fact_prices\n(report \S+\n){2}",
         run.stdout,
     )
     assert "2026-03-05: raw/" in run.stderr

@@ -490,6 +490,7 @@ def test_a_source_without_days_in_the_range_keeps_no_other_from_being_built(
         return []
 
     monkeypatch.setattr(cli, "_build_all", note)
+    monkeypatch.setattr(cli, "_build_index", lambda *_: [])
     monkeypatch.setattr(loading, "load_definitions", lambda _settings: None)
     monkeypatch.setattr(runs, "open_instance", lambda _settings: nullcontext())
     monkeypatch.setenv("PREDICTIT_SOURCES", "rivers, predictit")

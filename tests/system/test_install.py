@@ -151,7 +151,7 @@ def test_the_demo_and_its_ui_have_the_same_sources(make: Make, tmp_path: Path) -
     (run,) = calls(tmp_path, "predictit")
     assert run[:5] == ["sample", "run", "--demo", "dg", "dev"]
     # Which of them are on is said in one place, and by no target.
-    assert "SOURCES" not in (PROJECT_DIR / "Makefile").read_text()
+    assert "PREDICTIT_SOURCES" not in (PROJECT_DIR / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("home", ["", "homes/one (1)", "/my $home's & more"])
