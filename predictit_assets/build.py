@@ -388,15 +388,17 @@ def _first_partition(settings: Settings, on: Enabled, streams: Sequence[Stream])
 
     Of an API without a past nothing can be asked for what isn't held. So a home that nobody gave a
     start begins with the first day that it holds, else today: years of nothing help nobody. In a
-    bucket that would take calls at each load.
+    bucket that would take calls at each load. No later than today, though: a clock may be behind,
+    and a graph without any partition can't be made.
     """
-    declared = on.settings.start
+    today = on.source.calendar.today()
+    declared = min(on.settings.start, today)
     if "start" in on.settings.model_fields_set or settings.objects is ObjectsHome.S3:
         return declared
     if any(isinstance(way, ByDay) for stream in streams for way in stream.dataset.arrivals):
         return declared
     known = {day for stream in streams for day in stream.known_days() if day >= declared}
-    return min(known, default=on.source.calendar.today())
+    return min(known | {today})
 
 
 def _streams(intakes: Sequence[Intake]) -> list[Stream]:

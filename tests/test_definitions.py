@@ -4,6 +4,7 @@ import ast
 import gc
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import time_machine
 from conftest import NOON, predictit
 from contract.rivers import RIVERS, RiverSettings
 from pydantic import SecretStr
@@ -361,6 +363,15 @@ def test_partitions_begin_with_the_first_day_of_a_home_that_has_no_start(
     assert first_partition() == str(EASTERN.day_of(NOON - timedelta(days=400)))
     monkeypatch.setenv("PREDICTIT_START", "2026-01-02")
     assert first_partition() == "2026-01-02"
+    # A clock that is behind, or a start that is to come, leaves the partition of today.
+    monkeypatch.setenv("PREDICTIT_START", "2999-01-01")
+    assert first_partition() == str(EASTERN.today())
+    monkeypatch.delenv("PREDICTIT_START")
+    with time_machine.travel(NOON - timedelta(days=1000)):
+        for day in payloads.days():
+            if day < EASTERN.today():
+                shutil.rmtree(settings.objects_dir / f"landing/predictit/market_data/date={day}")
+        assert first_partition() == str(EASTERN.today())
 
 
 def test_building_definitions_touches_nothing(settings: Settings) -> None:
