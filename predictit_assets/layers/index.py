@@ -7,7 +7,7 @@ import dagster as dg
 from predictit_assets.contract.names import AssetNames
 from predictit_assets.errors import NothingHeld, NothingPublished
 from predictit_assets.instance.failures import fail_on_expected_error
-from predictit_assets.layers.report import CHECK, faults, report_key, report_object
+from predictit_assets.layers.report import CHECK, faults, keep_page, report_key, report_object
 from predictit_assets.report.index import INDEX, Card, Entry, page
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.warehouse import Warehouse
@@ -49,7 +49,7 @@ def index_asset(
     def write_index(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with fail_on_expected_error(context.op_execution_context):
             body = render_index(cards, objects, warehouse)
-        return dg.MaterializeResult(metadata=_write(body, objects))
+        return dg.MaterializeResult(metadata=keep_page(INDEX, body, objects))
 
     return write_index
 
@@ -65,22 +65,13 @@ def report_index(
     body = render_index(cards, objects, warehouse)
     key = report_key(names, INDEX)
     instance.report_runless_asset_event(
-        dg.AssetMaterialization(key, metadata=_write(body, objects))
+        dg.AssetMaterialization(key, metadata=keep_page(INDEX, body, objects))
     )
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(
             passed=not faults(body), check_name=CHECK, asset_key=key, metadata={}, blocking=True
         )
     )
-
-
-def _write(body: bytes, objects: ObjectStore) -> dict[str, dg.MetadataValue]:
-    key = report_object(INDEX)
-    objects.replace(key, body)
-    return {
-        "path": dg.MetadataValue.path(objects.address(key)),
-        "bytes": dg.MetadataValue.int(len(body)),
-    }
 
 
 def render_index(cards: Mapping[str, Card], objects: ObjectStore, warehouse: Warehouse) -> bytes:

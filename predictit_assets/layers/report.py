@@ -80,17 +80,19 @@ def report_asset(
             with warehouse.read_connection() as query:
                 for preview in previews:
                     shown |= preview.metadata(query)
-        key = report_object(source)
-        objects.replace(key, body)
-        return dg.MaterializeResult(
-            metadata={
-                "path": dg.MetadataValue.path(objects.address(key)),
-                "bytes": dg.MetadataValue.int(len(body)),
-                **shown,
-            }
-        )
+        return dg.MaterializeResult(metadata=keep_page(source, body, objects) | shown)
 
     return write_page
+
+
+def keep_page(name: str, body: bytes, objects: ObjectStore) -> dict[str, dg.MetadataValue]:
+    """Put a page into the store; what the asset tells of it."""
+    key = report_object(name)
+    objects.replace(key, body)
+    return {
+        "path": dg.MetadataValue.path(objects.address(key)),
+        "bytes": dg.MetadataValue.int(len(body)),
+    }
 
 
 def report_products(

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from predictit_assets.contract.source import Source
+from predictit_assets.report.figures import number
 from predictit_assets.report.page import fill
 
 INDEX = "index"
@@ -74,11 +75,6 @@ def _published_of(source: Source) -> Callable[[Ask], Told | None]:
         return Told(newest, [Fact("Days", number(days), "Days of which something is published.")])
 
     return read
-
-
-def number(of: int) -> str:
-    """A number of things."""
-    return f"{of:,}"
 
 
 def page(entries: Sequence[Entry]) -> bytes:

@@ -1,6 +1,7 @@
 """What the index of all pages tells of the clicks."""
 
-from predictit_assets.report.index import Ask, Card, Fact, Told, number
+from predictit_assets.report.figures import number
+from predictit_assets.report.index import Ask, Card, Fact, Told
 
 NEWEST = "select max(received_at) as newest from core.fact_hits"
 

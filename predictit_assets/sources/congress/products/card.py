@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from predictit_assets.report.index import Ask, Card, Fact, Told, number
+from predictit_assets.report.figures import number
+from predictit_assets.report.index import Ask, Card, Fact, Told
 
 DAYS = 30
 """Days of reports that are counted."""

@@ -1,8 +1,7 @@
 """What the index of all pages tells of the coins."""
 
-from decimal import Decimal
-
-from predictit_assets.report.index import Ask, Card, Fact, Told, number
+from predictit_assets.report.figures import large, number
+from predictit_assets.report.index import Ask, Card, Fact, Told
 
 POLLS = "select max(polled_at) as newest from core.coin_polls"
 
@@ -43,14 +42,6 @@ def read(ask: Ask) -> Told | None:
     for name, price in ask(LARGEST):
         facts.append(Fact("Largest coin", f"{price:,.2f}", f"The price of {name}, in dollars."))
     return Told(newest, facts, bool(coins) and made_up == coins)
-
-
-def large(dollars: Decimal) -> str:
-    """Many dollars, in short."""
-    for size, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M")):
-        if dollars >= size:
-            return f"{dollars / size:,.2f} {unit}"
-    return f"{dollars:,.0f}"
 
 
 CARD = Card(

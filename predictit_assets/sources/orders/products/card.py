@@ -1,6 +1,7 @@
 """What the index of all pages tells of the orders."""
 
-from predictit_assets.report.index import Ask, Card, Fact, Told, number
+from predictit_assets.report.figures import number
+from predictit_assets.report.index import Ask, Card, Fact, Told
 
 TOLD = """
 select max(captured_at) as newest, max(partition_date) as last_day

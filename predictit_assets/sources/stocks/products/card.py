@@ -1,6 +1,7 @@
 """What the index of all pages tells of the prices."""
 
-from predictit_assets.report.index import Ask, Card, Fact, Told, number
+from predictit_assets.report.figures import number
+from predictit_assets.report.index import Ask, Card, Fact, Told
 
 MADE_UP = "Made-Up 500 Fund"
 """A fund of the made-up exchange, and of no real one."""

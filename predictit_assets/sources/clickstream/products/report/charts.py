@@ -9,8 +9,8 @@ from typing import Any
 
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.report.charts import Spec, day_axis, finished, milliseconds, told_day
+from predictit_assets.report.figures import short
 from predictit_assets.sources.clickstream.products.report.queries import Contents, Period
-from predictit_assets.text import printable
 
 LONGEST_NAME = 60
 SMALL = 120
@@ -22,8 +22,7 @@ HOUR = timedelta(hours=1)
 
 def called(name: str, longest: int = LONGEST_NAME) -> str:
     """A text of clients, fit for a line: anybody sends any text."""
-    text = printable(name)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return short(name, longest)
 
 
 def money_of(currency: str) -> str:

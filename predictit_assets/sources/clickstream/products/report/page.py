@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from predictit_assets.report.figures import money, share
 from predictit_assets.report.page import UNKNOWN, fill, libraries
 from predictit_assets.sources.clickstream.products.report import charts, queries
 from predictit_assets.sources.clickstream.products.report.queries import Contents
@@ -37,22 +38,9 @@ def page(contents: Contents, libraries: str) -> bytes:
     )
 
 
-def money(amount: Decimal | None) -> str:
-    """An amount to the cent; what currency it is in stands beside it."""
-    return UNKNOWN if amount is None else f"{amount:,.2f}"
-
-
 def number(of: int | Decimal | None) -> str:
     """A number of things: whole, but for what is sold by weight."""
     return UNKNOWN if of is None else f"{of:,.4f}".rstrip("0").rstrip(".")
-
-
-def share(part: int, whole: int) -> str:
-    """A part in per cent, to a tenth; what isn't none doesn't look like it."""
-    if not whole:
-        return UNKNOWN
-    rounded = f"{100 * part / whole:.1f}%"
-    return "<0.1%" if rounded == "0.0%" and part else rounded
 
 
 def duration(milliseconds: int | None) -> str:

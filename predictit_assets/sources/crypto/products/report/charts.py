@@ -20,8 +20,8 @@ from predictit_assets.report.charts import (
     rule,
     told_day,
 )
+from predictit_assets.report.figures import short
 from predictit_assets.sources.crypto.products.report.queries import Contents, Course
-from predictit_assets.text import printable
 
 LONGEST_NAME = 40
 SMALL = 110
@@ -33,8 +33,7 @@ OTHERS = "all others"
 
 def called(name: str) -> str:
     """What a coin is called, fit for a line: the vendor sends any text."""
-    text = printable(name)
-    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+    return short(name, LONGEST_NAME)
 
 
 def legend(contents: Contents) -> list[str]:

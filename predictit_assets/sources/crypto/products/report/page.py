@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from predictit_assets.report.figures import large, move, number, way
 from predictit_assets.report.page import UNKNOWN, fill, libraries
 from predictit_assets.sources.crypto.products.report import charts, queries
 from predictit_assets.sources.crypto.products.report.queries import Contents
@@ -16,7 +17,6 @@ SIGNIFICANT = 4
 """Digits of a price below a dollar."""
 LONG = 120
 """Minutes from which on hours are told."""
-UNITS = ((Decimal("1e12"), "T"), (Decimal("1e9"), "B"), (Decimal("1e6"), "M"))
 
 
 def render(warehouse: Warehouse, objects: ObjectStore) -> bytes:
@@ -57,32 +57,6 @@ def price(dollars: Decimal | None) -> str:
     return f"{dollars:.{places}f}".rstrip("0")
 
 
-def large(dollars: Decimal | None) -> str:
-    """A sum of money to three digits, with its unit."""
-    if dollars is None:
-        return UNKNOWN
-    for size, unit in UNITS:
-        if dollars >= size:
-            scaled = dollars / size
-            return f"{scaled:,.{2 if scaled < 10 else 1 if scaled < 100 else 0}f} {unit}"
-    return f"{dollars:,.0f}"
-
-
-def move(change: Decimal | None, digits: int = 1) -> str:
-    """A change in per cent, with its sign."""
-    if change is None:
-        return UNKNOWN
-    text = f"{change * 100:+.{digits}f}%"
-    return text.lstrip("+-") if not float(text[:-1]) else text.replace("-", "−")
-
-
-def way(change: Decimal | None) -> str:
-    """The class of a change: up, down, or neither as far as it is told."""
-    if change is None or move(change)[0] not in "+−":
-        return "flat"
-    return "up" if change > 0 else "down"
-
-
 def part(of: Decimal | None, digits: int = 1) -> str:
     """A part in per cent; what isn't none doesn't look like it."""
     if of is None:
@@ -103,11 +77,6 @@ def seconds(long: int | None) -> str:
     if long is None:
         return UNKNOWN
     return f"{long} s" if long < LONG else minutes(Decimal(long) / 60)
-
-
-def number(of: int | None) -> str:
-    """A number of things."""
-    return UNKNOWN if of is None else f"{of:,}"
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
+from predictit_assets.report.figures import money, number, share
 from predictit_assets.report.page import UNKNOWN, fill, libraries
 from predictit_assets.sources.orders.products.report import charts, queries
 from predictit_assets.sources.orders.products.report.queries import Contents
@@ -44,27 +44,9 @@ def eastern(at: datetime) -> str:
     return f"{at.replace(tzinfo=UTC).astimezone(EASTERN.tzinfo):%a %d %b %Y, %H:%M}"
 
 
-def money(amount: Decimal | None) -> str:
-    """An amount to the cent; what currency it is in stands beside it."""
-    return UNKNOWN if amount is None else f"{amount:,.2f}"
-
-
-def share(part: Decimal, whole: Decimal) -> str:
-    """A part in per cent, to a tenth; what isn't none doesn't look like it."""
-    if not whole:
-        return UNKNOWN
-    rounded = f"{100 * part / whole:.1f}%"
-    return "<0.1%" if rounded == "0.0%" and part else rounded
-
-
 def known(value: object) -> object:
     """What isn't told is a dash."""
     return UNKNOWN if value is None else value
-
-
-def number(of: int) -> str:
-    """A number of things."""
-    return f"{of:,}"
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

@@ -16,8 +16,8 @@ from predictit_assets.report.charts import (
     rule,
     told_day,
 )
+from predictit_assets.report.figures import short
 from predictit_assets.sources.stocks.products.report.queries import Contents, Course
-from predictit_assets.text import printable
 
 LONGEST_NAME = 40
 SMALL = 110
@@ -28,8 +28,7 @@ EDGE = 11
 
 def called(name: str) -> str:
     """What a stock is called, fit for a line: the API sends any text."""
-    text = printable(name)
-    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+    return short(name, LONGEST_NAME)
 
 
 def closes(course: Course, contents: Contents, name: str) -> Spec:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from predictit_assets.report.figures import large, move, number, way
 from predictit_assets.report.page import UNKNOWN, fill, libraries
 from predictit_assets.sources.stocks.products.report import charts, queries
 from predictit_assets.sources.stocks.products.report.queries import Contents, Split
@@ -12,7 +13,6 @@ from predictit_assets.storage.warehouse import Warehouse
 
 TEMPLATE = "page.html.j2"
 VENDOR = "https://polygon.io/"
-UNITS = ((Decimal("1e12"), "T"), (Decimal("1e9"), "B"), (Decimal("1e6"), "M"))
 
 
 def render(warehouse: Warehouse, objects: ObjectStore) -> bytes:
@@ -55,38 +55,9 @@ def price(dollars: Decimal | None) -> str:
     return f"{dollars:,.2f}" if dollars >= 1 else f"{dollars:.4f}"
 
 
-def large(dollars: Decimal | None) -> str:
-    """A sum of money to three digits, with its unit."""
-    if dollars is None:
-        return UNKNOWN
-    for size, unit in UNITS:
-        if dollars >= size:
-            scaled = dollars / size
-            return f"{scaled:,.{2 if scaled < 10 else 1 if scaled < 100 else 0}f} {unit}"
-    return f"{dollars:,.0f}"
-
-
-def move(change: Decimal, digits: int = 1) -> str:
-    """A change in per cent, with its sign."""
-    text = f"{change * 100:+.{digits}f}%"
-    return text.lstrip("+-") if not float(text[:-1]) else text.replace("-", "−")
-
-
-def way(change: Decimal) -> str:
-    """The class of a change: up, down, or neither as far as it is told."""
-    if move(change)[0] not in "+−":
-        return "flat"
-    return "up" if change > 0 else "down"
-
-
 def ratio(split: Split) -> str:
     """A split as people say it: new shares for old ones."""
     return f"{_plain(split.split_to)} for {_plain(split.split_from)}"
-
-
-def number(of: int | None) -> str:
-    """A number of things."""
-    return UNKNOWN if of is None else f"{of:,}"
 
 
 def _plain(shares: Decimal) -> str:
