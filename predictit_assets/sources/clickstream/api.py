@@ -1,7 +1,6 @@
 """What is sent: lines of a segment, each a request; and the hits of a request."""
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_MS = round(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000)
 END_MS = round(datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000)
 DAY_MS = 86_400_000
+FIRST_DAY = EPOCH.toordinal()
 MILLISECONDS = re.compile(r"([0-9]{1,14})(?:\.[0-9]+)?")
 WHOLE_NUMBER = re.compile(r"[0-9]{1,15}")
 UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
@@ -63,7 +63,7 @@ class Line(msgspec.Struct):
     @property
     def day(self) -> date:
         """The UTC day on which it was received."""
-        return moment(self.received_at).date()
+        return date.fromordinal(FIRST_DAY + self.received_at // DAY_MS)
 
 
 class _Receipt(msgspec.Struct):
@@ -168,10 +168,12 @@ def _body(request: Line) -> str:
         return _TEXTS.decode(raw)
     if raw != b"null":
         return raw.decode()
+    text = request.body64 or ""
     try:
-        return base64.b64decode(request.body64 or "").decode()
-    except binascii.Error:
-        return request.body64 or ""
+        body = base64.b64decode(text)
+    except ValueError:  # it is none: by its length, or as it isn't ASCII
+        return text
+    return body.decode()
 
 
 def _hits_of_lines(text: str) -> Iterator[Hit | Bad]:

@@ -258,6 +258,14 @@ def test_bytes_that_are_no_text_are_rejected_and_kept_as_far_as_they_are_text() 
     assert rejected["content"] == '{"cid": "\ufffd\ufffd'
 
 
+@pytest.mark.parametrize("text", ["a", "\u2028", "\0"])
+def test_what_only_should_be_base64_costs_its_line(text: str) -> None:
+    found, (rejected,) = rows_of(collected(body64=text, body=None), collected(HIT))
+    assert len(found) == 1
+    reason = "empty body" if text == "\0" else "not JSON"
+    assert (rejected["reason"], rejected["path"]) == (reason, "$")
+
+
 # Values
 
 VALUES = st.recursive(
