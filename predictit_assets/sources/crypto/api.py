@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,9 +13,6 @@ from predictit_assets.contract.payload import InvalidPayload
 
 PART = re.compile(r"p([1-9][0-9]?)of([1-9][0-9]?)")
 ONLY_PAGE = "p1of1"
-PRICE, AMOUNT = (38, 24), (38, 8)
-"""Digits in all and behind the point. What lies further behind is cut toward zero; what has too
-many before the point is rejected."""
 MOST_OF_ID = 200
 """Characters of a coin's id."""
 ALLOWED_PREFIX = "price_change_percentage_"
@@ -26,6 +24,25 @@ ARRAYS = ("prices", "market_caps", "total_volumes")
 EPOCH = datetime(1970, 1, 1)
 WIDE = Context(prec=100, rounding=ROUND_DOWN)
 """Wider than any column, so that what doesn't fit one is told by its size."""
+MAX_CACHED = 20_000
+"""Times that are kept read: the records of a coin are the same for months."""
+
+
+class Digits:
+    """What a column of decimals holds; what is computed of it is computed once."""
+
+    def __init__(self, size: int, scale: int) -> None:
+        self.size = size
+        """Digits in all."""
+        self.scale = scale
+        """Digits behind the point: what lies further behind is cut toward zero."""
+        self.smallest = Decimal(1).scaleb(-scale)
+        self.limit = Decimal(1).scaleb(size - scale)
+        """The smallest number with too many digits before the point: those are rejected."""
+        self.below = -self.limit
+
+
+PRICE, AMOUNT = Digits(38, 24), Digits(38, 8)
 
 
 class Coin(msgspec.Struct):
@@ -125,7 +142,7 @@ def history(body: bytes) -> History:
     return History(False, arrays, sorted(f"$.{key}" for key in container.keys() - {*ARRAYS}))
 
 
-def point(text: msgspec.Raw, digits: tuple[int, int]) -> tuple[datetime, Decimal | None]:
+def point(text: msgspec.Raw, digits: Digits) -> tuple[datetime, Decimal | None]:
     """A point: its moment, and its value. Raises InvalidPayload."""
     ms, value = convert(decode(_ANY, bytes(text)), tuple[int, Any])
     try:
@@ -135,7 +152,7 @@ def point(text: msgspec.Raw, digits: tuple[int, int]) -> tuple[datetime, Decimal
     return at, not_negative(value, "$[1]", digits)
 
 
-def number(value: Any, path: str, digits: tuple[int, int]) -> Decimal | None:
+def number(value: Any, path: str, digits: Digits) -> Decimal | None:
     """A number, cut toward zero to the digits of a column; None when it is null.
 
     Raises InvalidPayload for what is no number, or too large for the column.
@@ -146,19 +163,19 @@ def number(value: Any, path: str, digits: tuple[int, int]) -> Decimal | None:
         value = Decimal(value)
     elif type(value) is not Decimal:
         raise InvalidPayload("it is no number", path)
-    size, scale = digits
     cut: Decimal
     try:
-        cut = value.quantize(Decimal(1).scaleb(-scale), context=WIDE)
+        cut = WIDE.quantize(value, digits.smallest)
     except InvalidOperation:  # larger than any column
-        cut = Decimal("Infinity")
+        cut = digits.limit
     # Comparing is exact; computing would round to the digits of the context that is current.
-    if not -(10 ** (size - scale)) < cut < 10 ** (size - scale):
-        raise InvalidPayload(f"it has more than {size - scale} digits before the point", path)
+    if not digits.below < cut < digits.limit:
+        before = digits.size - digits.scale
+        raise InvalidPayload(f"it has more than {before} digits before the point", path)
     return cut if cut else cut.copy_abs()  # zero has no sign
 
 
-def not_negative(value: Any, path: str, digits: tuple[int, int]) -> Decimal | None:
+def not_negative(value: Any, path: str, digits: Digits) -> Decimal | None:
     """The same for a number that isn't below 0. Raises InvalidPayload."""
     found = number(value, path, digits)
     # Before it is cut: what is too small for the column has a sign, too.
@@ -183,12 +200,17 @@ def moment(text: str | None, path: str) -> datetime | None:
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None:
-            raise ValueError
-        return found.astimezone(UTC).replace(tzinfo=None)
+        return _moment(text)
     except (ValueError, OverflowError):
         raise InvalidPayload("it is no time", path) from None
+
+
+@lru_cache(MAX_CACHED)
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError
+    return found.astimezone(UTC).replace(tzinfo=None)
 
 
 def roi(text: msgspec.Raw) -> str | None:

@@ -4,17 +4,17 @@ It imports little, since a poller outside Dagster counts what it landed.
 """
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from predictit_assets.contract.payload import InvalidPayload, Payload, RejectedRow, Validation
 from predictit_assets.sources.crypto import api
-from predictit_assets.sources.crypto.api import AMOUNT, PRICE
+from predictit_assets.sources.crypto.api import AMOUNT, PRICE, Digits
 from predictit_assets.text import printable
 
 Row = dict[str, Any]
-Digits = tuple[int, int]
 NUMBERS: dict[str, tuple[str, Digits]] = {
     "fully_diluted_valuation": ("fully_diluted_valuation", AMOUNT),
     "high_24h": ("high_24h", PRICE),
@@ -37,6 +37,13 @@ NOT_NEGATIVE: dict[str, tuple[str, Digits]] = {
     "total_supply": ("total_supply", AMOUNT),
     "max_supply": ("max_supply", AMOUNT),
 }
+READERS = tuple(
+    (column, f"$.{field}", digits, reader)
+    for columns, reader in ((NOT_NEGATIVE, api.not_negative), (NUMBERS, api.number))
+    for column, (field, digits) in columns.items()
+)
+"""How the columns of both are read, in the order of `_values`."""
+_values = attrgetter(*(field for field, _ in (NOT_NEGATIVE | NUMBERS).values()))
 RANKS = ("market_cap_rank", "market_cap_rank_with_rehypothecated")
 MOMENTS = {"source_ts": "last_updated", "ath_ts": "ath_date", "atl_ts": "atl_date"}
 VALUES = {
@@ -146,10 +153,8 @@ def _coin_row(coin: api.Coin) -> Row:
         "image_url": None if coin.image is None else api.without_nul(coin.image),
         "roi": api.roi(coin.roi),
     }
-    for column, (field, digits) in NOT_NEGATIVE.items():
-        row[column] = api.not_negative(getattr(coin, field), f"$.{field}", digits)
-    for column, (field, digits) in NUMBERS.items():
-        row[column] = api.number(getattr(coin, field), f"$.{field}", digits)
+    for (column, path, digits, reader), value in zip(READERS, _values(coin), strict=True):
+        row[column] = reader(value, path, digits)
     for field in RANKS:
         row[field] = api.rank(getattr(coin, field), f"$.{field}")
     for column, field in MOMENTS.items():

@@ -1,6 +1,7 @@
 """CoinGecko's answers as rows of tables."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import pyarrow
 
@@ -23,6 +24,6 @@ def history_batches(payloads: Sequence[Payload]) -> dict[str, pyarrow.RecordBatc
 
 def _batches(table: str, schema: Schema, found: Sequence[Read]) -> dict[str, pyarrow.RecordBatch]:
     rows = [row for one in found for row in one.rows]
-    columns = {name: [row[name] for row in rows] for name in ibis_schema(schema).names}
+    columns = {name: list(map(itemgetter(name), rows)) for name in ibis_schema(schema).names}
     rejected = rejected_batch([row for one in found for row in one.rejected])
     return {table: record_batch(schema, columns), f"rejected_{table}": rejected}

@@ -11,8 +11,8 @@ from predictit_assets.contract.manifests import OneAMomentManifest
 from predictit_assets.contract.schema import Bigint, Day, Moment, Text
 from predictit_assets.sources.crypto.api import AMOUNT, PRICE
 
-Price = Annotated[dt.Decimal, *PRICE, True]
-Amount = Annotated[dt.Decimal, *AMOUNT, True]
+Price = Annotated[dt.Decimal, PRICE.size, PRICE.scale, True]
+Amount = Annotated[dt.Decimal, AMOUNT.size, AMOUNT.scale, True]
 
 
 def _optional(description: str) -> pa.Field:

@@ -42,7 +42,7 @@ from predictit_assets.sample.server import SampleServer
 from predictit_assets.settings import Settings
 from predictit_assets.sources import Enabled, load
 from predictit_assets.sources.crypto import ask
-from predictit_assets.sources.crypto.api import number
+from predictit_assets.sources.crypto.api import PRICE, number
 from predictit_assets.sources.crypto.fake import FakeCrypto, traps
 from predictit_assets.sources.crypto.fake.world import Odd
 from predictit_assets.sources.crypto.settings import CryptoSettings, Plan
@@ -287,7 +287,7 @@ def test_digits_are_those_that_were_sent(text: str, expected: str) -> None:
     st.decimals(-(10**13), 10**13, allow_nan=False, allow_infinity=False, places=30),
 )
 def test_a_number_is_cut_toward_zero_by_less_than_a_step(value: Decimal) -> None:
-    found = number(value, "$", (38, 24))
+    found = number(value, "$", PRICE)
     assert found is not None
     assert found.copy_abs() <= value.copy_abs()
     assert abs(found - value) < Decimal("1e-24")
