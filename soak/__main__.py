@@ -57,6 +57,9 @@ def main(
     known = sources.split(",") if sources else names()
     if unknown := [one for one in chosen if one not in TRIALS]:
         sys.exit(f"error: there is no trial {unknown[0]!r}; there are {', '.join(TRIALS)}")
+    pairs = [(name, on) for name in chosen for on in known if TRIALS[name].is_for(load(on))]
+    if not pairs:
+        sys.exit(f"error: {only} is for none of {', '.join(known)}")
     folder = Path(mkdtemp(prefix="soak-", dir=keep))
     console.print(f"seed {seed}, homes in {folder}")
     end = time.monotonic() + minutes * 60
@@ -65,10 +68,8 @@ def main(
     while time.monotonic() < end and (not rounds or number < rounds):
         number += 1
         # Each trial meets each source before any meets one again, in an order that the seed says.
-        cycle, place = divmod(number - 1, len(chosen) * len(known))
-        pairs = [(trial, source) for trial in chosen for source in known]
-        random.Random(f"{seed} {cycle}").shuffle(pairs)
-        trial, source = pairs[place]
+        cycle, place = divmod(number - 1, len(pairs))
+        trial, source = random.Random(f"{seed} {cycle}").sample(pairs, len(pairs))[place]
         _round(console, totals[trial], folder / f"{number}", trial, source, f"{seed} {number}")
     console.print(_table(totals))
     bad = sum(one.lost + one.wrong for one in totals.values())
@@ -96,7 +97,7 @@ def _round(
         list(fake.archive(archive, now - days, now, chance.choice(EVERY)))
         here = Round(chance, home, fake, server, archive)
         with console.status(f"{trial}: {source}"):
-            tried = TRIALS[trial](here)
+            tried = TRIALS[trial].run(here)
         lost = here.lost
     took = time.monotonic() - began
     total.rounds += 1

@@ -1,27 +1,35 @@
 """What is tried: each trial mistreats one home, and says how many things it tried."""
 
+import json
 import random
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from predictit_assets import factory
+from predictit_assets.contract.arrival import ByDay, PerEntity, Polled
 from predictit_assets.contract.payload import InvalidPayload, Payload
 from predictit_assets.contract.schema import ibis_schema
-from predictit_assets.contract.source import all_tables
+from predictit_assets.contract.source import Source, all_tables
 from predictit_assets.sample.fakes import Fake
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.storage.payloads import Zone
+from soak import collector, database
 from soak.home import Held, Home
 from soak.mutate import mutated
 
-KILLS = 6
+COMMANDS = 6
+"""That are mistreated in a round."""
 PAIRS = 3
+DEATHS = 4
 MUTANTS = 2_000
 SLOWEST = 10.0
 """Seconds for one mutated body, after which it is said to hang."""
+COLLECTED_MINUTES = 1.5
 NOT_SERVED = {"ok", "drip"}
 """Faults that are none, or that take a minute for each answer."""
 
@@ -38,6 +46,8 @@ class Round:
     """Files that can be imported, where the source has such."""
     kept: set[tuple[str, str, str]] = field(default_factory=set)
     """All payloads that were ever held whole."""
+    missed: set[tuple[str, str, str]] = field(default_factory=set)
+    """What was acknowledged otherwise, and isn't there."""
 
     def commands(self) -> list[tuple[str, ...]]:
         """All that a person may do with the source."""
@@ -64,18 +74,26 @@ class Round:
     @property
     def lost(self) -> Held:
         """What was held once and isn't any more."""
-        return frozenset(self.kept) - self.home.held()
+        return (frozenset(self.kept) - self.home.held()) | self.missed
+
+
+def _mistreated(here: Round, treat: Callable[[tuple[str, ...]], object]) -> int:
+    """Commands, each treated in some way; then nothing is against them any more."""
+    here.begin()
+    for _ in range(COMMANDS):
+        treat(here.chance.choice(here.commands()))
+        here.remember()
+    here.finish()
+    return COMMANDS
 
 
 def kills(here: Round) -> int:
     """Commands are killed with all their processes, at any moment."""
-    here.begin()
-    for _ in range(KILLS):
-        command = here.chance.choice(here.commands())
+
+    def treat(command: tuple[str, ...]) -> None:
         here.home.end(here.home.start(*command), kill_after=here.chance.uniform(0.2, 15))
-        here.remember()
-    here.finish()
-    return KILLS
+
+    return _mistreated(here, treat)
 
 
 def two_at_once(here: Round) -> int:
@@ -123,7 +141,7 @@ def bad_servers(here: Round) -> int:
     names = sorted(here.server.faults.keys() - NOT_SERVED)
     asking = [way for way in here.home.ways(here.archive) if way[0] != "import"]
     tried = 0
-    for _ in range(3 if asking else 0):
+    for _ in range(3):
         faults = here.chance.choices(names, k=here.chance.randint(1, 6))
         here.server.fail_with(*faults)
         here.home.end(here.home.start(*here.chance.choice(asking)))
@@ -137,27 +155,61 @@ def bad_servers(here: Round) -> int:
 
 def full_disk(here: Round) -> int:
     """No file can grow beyond some bytes, of any command."""
-    here.begin()
-    for _ in range(KILLS):
-        command = here.chance.choice(here.commands())
+
+    def treat(command: tuple[str, ...]) -> None:
         room = here.chance.choice((1_000, 20_000, 100_000, 1_000_000, 5_000_000))
         here.home.end(here.home.start(*command, file_bytes=room))
-        here.remember()
-    here.finish()
-    return KILLS
+
+    return _mistreated(here, treat)
 
 
 def clock_jumps(here: Round) -> int:
     """The clock is wrong by seconds, hours or days, ahead and behind."""
-    here.begin()
-    for _ in range(KILLS):
-        command = here.chance.choice(here.commands())
+
+    def treat(command: tuple[str, ...]) -> None:
         off = here.chance.choice((2.0, 600.0, 7_200.0, 86_400.0, 3 * 86_400.0, 40 * 86_400.0))
-        ahead = off * here.chance.choice((1, -1))
-        here.home.end(here.home.start(*command, ahead=ahead))
-        here.remember()
-    here.finish()
-    return KILLS
+        here.home.end(here.home.start(*command, ahead=off * here.chance.choice((1, -1))))
+
+    return _mistreated(here, treat)
+
+
+def dead_database(here: Round) -> int:
+    """PostgreSQL, which serves what is built, dies at any moment and comes back, early or late."""
+    build = ("build", here.home.source.name)
+    with database.database() as server:
+        serving = replace(here.home, api={**here.home.api, "PREDICTIT_SERVING_URL": server.url})
+        here.begin()
+        for _ in range(DEATHS):
+            process = serving.start(*build)
+            # Serving comes last: at any moment, a kill would mostly come before it.
+            if here.chance.random() < 0.8:
+                server.wait_for_client(while_runs=process)
+            time.sleep(here.chance.choice((0, 0.1, 0.3, 1)))
+            server.kill()
+            if here.chance.random() < 0.5:
+                server.start()
+            serving.end(process)
+            server.start()
+            here.begin()  # so that the next build has something to tell
+        serving.must(*build)
+        here.home.wrong += database.differences(here.home, server.url)
+    here.home.judge()
+    return DEATHS
+
+
+def dead_collector(here: Round) -> int:
+    """The collector is killed again and again while clients post."""
+    folder = here.home.folder
+    folder.mkdir(parents=True)
+    told = collector.kill_for(folder, COLLECTED_MINUTES, 8, 50, here.chance.randrange(1_000))
+    here.home.must("build", here.home.source.name)
+    found = collector.compared(folder)
+    for what in ("of them not in landing or raw", "lost"):
+        here.missed |= {("hits", what, str(n)) for n in range(found[what])}
+    if found["doubled"] or not found["the same"] or told["last collector ended with"]:
+        here.home.wrong.append(json.dumps(told | found))
+    here.home.judge()
+    return int(told["kills"] + told["kills while it started"])
 
 
 def mutants(here: Round) -> int:
@@ -201,12 +253,38 @@ def mutants(here: Round) -> int:
     return tried
 
 
-TRIALS: Mapping[str, Callable[[Round], int]] = {
-    "kills": kills,
-    "two at once": two_at_once,
-    "orders of days": orders,
-    "bad servers": bad_servers,
-    "full disk": full_disk,
-    "clock jumps": clock_jumps,
-    "mutants": mutants,
+def _asks(source: Source) -> bool:
+    return any(
+        isinstance(way, Polled | ByDay | PerEntity)
+        for one in source.datasets
+        for way in one.arrivals
+    )
+
+
+def _serves(source: Source) -> bool:
+    return source.serving is not None and find_spec("pgserver") is not None
+
+
+def _collects(source: Source) -> bool:
+    return source.name == collector.SOURCE
+
+
+class Trial(NamedTuple):
+    """A way to mistreat a home."""
+
+    run: Callable[[Round], int]
+    """Says how many things it tried."""
+    is_for: Callable[[Source], bool] = bool
+
+
+TRIALS: Mapping[str, Trial] = {
+    "kills": Trial(kills),
+    "two at once": Trial(two_at_once),
+    "orders of days": Trial(orders),
+    "bad servers": Trial(bad_servers, _asks),
+    "dead database": Trial(dead_database, _serves),
+    "dead collector": Trial(dead_collector, _collects),
+    "full disk": Trial(full_disk),
+    "clock jumps": Trial(clock_jumps),
+    "mutants": Trial(mutants),
 }

@@ -2,16 +2,17 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
+from postgres_server import Database
 
 from predictit_assets.paths import PROJECT_DIR
 from predictit_assets.sample.fakes import find_fake
 from predictit_assets.sources import Enabled, load
+from soak.database import differences
 from soak.home import Home
 
 SMALLEST = "orders"
@@ -43,26 +44,32 @@ def test_an_unknown_trial_is_one_clear_line() -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """A home that is built."""
+def home(tmp_path: Path, database: Database) -> Home:
+    """A home that is built and served."""
     fake, declared = find_fake(SMALLEST), load(SMALLEST)
     archive = tmp_path / "archive"
     end = datetime.now(UTC)
     list(fake.archive(archive, end - timedelta(days=1), end, timedelta(hours=12)))
-    here = Home(tmp_path / "home", Enabled(declared, declared.settings.load()), {})
+    api = {"PREDICTIT_SERVING_URL": database.url}
+    here = Home(tmp_path / "home", Enabled(declared, declared.settings.load()), api)
     here.must("import", SMALLEST, str(archive))
     here.must("build", SMALLEST)
     assert here.wrong == []
     return here
 
 
-def test_what_is_lost_or_wrong_is_seen(home: Home) -> None:
+def test_what_is_lost_or_wrong_is_seen(home: Home, database: Database) -> None:
     held = home.held()
     raw = [*home.settings.objects_dir.glob(f"raw/{SMALLEST}/*/date=*/*.gz")]
     raw[0].rename(home.folder / "aside")
     assert held - home.held()
     (home.folder / "aside").rename(raw[0])
     assert held == home.held() != frozenset()
+
+    assert differences(home, database.url) == []
+    database.rows("delete from core.fact_order_lines")
+    told = differences(home, database.url)
+    assert any(one.startswith('served "core"."fact_order_lines": ') for one in told)
 
     with duckdb.connect(home.settings.duckdb_file) as sql:
         sql.execute("delete from marts.order_summary_1d where rowid = 0")
