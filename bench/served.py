@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
@@ -41,7 +41,10 @@ def _server() -> Iterator[tuple[str, Callable[[], float]]]:
     root = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
 
     def cpu() -> float:
-        times = [one.cpu_times() for one in (root, *root.children())]
+        times = [root.cpu_times()]
+        for one in root.children():
+            with suppress(psutil.NoSuchProcess):  # a worker of autovacuum comes and goes
+                times.append(one.cpu_times())
         ended = times[0].children_user + times[0].children_system
         return float(ended + sum(one.user + one.system for one in times))
 

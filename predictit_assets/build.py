@@ -33,6 +33,7 @@ from predictit_assets.checks import freshness
 from predictit_assets.checks.access import access_check_definitions, access_checks
 from predictit_assets.checks.completeness import Completeness, completeness_check
 from predictit_assets.checks.model_schema import (
+    Key,
     ModelSchema,
     buildable,
     in_steps,
@@ -107,11 +108,12 @@ def build_definitions(
     streams = [intake.stream for of_source in intakes.values() for intake in of_source]
     staged = {table: schema for stream in streams for table, schema in stream.tables.items()}
     dbt = factory.dbt(settings)
-    models = buildable(model_schemas(dbt.manifest()), [one.name for one in on], staged)
+    project = model_schemas(dbt.manifest())
+    models = buildable(project, [one.name for one in on], staged)
     told = {name: value for one in on for name, value in one.settings.dbt_vars().items()}
     parts = {
         one.name: _source_parts(
-            settings, one, intakes[one.name], staged, dbt, models, told, channels
+            settings, one, intakes[one.name], staged, dbt, project, models, told, channels
         )
         for one in on
     }
@@ -199,7 +201,8 @@ def _source_parts(
     intakes: Sequence[Intake],
     staged: Mapping[str, Schema],
     dbt: Dbt,
-    models: Mapping[tuple[str, str, str], ModelSchema],
+    project: Mapping[Key, ModelSchema],
+    models: Mapping[Key, ModelSchema],
     told: Mapping[str, str],
     channels: Sequence[Channel],
 ) -> _Parts:
@@ -234,6 +237,7 @@ def _source_parts(
                     source.name,
                     layer,
                     tables,
+                    project,
                     dbt,
                     warehouse,
                     staged,

@@ -127,6 +127,10 @@ class Dbt:
 
         It is the same in each warehouse.
         """
+        return self._lineage
+
+    @cached_property
+    def _lineage(self) -> Lineage:
         folders = (self.manifest_file().parent, PARSED_DIR / TRACED, self._home / "dbt" / TRACED)
         for file in (folder / LINEAGE for folder in folders):
             if file.is_file():

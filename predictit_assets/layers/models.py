@@ -8,7 +8,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
 from predictit_assets.checks.memory import Findings, Memory, remembered, result
-from predictit_assets.checks.model_schema import ModelSchema, model_schemas, source_and_layer
+from predictit_assets.checks.model_schema import Key, ModelSchema, source_and_layer
 from predictit_assets.contract.calendar import DayRange
 from predictit_assets.contract.names import AssetNames
 from predictit_assets.contract.schema import Schema
@@ -146,6 +146,7 @@ def model_assets(
     source: str,
     layer: str,
     models: Sequence[ModelSchema],
+    project: Mapping[Key, ModelSchema],
     dbt: Dbt,
     warehouse: Warehouse,
     staged: Mapping[str, Schema],
@@ -161,6 +162,7 @@ def model_assets(
     """The dbt models of one layer of a source: a range of days is one dbt invocation.
 
     `models` are those of this layer that can be built: see model_schema.buildable and in_steps.
+    `project` are all of the dbt project.
     `staged` are the staging tables, which models may read before anything was loaded into them.
     `previews` are shown of the models that they are named for, once a build, with its last day.
     `variables` are what the sources that are on tell models: see SourceSettings.dbt_vars.
@@ -169,7 +171,7 @@ def model_assets(
     manifest = dbt.manifest()
     schemas = {
         dg.AssetKey(names.key(layer, source, table)): schema
-        for (source, layer, table), schema in model_schemas(manifest).items()
+        for (source, layer, table), schema in project.items()
     }
     translator = Translator(manifest, schemas, dbt.lineage(), owners, names)
     # dbt replaces the others whole.
