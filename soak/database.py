@@ -91,9 +91,9 @@ def differences(home: Home, url: str) -> list[str]:
         for one in served_tables(home.source.name, serving, models):
             query = f"select {', '.join(one.model.types)} from {one.model.layer}.{one.table}"
             cursor.execute(query)
-            served = Counter(_comparable(row) for row in cursor.fetchall())
+            served = Counter(repr([*map(naive, row)]) for row in cursor.fetchall())
             with factory.warehouse(home.settings).read_connection() as ask:
-                held = Counter(_comparable(row) for row in ask(query))
+                held = Counter(repr([*map(parsed, row)]) for row in ask(query))
             if served != held:
                 missing, more = (held - served).total(), (served - held).total()
                 found.append(
@@ -103,17 +103,13 @@ def differences(home: Home, url: str) -> list[str]:
     return found
 
 
-def _comparable(row: tuple[Any, ...]) -> str:
-    return repr(tuple(map(plain, row)))
+def naive(value: Any) -> Any:
+    """A value of PostgreSQL as the warehouse has it: times without a zone."""
+    return value.replace(tzinfo=None) if isinstance(value, datetime) else parsed(value)
 
 
-def plain(value: Any) -> Any:
-    """A value as every engine gives it: times without a zone, JSON by what it says.
-
-    What is semi-structured comes as objects of Python or as JSON, and its numbers may be doubles.
-    """
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=None)
+def parsed(value: Any) -> Any:
+    """What is semi-structured comes as objects of Python or as JSON: then numbers are doubles."""
     if isinstance(value, dict | list):
         value = json.dumps(value)
     if not isinstance(value, str) or value[:1] not in ("{", "["):

@@ -33,7 +33,7 @@ from predictit_assets.settings import Settings
 from predictit_assets.sources import SOURCES, Enabled, load
 from predictit_assets.storage.objects import Bucket
 from predictit_assets.storage.payloads import Zone
-from soak.database import plain
+from soak.database import naive, parsed
 
 OTHERS = SOURCES[1:]
 DAYS_ASKED = 12
@@ -132,7 +132,16 @@ def staged() -> list[tuple[str, str]]:
 
 def rows_of(settings: Settings, table: str) -> list[tuple[Any, ...]]:
     with factory.warehouse(settings).read_connection() as ask:
-        return sorted((tuple(map(plain, row)) for row in ask(f"select * from {table}")), key=repr)
+        return sorted((tuple(map(parsed, row)) for row in ask(f"select * from {table}")), key=repr)
+
+
+def test_both_homes_hold_the_same_rows(homes: Homes) -> None:
+    filled = set()
+    for schema, table in [*staged(), *models(homes.first)]:
+        first, second = (rows_of(one, f"{schema}.{table}") for one in (homes.first, homes.second))
+        assert second == first, f"{schema}.{table}"
+        filled |= {schema} if first else set()
+    assert filled >= {"staging", "core", "marts"}
 
 
 def models(settings: Settings) -> list[tuple[str, str]]:
@@ -191,10 +200,10 @@ def test_postgres_serves_what_the_warehouse_holds(
         of_all = model_schemas(factory.dbt(settings).manifest())
         for one in served_tables(name, source.serving, of_all):
             query = f"select {', '.join(one.model.types)} from {one.model.layer}.{one.table}"
-            found = [tuple(map(plain, row)) for row in database.rows("set time zone 'UTC'", query)]
+            found = [tuple(map(naive, row)) for row in database.rows("set time zone 'UTC'", query)]
             with factory.warehouse(settings).read_connection() as ask:
                 held = ask(query)
-            wanted = [tuple(map(plain, row)) for row in held]
+            wanted = [tuple(map(parsed, row)) for row in held]
             assert sorted(map(repr, found)) == sorted(map(repr, wanted)), one.table
             tables.add(one.table)
     assert {
