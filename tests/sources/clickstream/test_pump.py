@@ -33,12 +33,12 @@ class Collector(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         type(self).asked += 1
         busy = self.asked == 3
+        if not busy:  # before the answer: who has the answer looks at what was taken
+            self.taken.append((self.path, body))
         self.send_response(429 if busy else 413 if len(body) > 65_536 else 200)
         self.send_header("Retry-After", "0")
         self.send_header("Content-Length", "0")
         self.end_headers()
-        if not busy:
-            self.taken.append((self.path, body))
 
     do_GET = do_POST  # noqa: N815
 
