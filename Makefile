@@ -65,8 +65,8 @@ test: $(VENV)/dev ## the tests that need no processes of their own
 test-system: $(VENV)/dev ## the tests with real processes, kills, servers, and the cloud's emulators
 	pytest -n 2 --durations 30 tests/system
 
-bench: $(VENV)/dev ## how fast it is (QUICK=1: only whether the bench works; bench/README.md)
-	python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+bench: $(VENV)/dev ## how fast it is (QUICK=1: only whether the bench works; RUNS=5 ONLY=…; bench/README.md)
+	python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(BOARD_DAYS),--board-days $(BOARD_DAYS)) $(if $(PEERS),--peers $(PEERS))
 
 soak: $(VENV)/dev ## whether anything is ever lost or wrong: kills, mutated payloads, full disks (MINUTES=60 SEED=… ONLY=… SOURCES=…)

@@ -67,35 +67,43 @@ def main(
     others = [_peer(line) for line in lines if line not in of_any]
     those = [one for one in chosen_sources.split(",") if one]
     some_ways = [one for one in ways.split(",") if one]
+    # What takes minutes comes last: an interrupted sitting has told most by then.
     groups = {
+        "location": location.measures,
         "day": lambda: day.measures(sizes, out, others),
-        "sources": lambda: sources.measures(quick, out, those, some_ways),
         "staging": lambda: staged.measures(quick, out, of_any, those),
         "serving": lambda: served.measures(quick, out),
         "poll": lambda: poll.measures(sizes),
         "collect": lambda: collect.measures(quick),
         "refresh": lambda: refresh.measures(sizes, out),
-        "everything": lambda: everything.measures(out),
-        "location": location.measures,
         "disk": lambda: disk.measures(sizes, out),
-        "boards": lambda: boards.measures(sizes, out),
+        "everything": lambda: everything.measures(out),
         "ranges": lambda: ranges.measures(sizes, out),
+        "sources": lambda: sources.measures(quick, out, those, some_ways),
+        "boards": lambda: boards.measures(sizes, out),
         "clicks": lambda: clicks.measures(quick, out),
     }
     chosen = only.split(",") if only else list(groups)
     taken: list[Taken] = []
+    failed = 0
     for name in chosen:
-        with console.status(f"{name}: inputs"):
-            measures = groups[name]()
         times = 1 if quick or name == "disk" else long_runs if name in LONG else runs
-        for measure in measures:
-            with console.status(measure.name):
-                taken.append(_take(measure, times, out / "samples.jsonl"))
+        try:
+            with console.status(f"{name}: inputs"):
+                measures = groups[name]()
+            for measure in measures:
+                with console.status(measure.name):
+                    taken.append(_take(measure, times, out / "samples.jsonl"))
+                console.print(shown.line(taken[-1]), highlight=False)
+        except RuntimeError as error:  # the other groups are worth their hours all the same
+            failed += 1
+            console.print(f"{name} ended: {error}", markup=False, highlight=False)
     console.print(shown.table([one for one in taken if not isinstance(one.measure, sources.Sized)]))
     if growth := sources.table(taken):
         console.print(growth)
     shown.plot(taken, out / "bench.svg")
     console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; plot: {out}/bench.svg")
+    raise typer.Exit(bool(failed))
 
 
 def _take(measure: Measure, times: int, log: Path) -> Taken:

@@ -34,6 +34,15 @@ def table(taken: Sequence[Taken]) -> Table:
     return shown
 
 
+def line(taken: Taken) -> str:
+    """A measure in one line, as soon as it is taken: medians of seconds by side."""
+    sides = (
+        f"{name} {median([one.wall for one in samples]):.2f} s"
+        for name, samples in taken.samples.items()
+    )
+    return f"{taken.measure.name}: {', '.join(sides)}"
+
+
 def _cells(samples: Sequence[Sample]) -> Iterator[str]:
     walls = [one.wall for one in samples]
     yield f"{median(walls):.2f} ({min(walls):.2f} to {max(walls):.2f})"

@@ -6,7 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+import typer
+
+from bench import __main__ as bench
 from bench import clicks
+from bench.measure import Measure
+from bench.sampling import Side
 from predictit_assets.settings import PROJECT_DIR
 from predictit_assets.sources.clickstream import api
 
@@ -32,6 +38,21 @@ def test_a_smoke_run_prints_a_table_and_draws_a_plot(tmp_path: Path) -> None:
     assert "nothing" in ran.stdout
     assert "acknowledged, a second a core" in ran.stdout
     assert (tmp_path / "bench.svg").read_text().startswith("<svg")
+
+
+def test_a_group_that_fails_costs_none_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    says = Measure("what is said", Side("ours", ["echo", '{"t": 2.5}']))
+    fails = Measure("what fails", Side("ours", ["false"]))
+    monkeypatch.setattr(bench.location, "measures", lambda: [fails])
+    monkeypatch.setattr(bench.collect, "measures", lambda _quick: [says])
+    with pytest.raises(typer.Exit) as ended:
+        bench.main(quick=True, only="location,collect", out=tmp_path)
+    assert ended.value.exit_code == 1
+    said = capsys.readouterr().out
+    assert "location ended: ours: " in said
+    assert "what is said: ours 2.50 s" in said
 
 
 def test_a_large_day_of_clicks_has_each_hit_once() -> None:
