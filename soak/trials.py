@@ -18,7 +18,7 @@ from predictit_assets.contract.source import Source, all_tables
 from predictit_assets.sample.fakes import Fake
 from predictit_assets.sample.server import SampleServer
 from predictit_assets.storage.payloads import Zone
-from soak import collector, database
+from soak import collector, database, servers
 from soak.home import Held, Home
 from soak.mutate import mutated
 
@@ -197,6 +197,29 @@ def dead_database(here: Round) -> int:
     return DEATHS
 
 
+def dead_servers(here: Round) -> int:
+    """Dagster's web server and daemon, which build by themselves, are killed with their runs."""
+    with servers.servers(here.home) as both:
+        for _ in range(DEATHS):
+            both.start()
+            both.wait_until_ready()
+            here.begin()  # so that the sensors have something to do
+            time.sleep(here.chance.uniform(0, 60))
+            both.kill(*here.chance.choice(([], *([name] for name in both.names))))
+            here.remember()
+            # For a while, the other one is alone.
+            time.sleep(here.chance.choice((0, 0, 10)))
+        here.begin()
+        both.kill()
+        both.start(polls=False)
+        both.wait_until_quiet()
+        here.remember()
+        if not both.runs():
+            here.home.wrong.append("the daemon began no run by itself")
+    here.home.judge()
+    return DEATHS
+
+
 def dead_collector(here: Round) -> int:
     """The collector is killed again and again while clients post."""
     folder = here.home.folder
@@ -287,6 +310,7 @@ TRIALS: Mapping[str, Trial] = {
     "orders of days": Trial(orders),
     "bad servers": Trial(bad_servers, _asks),
     "dead database": Trial(dead_database, _serves),
+    "dead servers": Trial(dead_servers),
     "dead collector": Trial(dead_collector, _collects),
     "full disk": Trial(full_disk),
     "clock jumps": Trial(clock_jumps),
