@@ -48,6 +48,8 @@ MAX_TEXT = 400
 """Characters of what dbt says of a failure: it can print the whole statement."""
 
 _one_at_a_time = threading.Lock()
+_parsed: dict[tuple[Path, str, frozenset[tuple[str, str]]], Any] = {}
+"""Projects by their manifest, its state, and what was read of the environment."""
 
 
 class DbtError(ExpectedError):
@@ -210,10 +212,16 @@ class Dbt:
 
     @cached_property
     def parsed(self) -> Any:
-        """The project as dbt's own runner takes it."""
-        # It parses anew only what differs from there: all of it takes eight seconds.
-        state = ["--partial-parse-file-path", str(self.manifest_file().parent / PARSE_STATE)]
-        return self._invoke([UNWRITTEN, "parse", *state], self._home / "dbt", NOWHERE).result
+        """The project as dbt's own runner takes it: parsed once a process, whatever the home."""
+        file = self.manifest_file()
+        read = frozenset({**self._profile, **NOWHERE}.items())
+        of = (file, (file.parent / PARSED_FROM).read_text(), read)
+        if of not in _parsed:
+            # It parses anew only what differs from there: all of it takes eight seconds.
+            state = ["--partial-parse-file-path", str(file.parent / PARSE_STATE)]
+            to = self._home / "dbt"
+            _parsed[of] = self._invoke([UNWRITTEN, "parse", *state], to, NOWHERE).result
+        return _parsed[of]
 
     def _invoke(
         self,
