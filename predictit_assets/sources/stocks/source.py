@@ -11,7 +11,15 @@ from predictit_assets.contract.calendar import Calendar
 from predictit_assets.contract.payload import Payload, Validation
 from predictit_assets.contract.schema import Schema
 from predictit_assets.contract.settings import SourceSettings
-from predictit_assets.contract.source import Auth, Dataset, Limits, RateLimit, Serving, Source
+from predictit_assets.contract.source import (
+    Auth,
+    Dataset,
+    Limits,
+    Published,
+    RateLimit,
+    Serving,
+    Source,
+)
 from predictit_assets.sources.stocks import ask, pending, rows
 from predictit_assets.sources.stocks.api import same_but_for_the_request, tells_nothing
 from predictit_assets.sources.stocks.ask import EASTERN
@@ -204,6 +212,12 @@ SOURCE = Source(
     auth=Auth("Authorization", "Bearer {}", refusal="API Key was not provided"),
     hosts=ask.HOSTS,
     max_age=SESSIONS,
+    published=Published(
+        table="fact_stock_days",
+        # A day without a session is published, too.
+        days="select partition_date from core.stock_answer_days",
+        newest="select max(captured_at) as newest from core.fact_stock_days",
+    ),
     # Bars stay in the warehouse.
     serving=Serving(("dim_tickers", "dim_exchange_days")),
     products="predictit_assets.sources.stocks.products",

@@ -155,6 +155,18 @@ def listings(staged: list[Row], answers: Iterable[Row]) -> list[Row]:
     return made
 
 
+def answer_days(bars: list[Row], others: list[Row]) -> list[Row]:
+    """`core.stock_answer_days`."""
+    return [
+        {
+            "partition_date": day,
+            "has_bars": any(row["partition_date"] == day for row in bars),
+            "newest_answer_at": max(row["captured_at"] for row in answers),
+        }
+        for day, answers in grouped(bars + others, "partition_date").items()
+    ]
+
+
 def usable_days(listed: Iterable[Row]) -> list[date]:
     """The days of the lists that didn't shrink."""
     sizes = {day: len(rows) for day, rows in sorted(grouped(listed, "partition_date").items())}

@@ -28,6 +28,7 @@ TABLES = (
     "dim_exchange_days",
     "fact_stock_days",
     "fact_stock_splits",
+    "stock_answer_days",
     "ticker_listings",
     "dim_tickers_history",
     "dim_tickers",
@@ -200,6 +201,9 @@ def test_core_is_what_its_definition_says(built: Settings, staged: dict[str, lis
         "dim_exchange_days": oracle.exchange_days(CLOSURES),
         "fact_stock_days": oracle.stock_days(staged["stock_days"]),
         "fact_stock_splits": oracle.splits(staged["stock_splits"], staged["stock_split_answers"]),
+        "stock_answer_days": oracle.answer_days(
+            staged["stock_days"], staged["stock_split_answers"] + staged["stock_list_answers"]
+        ),
         "ticker_listings": lists,
         "dim_tickers_history": oracle.tickers_history(lists),
         "dim_tickers": oracle.tickers(lists),

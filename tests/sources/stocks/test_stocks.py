@@ -45,6 +45,7 @@ from predictit_assets.sources.stocks.fake.polygon import PAGE_SIZE
 from predictit_assets.sources.stocks.pending import due_pairs
 from predictit_assets.sources.stocks.rows import part_of, read_open_close, ticker_of
 from predictit_assets.sources.stocks.settings import StocksSettings
+from predictit_assets.status import status
 from predictit_assets.storage.asked import Asked
 from predictit_assets.storage.objects import ObjectStore
 from predictit_assets.storage.payloads import PayloadStore
@@ -1090,6 +1091,9 @@ def test_odd_days_are_built_and_their_checks_warn(
         row for row in staged(bars, traps.ODD_BARS)["stock_days"] if row["ticker"] == "EXPL"
     )
     volume, vwap, transactions = (sound[name] for name in ("volume", "vwap", "transactions"))
+    odd = sorted([traps.ODD_BARS, traps.ODD_SPLITS])
+    streams = factory.streams(settings, on)
+    assert status(on, streams, factory.warehouse(settings)).to_build == odd
     for day in (traps.ODD_BARS, traps.ODD_SPLITS):
         assert any("rejected rows" in text for text in build(settings, on, day))
     first = len(COMPANIES)
@@ -1118,6 +1122,9 @@ def test_odd_days_are_built_and_their_checks_warn(
             ("$.results[3]",),
         ]
         assert query("select row_count, is_last from staging.stock_split_answers") == [(4, True)]
+    # Of one of them there is no bar.
+    told = status(on, streams, factory.warehouse(settings))
+    assert (sorted(told.published), told.to_build) == (odd, [])
 
 
 def test_tickers_that_differ_by_case_are_two_in_the_warehouse(
