@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import dagster as dg
 import pytest
+from dbt_common.behavior_flags import BehaviorFlagRendered
 from s3_server import s3_server
 
 from predictit_assets import factory
@@ -60,6 +61,17 @@ TIMED = dg.AssetSelection.checks(
     dg.AssetCheckKey(dg.AssetKey(["core", "predictit", "fact_prices"]), "completeness"),
 )
 """Checks that the clock fails, of days long ago: `predictit build` leaves them out too."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def flags_of_dbt() -> Iterator[None]:
+    """dbt looks at the whole stack to say which module a flag is of, and pytest's is deep.
+
+    That would be a twelfth of the tests' time, and nothing reads the answer.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(BehaviorFlagRendered, "_default_source", staticmethod(lambda: "dbt"))
+        yield
 
 
 @pytest.fixture(scope="session")
