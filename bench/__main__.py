@@ -95,9 +95,10 @@ def main(
                 with console.status(measure.name):
                     taken.append(_take(measure, times, out / "samples.jsonl"))
                 console.print(shown.line(taken[-1]), highlight=False)
-        except RuntimeError as error:  # the other groups are worth their hours all the same
+        except Exception as error:  # the other groups are worth their hours all the same
             failed += 1
-            console.print(f"{name} ended: {error}", markup=False, highlight=False)
+            told = f"{name} ended: {type(error).__name__}: {error}"
+            console.print(told, markup=False, highlight=False)
     console.print(shown.table([one for one in taken if not isinstance(one.measure, sources.Sized)]))
     if growth := sources.table(taken):
         console.print(growth)

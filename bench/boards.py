@@ -11,6 +11,7 @@ from bench.refresh import PREDICTIT
 from bench.sampling import Side, child, run
 from predictit_assets.checks.model_schema import model_schemas
 from predictit_assets.factory import dbt, warehouse
+from predictit_assets.sources.predictit.ask import SOURCE
 
 MINUTES = 1440
 POLLS = 24
@@ -40,7 +41,8 @@ def grow(home: Path, days: int) -> None:
             ("staging", "contract_snapshots"),
             *(
                 (layer, table)
-                for _, layer, table in model_schemas(dbt(settings_of(home)).manifest())
+                for source, layer, table in model_schemas(dbt(settings_of(home)).manifest())
+                if source == SOURCE
             ),
         }
         for layer, table in sorted(found):

@@ -45,8 +45,8 @@ def counted(folder: str, days: str) -> Callable[[], dict[str, int]]:
     connect, add_query = DuckDBWarehouse.connect, Dbt.add_query
 
     @contextmanager
-    def counting(warehouse: DuckDBWarehouse) -> Iterator[Any]:
-        with connect(warehouse) as connection:
+    def counting(warehouse: DuckDBWarehouse, *told: Any, **named: Any) -> Iterator[Any]:
+        with connect(warehouse, *told, **named) as connection:
             yield _Counting(connection, counts)
 
     def add_counted(manager: Any, *told: Any, **named: Any) -> Any:

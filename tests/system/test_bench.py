@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
 import pytest
 import typer
 
 from bench import __main__ as bench
-from bench import clicks
+from bench import boards, clicks, ranges
+from bench.inputs import QUICK, land_days, settings_of
 from bench.measure import Measure
-from bench.sampling import Side
+from bench.sampling import Side, child, run
 from predictit_assets.settings import PROJECT_DIR
 from predictit_assets.sources.clickstream import api
 
@@ -51,8 +53,30 @@ def test_a_group_that_fails_costs_none_of_the_others(
         bench.main(quick=True, only="location,collect", out=tmp_path)
     assert ended.value.exit_code == 1
     said = capsys.readouterr().out
-    assert "location ended: ours: " in said
+    assert "location ended: RuntimeError: ours: " in said
     assert "what is said: ours 2.50 s" in said
+
+
+def test_statements_of_a_range_are_counted_and_a_day_becomes_many(tmp_path: Path) -> None:
+    polls, days = 2, 3
+    home = land_days(QUICK, tmp_path / "home", 1, polls)
+    told = run(Side("ours", child(ranges.counted, home, 1))).told
+    assert told["layers"] > 10
+    assert told["dbt"] > 50
+
+    def rows(table: str) -> list[tuple[int, int]]:
+        query = f"select count(*), count(distinct partition_date) from {table}"
+        with duckdb.connect(str(settings_of(home).duckdb_file), read_only=True) as engine:
+            return engine.execute(query).fetchall()
+
+    tables = ("staging.contract_snapshots", "core.fact_prices")
+    before = {table: rows(table) for table in tables}
+    boards.grow(home, days)
+    minutes = boards.MINUTES // boards.POLLS
+    for table in tables:
+        ((held, there),) = before[table]
+        assert there == 1
+        assert rows(table) == [(held * minutes * days, days)]
 
 
 def test_a_large_day_of_clicks_has_each_hit_once() -> None:
