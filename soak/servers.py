@@ -25,6 +25,11 @@ READY = 300.0
 QUIET, LONGEST = 150.0, 1_800.0
 """Seconds without a run after which all is made that the sensors ask for: each of them has ticked
 several times by then, and today's minute is over. The other is when that takes too long."""
+ENDED = {
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+}
 LOCATION = (
     "{workspaceOrError {... on Workspace {locationEntries {locationOrLoadError {__typename}}}}}"
 )
@@ -38,7 +43,6 @@ class Servers:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._starts = 0
         open_instance(home.settings).dispose()
 
     @property
@@ -63,7 +67,6 @@ class Servers:
         for name, arguments in commands.items():
             if name in self._running:
                 continue
-            self._starts += 1
             with self._log(name).open("ab") as log:
                 self._running[name] = subprocess.Popen(
                     [str(Path(sys.executable).with_name(name)), *arguments],
@@ -91,7 +94,9 @@ class Servers:
     def wait_until_ready(self) -> None:
         """Wait until the server has loaded the code location; one that never does is wrong."""
         end = time.monotonic() + READY
-        while time.monotonic() < end and not self._has_ended():
+        while time.monotonic() < end:
+            if self._has_ended():
+                return
             with suppress(http.RequestException, ValueError, KeyError, TypeError):
                 answer = http.post(
                     f"http://127.0.0.1:{self._port}/graphql", json={"query": LOCATION}, timeout=30
@@ -105,17 +110,11 @@ class Servers:
     def wait_until_quiet(self) -> None:
         """Wait until the sensors ask for nothing more; ones that always do are wrong."""
         end, quiet_since = time.monotonic() + LONGEST, time.monotonic()
-        unfinished = dg.RunsFilter(
-            statuses=[
-                dg.DagsterRunStatus.QUEUED,
-                dg.DagsterRunStatus.NOT_STARTED,
-                dg.DagsterRunStatus.STARTING,
-                dg.DagsterRunStatus.STARTED,
-                dg.DagsterRunStatus.CANCELING,
-            ]
-        )
+        unfinished = dg.RunsFilter(statuses=[*set(dg.DagsterRunStatus) - ENDED])
         with self.instance as instance:
-            while time.monotonic() < end and not self._has_ended():
+            while time.monotonic() < end:
+                if self._has_ended():
+                    return
                 if instance.get_runs_count(unfinished):
                     quiet_since = time.monotonic()
                 if time.monotonic() - quiet_since > QUIET:
