@@ -45,11 +45,6 @@ class Servers:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         open_instance(home.settings).dispose()
 
-    @property
-    def instance(self) -> dg.DagsterInstance:
-        """What both have in common, opened anew."""
-        return open_instance(self.home.settings)
-
     def start(self, polls: bool = True) -> None:
         """Start what doesn't run; the daemon asks the API every minute, if it shall."""
         own = {
@@ -111,7 +106,7 @@ class Servers:
         """Wait until the sensors ask for nothing more; ones that always do are wrong."""
         end, quiet_since = time.monotonic() + LONGEST, time.monotonic()
         unfinished = dg.RunsFilter(statuses=[*set(dg.DagsterRunStatus) - ENDED])
-        with self.instance as instance:
+        with open_instance(self.home.settings) as instance:
             while time.monotonic() < end:
                 if self._has_ended():
                     return
@@ -124,7 +119,7 @@ class Servers:
 
     def runs(self) -> int:
         """How many runs there have been."""
-        with self.instance as instance:
+        with open_instance(self.home.settings) as instance:
             return instance.get_runs_count()
 
     def _has_ended(self) -> bool:
